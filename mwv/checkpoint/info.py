@@ -1,0 +1,51 @@
+"""What readers found in headers in, validated Checkpoint records out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mwv.checkpoint.dtypes import DType
+from mwv.checkpoint.source import Source
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a checkpoint, its bytes proven to lie in its shard.
+
+    `strides` (in elements) is None for row-major contiguous data, the only layout that most formats know.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    nbytes: int
+    strides: tuple[int, ...] | None = None
+    byteorder: Literal["little", "big"] = "little"
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a scalar."""
+        product = 1
+        for n in self.shape:
+            product *= n
+        return product
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's weights as found on disk; tensors in the order (shard, offset, name), names unique."""
+
+    name: str
+    format: str
+    shards: tuple[Source, ...]
+    tensors: tuple[TensorInfo, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """`config.json`, or for GGUF its key/values brought to the same names (see `gguf.py`)."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Free text that the files carry about themselves, shown in the page."""
+    index_names: tuple[str, ...] = ()
+    """Tensor names that a shard index promises, present or not."""
+    left_out: tuple[str, ...] = ()
+    """One line for each file of the directory that was not read, and why."""

@@ -1,0 +1,111 @@
+"""A path in, a Source out: something of known size that byte ranges can be read from."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mwv.errors import SourceChangedError, SourceError
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells that a local file is still the one that was hashed before."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+
+class Source(Protocol):
+    """Bytes at offsets. Reading is safe from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """The name that messages and pages show."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes, fixed when the source was opened."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """What remembered digests hang on, or None if nothing may be remembered."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes at `offset`; raises SourceError, or SourceChangedError when the file got shorter."""
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError if the file is no longer what it was when it was opened."""
+
+
+class FileSource:
+    """A regular local file, held open so that a rename over it does not mix two files."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`; raises SourceError for anything that is not a readable regular file."""
+        self._path = path
+        try:
+            # O_NONBLOCK: opening a FIFO must not wait for a writer.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be opened: {error.strerror}") from None
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self._fd)
+            raise SourceError(f"{path}: not a regular file")
+        self._identity = _identity(path, status)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its directory."""
+        return self._path.name
+
+    @property
+    def path(self) -> Path:
+        """Where the file was opened."""
+        return self._path
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when the file was opened."""
+        return self._identity.size
+
+    @property
+    def identity(self) -> Identity:
+        """Path, size, times, inode and device when the file was opened."""
+        return self._identity
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes at `offset`."""
+        try:
+            data = os.pread(self._fd, length, offset)
+            while len(data) < length:
+                more = os.pread(self._fd, length - len(data), offset + len(data))
+                if not more:
+                    raise SourceChangedError(f"{self._path}: ends at byte {offset + len(data)}, it was cut short while being read")
+                data += more
+        except OSError as error:
+            raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from None
+        return data
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError if the open file, or what now stands at its path, differs from when it was opened."""
+        try:
+            same = _identity(self._path, os.fstat(self._fd)) == self._identity == _identity(self._path, os.stat(self._path))
+        except OSError:
+            same = False
+        if not same:
+            raise SourceChangedError(f"{self._path}: changed while it was being read; build again when it is complete")
+
+    def close(self) -> None:
+        """Give the file descriptor back."""
+        os.close(self._fd)
+
+
+def _identity(path: Path, status: os.stat_result) -> Identity:
+    return Identity(os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)

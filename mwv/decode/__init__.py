@@ -1,0 +1,1 @@
+"""Byte ranges of tensors in, bands of values out."""

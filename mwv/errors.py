@@ -1,0 +1,33 @@
+"""What can go wrong, as exceptions whose text is the one line that the user reads."""
+
+
+class MwvError(Exception):
+    """Base of every error that is the input's or the machine's fault; shown without a traceback."""
+
+
+class SourceError(MwvError):
+    """A file or directory cannot be found, opened or read."""
+
+
+class SourceChangedError(SourceError):
+    """A file was cut short, replaced or rewritten while it was being read."""
+
+
+class FormatError(MwvError):
+    """A file is not what its format demands: truncated, overlapping, lying about its sizes."""
+
+
+class UnsupportedError(MwvError):
+    """A well-formed file holds something that mwv cannot show."""
+
+
+class LayoutError(MwvError):
+    """The tensors cannot be arranged on a canvas within its limits."""
+
+
+class SiteError(MwvError):
+    """The destination cannot be written, or is not a site of ours."""
+
+
+class UsageError(MwvError):
+    """Contradictory or missing options; the command exits with 2."""

@@ -1,0 +1,1 @@
+"""Bands of values in, numbers about tensors out."""

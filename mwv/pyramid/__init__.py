@@ -1,0 +1,1 @@
+"""A Canvas and the values under it in, tiles of every level out."""

@@ -1,0 +1,1 @@
+"""Tiles and facts about a model in, a folder of pages out."""
