@@ -1,0 +1,82 @@
+"""The typed facts about one model that its page, its card and its scene data are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mwv.layout.canvas import Canvas
+from mwv.measure.stats import TensorStats
+
+TileId = tuple[int, int, int]
+"""(level, x, y): level 0 is the leaf, x and y count tiles of 512 px at that level."""
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """One line of the tensor table; zero-element tensors are here too, without placement."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    shard: str
+    offset: int
+    nbytes: int
+    digest: str
+    """Value digest in hex, empty for zero-element tensors."""
+    stats: tuple[TensorStats, ...]
+    """One per panel: one for most tensors, E for E fused experts, none when nothing is drawn."""
+    note: str = ""
+    """What the reader must know, such as "unknown dtype, shown as raw integers"."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One canvas on a page, with the tiles that show it."""
+
+    kind: Literal["values"]
+    title: str
+    canvas: Canvas
+    layout_digest: str
+    """Equal for two scenes whose placements coincide, so that they can be compared pixel by pixel."""
+    levels: int
+    """Number of levels; level `levels - 1` is one tile."""
+    tiles: Mapping[TileId, str]
+    """Key of every tile that exists; a tile of padding alone does not."""
+    magnitudes: tuple[tuple[float, float], ...]
+    """Per level, the 1st and 99th percentile of the magnitudes shown (value × unit)."""
+    window: tuple[float, float]
+    """Default window of magnitudes, e.g. (2**-10, 2**1)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that a model's page says."""
+
+    slug: str
+    title: str
+    source: str
+    """What the user named, without directories of the machine: a file or directory name."""
+    format: str
+    architecture: str
+    parameters: int
+    nbytes: int
+    dtypes: Mapping[str, int]
+    """Elements per dtype name."""
+    facts: Mapping[str, Any]
+    """Selected configuration (layers, heads, hidden size, vocabulary …) under Hugging Face's names."""
+    metadata: Mapping[str, str]
+    tensors: tuple[TensorRow, ...]
+    scenes: tuple[Scene, ...]
+    date: str | None = None
+    notes: tuple[str, ...] = ()
+    """Lines that the page must say, such as files left out or layers that are missing."""
+
+
+@dataclass(frozen=True)
+class TileFiles:
+    """Where the bytes of a model's tiles lie, so that the writer can link them."""
+
+    suffix: Literal["png", "avif"]
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    """Tile key → complete file."""
