@@ -1,0 +1,149 @@
+"""A Canvas in, what has to be drawn out: levels, blocks, the windows of tensors under every leaf tile, and their keys."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mwv.layout.canvas import Canvas, Placement
+from mwv.layout.grid import Grid
+from mwv.pyramid.keys import key_of
+
+TILE: Final = 512
+"""Pixels along the side of a tile."""
+BLOCK_LEVEL: Final = 3
+BLOCK_TILES: Final = 1 << BLOCK_LEVEL
+"""Leaf tiles along the side of a block, the unit of work; its own overviews go up to `BLOCK_LEVEL`."""
+BLOCK: Final = TILE * BLOCK_TILES
+BAND_ROWS: Final = 64
+
+VERSION: Final = 1
+"""Part of every key; to be raised whenever pixels, sums or the file format change."""
+
+TileId = tuple[int, int, int]
+"""(level, x, y)"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Grid elements `rows` × `cols` from (`row`, `col`) of a placement, drawn with the corner at (`x`, `y`) of a square."""
+
+    placement: int
+    x: int
+    y: int
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    def storage_bands(self, grid: Grid) -> tuple[int, int]:
+        """The first band that the window needs, and the one after the last."""
+        height = BAND_ROWS * grid.patch[0]
+        return self.row // height, -(-(self.row + self.rows) // height)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that has to be drawn, from the canvas alone."""
+
+    placements: tuple[Placement, ...]
+    levels: int
+    blocks: Mapping[tuple[int, int], tuple[Window, ...]]
+    """(x, y) in blocks → the windows under that block, relative to its corner."""
+
+    def tiles_at(self, level: int) -> list[tuple[int, int]]:
+        """(x, y) of the tiles of a level ≥ `BLOCK_LEVEL` that show anything, row by row."""
+        shift = level - BLOCK_LEVEL
+        return sorted({(x >> shift, y >> shift) for x, y in self.blocks}, key=lambda at: (at[1], at[0]))
+
+
+def make_plan(canvas: Canvas) -> Plan:
+    """Cut the placements of a canvas at the borders of blocks."""
+    blocks: defaultdict[tuple[int, int], list[Window]] = defaultdict(list)
+    for index, placement in enumerate(canvas.placements):
+        for piece in placement.pieces:
+            whole = Window(index, piece.x, piece.y, piece.row, piece.col, piece.rows, piece.cols)
+            rect = placement.rect(piece)
+            for y in range(rect.y // BLOCK, -(-(rect.y + rect.height) // BLOCK)):
+                for x in range(rect.x // BLOCK, -(-(rect.x + rect.width) // BLOCK)):
+                    part = clip(whole, placement.grid, x * BLOCK, y * BLOCK, BLOCK)
+                    if part is not None:
+                        blocks[x, y].append(part)
+    ordered = {at: tuple(blocks[at]) for at in sorted(blocks, key=lambda at: (at[1], at[0]))}
+    return Plan(canvas.placements, level_count(canvas), ordered)
+
+
+def level_count(canvas: Canvas) -> int:
+    """Levels of a pyramid whose last level is one tile."""
+    return max(-(-max(canvas.width, canvas.height, 1) // TILE) - 1, 0).bit_length() + 1
+
+
+def clip(window: Window, grid: Grid, x: int, y: int, size: int) -> Window | None:
+    """The part of a window within a square at (`x`, `y`), relative to its corner; None where there is none.
+
+    Elements are never cut: thick ones start at multiples of their thickness, as borders of tiles do.
+    """
+    high, wide = grid.thick
+    left, right = max(window.x, x), min(window.x + window.cols * wide, x + size)
+    top, bottom = max(window.y, y), min(window.y + window.rows * high, y + size)
+    if left >= right or top >= bottom:
+        return None
+    return Window(
+        window.placement,
+        left - x,
+        top - y,
+        window.row + (top - window.y) // high,
+        window.col + (left - window.x) // wide,
+        -(-(bottom - top) // high),
+        -(-(right - left) // wide),
+    )
+
+
+def leaf_windows(plan: Plan, windows: Sequence[Window]) -> Iterator[tuple[int, int, tuple[Window, ...]]]:
+    """(x, y, windows) of each leaf tile of a block that shows anything, row by row; x and y count tiles in the block."""
+    for y in range(BLOCK_TILES):
+        row = [w for w in windows if w.y < (y + 1) * TILE and w.y + w.rows * _high(plan, w) > y * TILE]
+        for x in range(BLOCK_TILES) if row else ():
+            parts = (clip(w, plan.placements[w.placement].grid, x * TILE, y * TILE, TILE) for w in row)
+            found = tuple(part for part in parts if part is not None)
+            if found:
+                yield x, y, found
+
+
+def _high(plan: Plan, window: Window) -> int:
+    return plan.placements[window.placement].grid.thick[0]
+
+
+def leaf_key(plan: Plan, windows: Sequence[Window], digests: Callable[[int, int, int], bytes]) -> str:
+    """Key of a leaf tile: the digests of the bands under it, and how their elements lie in it.
+
+    `digests(placement, first, last)` gives the joined value digests of bands `first` to `last` - 1.
+    """
+    entries: list[list[object]] = []
+    for w in windows:
+        placement = plan.placements[w.placement]
+        grid = placement.grid
+        if placement.tensor is None:
+            entries.append(["missing", w.x, w.y, w.rows * grid.thick[0], w.cols * grid.thick[1]])
+            continue
+        first, last = w.storage_bands(grid)
+        offset = w.row - first * BAND_ROWS * grid.patch[0]
+        shape = [grid.patch, grid.thick, offset, w.col, w.rows, w.cols, w.x, w.y]
+        entries.append([digests(w.placement, first, last).hex(), shape])
+    return key_of("leaf", VERSION, "values", entries, "png")
+
+
+def overview_key(children: Sequence[str | None]) -> str:
+    """Key of an overview: the keys of its four children, row by row, None for those that do not exist."""
+    return key_of("overview", VERSION, "values", list(children), "png")
+
+
+def sums_key(tile: str) -> str:
+    """Key of the sums under an overview tile, from the tile's key."""
+    return key_of("sums", VERSION, tile)
+
+
+def child_ids(x: int, y: int) -> tuple[tuple[int, int], ...]:
+    """(x, y) of the four tiles under a tile, row by row."""
+    return ((2 * x, 2 * y), (2 * x + 1, 2 * y), (2 * x, 2 * y + 1), (2 * x + 1, 2 * y + 1))
+

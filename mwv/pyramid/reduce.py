@@ -1,0 +1,191 @@
+"""Samples in, leaf codes, sums and overview codes out: the numeric kernels of the pyramid.
+
+Every kernel adds in a fixed order in float32 and compares with fixed thresholds, so all machines give the same bytes.
+Flags of a pixel: bit 0 an element is infinite, bit 1 one is NaN, bit 2 a missing tensor is drawn there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mwv.pyramid import code
+
+HAS_INF: Final = 1
+HAS_NAN: Final = 2
+HAS_MISSING: Final = 4
+
+_compiled: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What overview pixels are made of: Σv and Σv² (float32), real elements n (uint32) and flags (uint8), all H × W."""
+
+    total: NDArray[np.float32]
+    square: NDArray[np.float32]
+    count: NDArray[np.uint32]
+    flags: NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls, height: int, width: int) -> Self:
+        """Sums over no elements at all."""
+        shape = (height, width)
+        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint32), np.zeros(shape, np.uint8))
+
+    def window(self, y: int, x: int, height: int, width: int) -> "Sums":
+        """A view of a rectangle."""
+        index = (slice(y, y + height), slice(x, x + width))
+        return Sums(self.total[index], self.square[index], self.count[index], self.flags[index])
+
+    @property
+    def planes(self) -> tuple[NDArray[Any], ...]:
+        """The four arrays in the order of the fields."""
+        return (self.total, self.square, self.count, self.flags)
+
+
+@_compiled
+def _leaf_coded(bits: Any, codes: Any, values: Any, out: Any, summand: Any) -> None:
+    for y in range(bits.shape[0]):
+        for x in range(bits.shape[1]):
+            b = bits[y, x]
+            out[y, x] = codes[b]
+            summand[y, x] = values[b]
+
+
+@_compiled
+def _leaf_float(values: Any, bits: Any, shift: Any, mask: Any, low: Any, step: Any, edge: Any, out: Any, summand: Any) -> None:
+    smallest = np.float32(2.0**-40)
+    largest = np.float32(2.0**30)
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            b = bits[y, x]
+            i = b >> shift
+            magnitude = b & mask
+            c = np.uint8(low[i] + step[i] * np.uint8(magnitude >= edge[i]))
+            out[y, x] = c
+            v = np.float32(values[y, x])
+            a = min(max(abs(v), smallest), largest)
+            if c < 2 or c > 250:
+                a = np.float32(0)
+            summand[y, x] = -a if v < 0 else a
+
+
+def leaf_coded(
+    bits: NDArray[Any], codes: NDArray[np.uint8], values: NDArray[np.float32], out: NDArray[np.uint8], summand: NDArray[np.float32]
+) -> None:
+    """Look bit patterns up: `out` becomes their codes, `summand` the values as they enter the sums."""
+    _leaf_coded(bits, codes, values, out, summand)
+
+
+def leaf_float(values: NDArray[np.floating[Any]], out: NDArray[np.uint8], summand: NDArray[np.float32]) -> None:
+    """The same for float32 or float64 values (value × unit)."""
+    bits = values.view(np.uint32 if values.dtype == np.float32 else np.uint64)
+    word = bits.dtype.type
+    width = 8 * values.itemsize
+    scale = code.leaf_buckets(values.dtype.type)
+    _leaf_float(values, bits, word(width - 16), word((1 << (width - 1)) - 1), scale.low, scale.step, scale.edge, out, summand)
+
+
+@_compiled
+def _reduce_leaf(codes: Any, summand: Any, total: Any, square: Any, count: Any, flags: Any) -> None:
+    for y in range(total.shape[0]):
+        for x in range(total.shape[1]):
+            n = 0
+            f = 0
+            for i in range(2):
+                for j in range(2):
+                    c = codes[2 * y + i, 2 * x + j]
+                    n += (c != 0) and (c != 251)
+                    if c > 250:
+                        f |= 4 if c == 251 else (1 if c == 254 else 2)
+            count[y, x] = n
+            flags[y, x] = f
+            a, b = summand[2 * y, 2 * x], summand[2 * y, 2 * x + 1]
+            c1, d = summand[2 * y + 1, 2 * x], summand[2 * y + 1, 2 * x + 1]
+            total[y, x] = (a + b) + (c1 + d)
+            square[y, x] = (a * a + b * b) + (c1 * c1 + d * d)
+
+
+def reduce_leaf(codes: NDArray[np.uint8], summand: NDArray[np.float32], out: Sums) -> None:
+    """Sums over 2 × 2 leaf pixels; `codes` and `summand` are twice as high and wide as `out`."""
+    _reduce_leaf(codes, summand, *out.planes)
+
+
+@_compiled
+def _reduce_sums(t: Any, s: Any, n: Any, f: Any, total: Any, square: Any, count: Any, flags: Any) -> None:
+    for y in range(total.shape[0]):
+        u, d = 2 * y, 2 * y + 1
+        for x in range(total.shape[1]):
+            l, r = 2 * x, 2 * x + 1
+            total[y, x] = (t[u, l] + t[u, r]) + (t[d, l] + t[d, r])
+            square[y, x] = (s[u, l] + s[u, r]) + (s[d, l] + s[d, r])
+            count[y, x] = (n[u, l] + n[u, r]) + (n[d, l] + n[d, r])
+            flags[y, x] = (f[u, l] | f[u, r]) | (f[d, l] | f[d, r])
+
+
+def reduce_sums(sums: Sums, out: Sums) -> None:
+    """Sums over 2 × 2 pixels of sums."""
+    _reduce_sums(*sums.planes, *out.planes)
+
+
+@_compiled
+def _mean_square(square: Any, count: Any, mean: Any) -> None:
+    for y in range(mean.shape[0]):
+        for x in range(mean.shape[1]):
+            mean[y, x] = square[y, x] / np.float32(max(count[y, x], np.uint32(1)))
+
+
+@_compiled
+def _overview_codes(
+    total: Any, square: Any, bits: Any, count: Any, flags: Any,
+    signed_low: Any, signed_edge: Any, low: Any, edge: Any, share: Any, out: Any
+) -> None:
+    # Both classes are looked up and one is selected: on real weights a branch on the class would be mispredicted.
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            b = bits[y, x]
+            i = b >> np.uint32(16)
+            s = np.float64(total[y, x])
+            balanced = np.uint8(49) + low[i] + np.uint8(b >= edge[i])
+            signed = (np.uint8(200) if s > 0 else np.uint8(2)) + signed_low[i] + np.uint8(b >= signed_edge[i])
+            c = signed if s * s > share * np.float64(count[y, x]) * np.float64(square[y, x]) else balanced
+            out[y, x] = np.uint8(1) if b == 0 else c
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            f = flags[y, x]
+            if f | (count[y, x] == 0):
+                if f & 3:
+                    out[y, x] = 255 if f & 2 else 254
+                elif count[y, x] == 0:
+                    out[y, x] = 251 if f else 0
+
+
+def overview_codes(sums: Sums, out: NDArray[np.uint8]) -> None:
+    """Codes of overview pixels: root mean square by level, class by the balance of signs."""
+    signed, balanced = code.overview_buckets(code.SIGNED_STEPS), code.overview_buckets(code.BALANCED_STEPS)
+    mean = np.empty(out.shape, np.float32)
+    _mean_square(sums.square, sums.count, mean)
+    _overview_codes(
+        sums.total, sums.square, mean.view(np.uint32), sums.count, sums.flags,
+        signed.low, signed.edge, balanced.low, balanced.edge, code.BALANCE, out,
+    )
+
+
+@_compiled
+def _histogram(codes: Any, counts: Any) -> None:
+    # Four counters in turn, since equal neighbours would wait for each other's store.
+    parts = np.zeros((4, 256), np.int64)
+    for y in range(codes.shape[0]):
+        for x in range(codes.shape[1]):
+            parts[x & 3, codes[y, x]] += 1
+    for part in parts:
+        counts += part
+
+
+def histogram(codes: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
+    """Add how often each code occurs to `counts` (256)."""
+    _histogram(codes, counts)
