@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mwv.decode.tensor import BAND_ROWS
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.grid import Grid
 from mwv.pyramid.keys import key_of
@@ -15,8 +16,6 @@ BLOCK_LEVEL: Final = 3
 BLOCK_TILES: Final = 1 << BLOCK_LEVEL
 """Leaf tiles along the side of a block, the unit of work; its own overviews go up to `BLOCK_LEVEL`."""
 BLOCK: Final = TILE * BLOCK_TILES
-BAND_ROWS: Final = 64
-
 VERSION: Final = 1
 """Part of every key; to be raised whenever pixels, sums or the file format change."""
 
@@ -26,7 +25,7 @@ TileId = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """Grid elements `rows` × `cols` from (`row`, `col`) of a placement, drawn with the corner at (`x`, `y`) of a square."""
+    """Grid elements `rows` × `cols` from (`row`, `col`) of a placement, drawn with the corner at (`x`, `y`) of some rectangle."""
 
     placement: int
     x: int
@@ -66,7 +65,7 @@ def make_plan(canvas: Canvas) -> Plan:
             rect = placement.rect(piece)
             for y in range(rect.y // BLOCK, -(-(rect.y + rect.height) // BLOCK)):
                 for x in range(rect.x // BLOCK, -(-(rect.x + rect.width) // BLOCK)):
-                    part = clip(whole, placement.grid, x * BLOCK, y * BLOCK, BLOCK)
+                    part = clip(whole, placement.grid, x * BLOCK, y * BLOCK, BLOCK, BLOCK)
                     if part is not None:
                         blocks[x, y].append(part)
     ordered = {at: tuple(blocks[at]) for at in sorted(blocks, key=lambda at: (at[1], at[0]))}
@@ -78,14 +77,14 @@ def level_count(canvas: Canvas) -> int:
     return max(-(-max(canvas.width, canvas.height, 1) // TILE) - 1, 0).bit_length() + 1
 
 
-def clip(window: Window, grid: Grid, x: int, y: int, size: int) -> Window | None:
-    """The part of a window within a square at (`x`, `y`), relative to its corner; None where there is none.
+def clip(window: Window, grid: Grid, x: int, y: int, width: int, height: int) -> Window | None:
+    """The part of a window within a rectangle at (`x`, `y`), relative to its corner; None where there is none.
 
     Elements are never cut: thick ones start at multiples of their thickness, as borders of tiles do.
     """
     high, wide = grid.thick
-    left, right = max(window.x, x), min(window.x + window.cols * wide, x + size)
-    top, bottom = max(window.y, y), min(window.y + window.rows * high, y + size)
+    left, right = max(window.x, x), min(window.x + window.cols * wide, x + width)
+    top, bottom = max(window.y, y), min(window.y + window.rows * high, y + height)
     if left >= right or top >= bottom:
         return None
     return Window(
@@ -104,7 +103,7 @@ def leaf_windows(plan: Plan, windows: Sequence[Window]) -> Iterator[tuple[int, i
     for y in range(BLOCK_TILES):
         row = [w for w in windows if w.y < (y + 1) * TILE and w.y + w.rows * _high(plan, w) > y * TILE]
         for x in range(BLOCK_TILES) if row else ():
-            parts = (clip(w, plan.placements[w.placement].grid, x * TILE, y * TILE, TILE) for w in row)
+            parts = (clip(w, plan.placements[w.placement].grid, x * TILE, y * TILE, TILE, TILE) for w in row)
             found = tuple(part for part in parts if part is not None)
             if found:
                 yield x, y, found

@@ -1,0 +1,126 @@
+"""The windows of a block and their samples in, its tiles of levels 0 to 3 and the sums above them out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwv.decode.tensor import BAND_ROWS, Coded, Samples, Table
+from mwv.layout.grid import Grid
+from mwv.pyramid import code
+from mwv.pyramid.plan import BLOCK, BLOCK_LEVEL, BLOCK_TILES, TILE, TileId, Window, clip
+from mwv.pyramid.reduce import Sums, histogram, leaf_coded, leaf_float, overview_codes, reduce_leaf, reduce_sums
+
+STRIP: Final = 64
+"""Pixel rows drawn at a time, so that values, sums and codes stay in the processor's cache."""
+
+ReadSamples = Callable[[int, int, int, int], Samples | None]
+"""(placement, band, first column, columns) → samples of all grid rows of the band; None for a missing tensor."""
+Emit = Callable[[TileId, NDArray[np.uint8]], None]
+"""Called with each finished tile: its id, x and y within the block, and its PNG scan lines (512 × 513)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What a tile of level ≥ 3 leaves for the levels above: sums of its pixels, and how often each code occurs below."""
+
+    sums: Sums
+    counts: NDArray[np.int64]
+    """(levels, 256): codes of the tiles of level 0, 1, … up to its own."""
+
+
+def draw_block(windows: Sequence[Window], grids: Sequence[Grid], tiles: Mapping[TileId, Any], read: ReadSamples, emit: Emit) -> Summary:
+    """Draw a block; `tiles` holds the ids (x, y within the block) that show anything, `grids` the grid of each placement."""
+    sums = Sums.empty(TILE, TILE)
+    counts = np.zeros((BLOCK_LEVEL + 1, 256), np.int64)
+    lines = {level: _blank(BLOCK_TILES >> level) for level in range(BLOCK_LEVEL + 1)}
+    for y in range(0, BLOCK, STRIP):
+        parts = [part for w in windows if (part := clip(w, grids[w.placement], 0, y, BLOCK, STRIP)) is not None]
+        if parts:
+            _draw_strip(parts, grids, read, lines, y, sums.window(y >> BLOCK_LEVEL, 0, STRIP >> BLOCK_LEVEL, TILE))
+        for level in range(BLOCK_LEVEL + 1):
+            if (y + STRIP) % (TILE << level) == 0:
+                _finish_row(lines[level], level, y // (TILE << level), tiles, counts[level], emit)
+    return Summary(sums, counts)
+
+
+def _blank(tiles: int) -> NDArray[np.uint8]:
+    """Scan lines of one row of tiles: (tiles, 512, 1 + 512)."""
+    return np.zeros((tiles, TILE, TILE + 1), np.uint8)
+
+
+def _finish_row(
+    lines: NDArray[np.uint8], level: int, y: int, tiles: Mapping[TileId, Any], counts: NDArray[np.int64], emit: Emit
+) -> None:
+    for x, tile in enumerate(lines):
+        if (level, x, y) in tiles:
+            histogram(tile[:, 1:], counts)
+            emit((level, x, y), tile)
+    lines.fill(0)
+
+
+def _draw_strip(
+    parts: Sequence[Window], grids: Sequence[Grid], read: ReadSamples, lines: Mapping[int, NDArray[np.uint8]], y: int, top: Sums
+) -> None:
+    """Draw 64 pixel rows of a block: codes into the scan lines of all levels, sums of level 3 into `top`."""
+    codes = np.zeros((STRIP, BLOCK), np.uint8)
+    summands = np.zeros((STRIP, BLOCK), np.float32)
+    for part in parts:
+        _draw_part(part, grids[part.placement], read, codes, summands)
+    _scatter(codes, lines[0], y)
+    below = Sums.empty(STRIP >> 1, BLOCK >> 1)
+    reduce_leaf(codes, summands, below)
+    for level in range(1, BLOCK_LEVEL + 1):
+        if level > 1:
+            sums = top if level == BLOCK_LEVEL else Sums.empty(STRIP >> level, BLOCK >> level)
+            reduce_sums(below, sums)
+            below = sums
+        reduced = np.empty(below.count.shape, np.uint8)
+        overview_codes(below, reduced)
+        _scatter(reduced, lines[level], y >> level)
+
+
+def _scatter(codes: NDArray[np.uint8], lines: NDArray[np.uint8], y: int) -> None:
+    """Copy rows of codes, which begin at pixel row `y` of the block's level, behind the filter bytes of a row of tiles."""
+    rows = codes.shape[0]
+    lines[:, y % TILE : y % TILE + rows, 1:] = codes.reshape(rows, -1, TILE).transpose(1, 0, 2)
+
+
+def _draw_part(part: Window, grid: Grid, read: ReadSamples, codes: NDArray[np.uint8], summands: NDArray[np.float32]) -> None:
+    high, wide = grid.thick
+    height = BAND_ROWS * grid.patch[0]
+    for band in range(*part.storage_bands(grid)):
+        first = max(part.row, band * height)
+        last = min(part.row + part.rows, (band + 1) * height)
+        samples = read(part.placement, band, part.col, part.cols)
+        y = part.y + (first - part.row) * high
+        target = (slice(y, y + (last - first) * high), slice(part.x, part.x + part.cols * wide))
+        if samples is None:
+            codes[target] = code.MISSING
+        else:
+            rows = slice(first - band * height, last - band * height)
+            _draw_samples(samples, rows, grid.thick, codes[target], summands[target])
+
+
+def _draw_samples(
+    samples: Samples, rows: slice, thick: tuple[int, int], codes: NDArray[np.uint8], summands: NDArray[np.float32]
+) -> None:
+    if thick != (1, 1):
+        thin = (slice(None, None, thick[0]), slice(None, None, thick[1]))
+        small = np.empty(codes[thin].shape, np.uint8), np.empty(codes[thin].shape, np.float32)
+        _draw_samples(samples, rows, (1, 1), *small)
+        for source, target in zip(small, (codes, summands), strict=True):
+            target[...] = source.repeat(thick[0], 0).repeat(thick[1], 1)
+    elif isinstance(samples, Coded):
+        leaf_coded(samples.bits[rows], *_coded_tables(samples.table), codes, summands)
+    else:
+        leaf_float(samples.values[rows], codes, summands)
+
+
+@lru_cache(maxsize=64)
+def _coded_tables(table: Table) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    return code.leaf_codes(table.values), code.summands(table.values)
+

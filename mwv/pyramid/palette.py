@@ -1,0 +1,146 @@
+"""A palette's name and a window of magnitudes in, 256 colours out: what a code looks like on the screen.
+
+Every step is integer arithmetic on tables that the page is given too, so that its script arrives at the same colours:
+see `export` and the section on colours in FORMAT.md.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mwv.pyramid.code import INF, MISSING, NAN, ZERO, magnitude, sign
+
+STEPS: Final = 66
+"""Steps an octave in which windows and magnitudes are counted: every bin centre of the code is a whole number of them."""
+
+GROUND: Final = "1b1d22"
+"""Padding, and the page behind the tiles."""
+ZERO_COLOUR: Final = "000000"
+MISSING_COLOUR: Final = "2b2f38"
+
+_NEUTRAL: Final = ("343331", "4a4946", "61605d", "797876", "92918f", "acaba8", "c7c6c3", "e2e1de", "fefdfa")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Three ramps from small to large magnitude as evenly spaced anchors (RRGGBB), and what is no magnitude.
+
+    The neutral and the signed ramps of `signed` have equal lightness (OKLab) at equal magnitude. NaN and Inf keep their
+    distance from every ramp for normal, deuteranopic and protanopic eyes.
+    """
+
+    name: str
+    title: str
+    negative: tuple[str, ...]
+    balanced: tuple[str, ...]
+    positive: tuple[str, ...]
+    nan: str
+    inf: str
+
+    def ramp(self, code: int) -> tuple[str, ...]:
+        """The anchors for the class of a code."""
+        return (self.balanced, self.positive, self.negative)[sign(code)]
+
+
+def _magnitude_only(name: str, title: str, ramp: str, inf: str) -> Palette:
+    anchors = tuple(ramp.split())
+    return Palette(name, title, anchors, anchors, anchors, "d000ff", inf)
+
+
+PALETTES: Final[dict[str, Palette]] = {
+    p.name: p
+    for p in (
+        Palette(
+            "signed",
+            "Signed (blue − / orange +)",
+            ("143358", "1f4776", "2a5b95", "3771b4", "4787d2", "589df0", "78b5ff", "a5cdfe", "cee4ff"),
+            _NEUTRAL,
+            ("4a2a09", "663a08", "834a06", "a05c08", "bd6f14", "d98327", "f49a3e", "ffb87a", "ffd9ba"),
+            "d000ff",
+            "ffff00",
+        ),
+        # cividis and viridis: ten samples of the published maps (Nuñez et al. 2018; van der Walt and Smith 2015, CC0).
+        _magnitude_only(
+            "cividis", "Cividis", "00204d 00336f 39486b 575c6d 707173 8a8779 a69d75 c4b56c e4cf5b ffea46", "00ffff"
+        ),
+        _magnitude_only(
+            "viridis", "Viridis", "440154 482878 3e4a89 31688e 26828e 1f9e89 35b779 6dcd59 b4de2c fde725", "00ffff"
+        ),
+        _magnitude_only("gray", "Gray", " ".join(_NEUTRAL), "ffff00"),
+    )
+}
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """RRGGBB as three bytes."""
+    red, green, blue = bytes.fromhex(colour)
+    return red, green, blue
+
+
+def steps(value: float) -> int:
+    """log2 of a magnitude in whole steps, halves up."""
+    return math.floor(math.log2(value) * STEPS + 0.5)
+
+
+@cache
+def positions() -> tuple[int | None, ...]:
+    """For each code, log2 of its bin's centre in steps; None for codes that stand for no magnitude."""
+    return tuple(steps(magnitude(code)) if magnitude(code) > 0 else None for code in range(256))
+
+
+def _blend(anchors: tuple[str, ...], index: int) -> tuple[int, ...]:
+    """Colour 0…255 of a ramp: linear between anchors in sRGB bytes, halves up."""
+    place, fraction = divmod(index * (len(anchors) - 1), 255)
+    left, right = rgb(anchors[place]), rgb(anchors[min(place + 1, len(anchors) - 1)])
+    return tuple((a * (255 - fraction) + b * fraction + 127) // 255 for a, b in zip(left, right, strict=True))
+
+
+def table(name: str, low: float, high: float) -> NDArray[np.uint8]:
+    """Colours (256 × 3) of all codes when a palette's ramps are spread over the magnitudes from `low` to `high`."""
+    palette = PALETTES[name]
+    first = steps(low)
+    width = max(1, steps(high) - first)
+    colours = np.empty((256, 3), np.uint8)
+    colours[:] = rgb(GROUND)
+    for code, position in enumerate(positions()):
+        if position is not None:
+            index = (2 * 255 * min(max(position - first, 0), width) + width) // (2 * width)
+            colours[code] = _blend(palette.ramp(code), index)
+    for code, colour in ((ZERO, ZERO_COLOUR), (MISSING, MISSING_COLOUR), (INF, palette.inf), (NAN, palette.nan)):
+        colours[code] = rgb(colour)
+    return colours
+
+
+def export() -> dict[str, Any]:
+    """All that a page needs to compute `table` by itself, ready for JSON."""
+    return {
+        "steps": STEPS,
+        "positions": positions(),
+        "signs": tuple(sign(code) for code in range(256)),
+        "ground": GROUND,
+        "zero": ZERO_COLOUR,
+        "missing": MISSING_COLOUR,
+        "palettes": tuple(vars(palette) for palette in PALETTES.values()),
+    }
+
+
+def colour_png(codes: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
+    """A palette PNG of a picture of codes (rows × columns), coloured by a table of 256 × 3."""
+    image = Image.fromarray(np.ascontiguousarray(codes), "L")
+    image.putpalette(colours.tobytes())
+    out = BytesIO()
+    image.save(out, "PNG", compress_level=6)
+    return out.getvalue()
+
+
+def colour_avif(codes: NDArray[np.uint8], colours: NDArray[np.uint8], quality: int = 85) -> bytes:
+    """The same as a lossy AVIF."""
+    out = BytesIO()
+    Image.fromarray(colours[codes], "RGB").save(out, "AVIF", quality=quality, speed=8)
+    return out.getvalue()

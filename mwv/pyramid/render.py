@@ -1,0 +1,193 @@
+"""A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them. The only place with threads."""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwv.pyramid import png
+from mwv.pyramid.draw import Summary, draw_block
+from mwv.pyramid.plan import (
+    BLOCK_LEVEL,
+    BLOCK_TILES,
+    TILE,
+    Plan,
+    TileId,
+    child_ids,
+    leaf_key,
+    leaf_windows,
+    overview_key,
+    sums_key,
+)
+from mwv.pyramid.reduce import Sums, histogram, overview_codes, reduce_sums
+from mwv.pyramid.summary import pack, unpack
+from mwv.pyramid.survey import Blobs, Survey
+
+Progress = Callable[[int, int], None]
+"""Called from any thread with (tiles, leaf elements) that were finished since the last call."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Tally:
+    """How many tiles were rendered, how many were found in the cache, and the bytes written to it."""
+
+    rendered: int = 0
+    reused: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Pyramid:
+    """All tiles of a scene by key, and how often each code occurs on each level."""
+
+    levels: int
+    tiles: Mapping[TileId, str]
+    counts: NDArray[np.int64]
+    """(levels, 256)"""
+
+
+@dataclass(eq=False)
+class Renderer:
+    """Renders one plan. What is in `blobs` is not rendered; what is rendered is put there at once, so no work is lost."""
+
+    plan: Plan
+    survey: Survey
+    blobs: Blobs
+    progress: Progress = lambda tiles, elements: None
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        """Nothing is rendered yet."""
+        self._tiles: dict[TileId, str] = {}
+        self._lock = Lock()
+
+    def run(self, jobs: int) -> Pyramid:
+        """Render every tile with `jobs` threads. The first error stops the rest and is raised."""
+        top = max(self.plan.levels - 1, BLOCK_LEVEL)
+        with ThreadPoolExecutor(jobs) as pool:
+            _for_all(pool, self._block, self.plan.blocks)
+            for level in range(BLOCK_LEVEL + 1, top + 1):
+                _for_all(pool, lambda at, level=level: self._overview(level, *at), self.plan.tiles_at(level))
+        tiles = {id: key for id, key in self._tiles.items() if id[0] < self.plan.levels}
+        counts = self._summary(top, 0, 0).counts if tiles else np.zeros((1, 256), np.int64)
+        return Pyramid(self.plan.levels, dict(sorted(tiles.items())), counts[: self.plan.levels])
+
+    def _block(self, at: tuple[int, int]) -> None:
+        tiles = self._block_tiles(at)
+        with self._lock:
+            self._tiles.update({_absolute(id, at): key for id, key in tiles.items()})
+        missing = {id for id, key in tiles.items() if self._wanted(id[0]) and not self.blobs.has(key)}
+        if missing or not self.blobs.has(sums_key(tiles[BLOCK_LEVEL, 0, 0])):
+            self._draw(at, tiles, missing)
+        self._count(rendered=len(missing), reused=sum(self._wanted(id[0]) for id in tiles) - len(missing))
+        windows, placements = self.plan.blocks[at], self.plan.placements
+        self.progress(len(tiles), sum(w.rows * w.cols for w in windows if placements[w.placement].tensor is not None))
+
+    def _wanted(self, level: int) -> bool:
+        """Whether tiles of this level are shown; a small canvas has fewer levels than a block."""
+        return level < self.plan.levels
+
+    def _block_tiles(self, at: tuple[int, int]) -> dict[TileId, str]:
+        """Keys of all tiles of a block that show anything, by id within the block."""
+        leaves = leaf_windows(self.plan, self.plan.blocks[at])
+        tiles = {(0, x, y): leaf_key(self.plan, windows, self.survey.digests) for x, y, windows in leaves}
+        for level in range(1, BLOCK_LEVEL + 1):
+            for y in range(BLOCK_TILES >> level):
+                for x in range(BLOCK_TILES >> level):
+                    children = [tiles.get((level - 1, *child)) for child in child_ids(x, y)]
+                    if any(children):
+                        tiles[level, x, y] = overview_key(children)
+        return tiles
+
+    def _draw(self, at: tuple[int, int], tiles: Mapping[TileId, str], missing: set[TileId]) -> Summary:
+        """Draw a block, keep its missing tiles and its summary."""
+
+        def emit(id: TileId, lines: NDArray[np.uint8]) -> None:
+            if id in missing:
+                self._put_png(tiles[id], lines)
+
+        grids = [placement.grid for placement in self.plan.placements]
+        summary = draw_block(self.plan.blocks[at], grids, tiles, self.survey.samples, emit)
+        self._put(sums_key(tiles[BLOCK_LEVEL, 0, 0]), pack(summary))
+        return summary
+
+    def _overview(self, level: int, x: int, y: int) -> None:
+        key = overview_key([self._tiles.get((level - 1, *child)) for child in child_ids(x, y)])
+        with self._lock:
+            self._tiles[level, x, y] = key
+        there = self.blobs.has(key)
+        if not there or not self.blobs.has(sums_key(key)):
+            self._reduce(level, x, y)
+        self._count(rendered=not there, reused=there)
+        self.progress(1, 0)
+
+    def _summary(self, level: int, x: int, y: int) -> Summary:
+        """The summary of a tile that has been seen to; made anew if the cache has lost it since."""
+        body = self.blobs.get(sums_key(self._tiles[level, x, y]))
+        summary = None if body is None else unpack(body)
+        if summary is not None:
+            return summary
+        if level > BLOCK_LEVEL:
+            return self._reduce(level, x, y)
+        return self._draw((x, y), self._block_tiles((x, y)), set())
+
+    def _reduce(self, level: int, x: int, y: int) -> Summary:
+        """Make an overview tile above the blocks from the summaries of its children, and keep it."""
+        half = TILE // 2
+        sums = Sums.empty(TILE, TILE)
+        counts = np.zeros((level + 1, 256), np.int64)
+        for i, child in enumerate(child_ids(x, y)):
+            if (level - 1, *child) in self._tiles:
+                below = self._summary(level - 1, *child)
+                reduce_sums(below.sums, sums.window(i // 2 * half, i % 2 * half, half, half))
+                counts[:level] += below.counts
+        lines = np.zeros((TILE, TILE + 1), np.uint8)
+        codes = np.empty((TILE, TILE), np.uint8)
+        overview_codes(sums, codes)
+        lines[:, 1:] = codes
+        histogram(codes, counts[level])
+        key = self._tiles[level, x, y]
+        if not self.blobs.has(key):
+            self._put_png(key, lines)
+        summary = Summary(sums, counts)
+        self._put(sums_key(key), pack(summary))
+        return summary
+
+    def _put_png(self, key: str, lines: NDArray[np.uint8]) -> None:
+        data = png.encode_scanlines(lines)
+        self.blobs.put_png(key, data)
+        self._count(written=len(data))
+
+    def _put(self, key: str, body: bytes) -> None:
+        self.blobs.put(key, body)
+        self._count(written=len(body))
+
+    def _count(self, *, rendered: int = 0, reused: int = 0, written: int = 0) -> None:
+        with self._lock:
+            self.tally.rendered += rendered
+            self.tally.reused += reused
+            self.tally.written += written
+
+
+def _absolute(id: TileId, at: tuple[int, int]) -> TileId:
+    level, x, y = id
+    across = BLOCK_TILES >> level
+    return level, at[0] * across + x, at[1] * across + y
+
+
+def _for_all(pool: ThreadPoolExecutor, work: Callable[[T], Any], items: Iterable[T]) -> None:
+    """Do the work for all items; on the first error (or Ctrl-C) drop what has not begun, and raise it."""
+    futures = [pool.submit(work, item) for item in items]
+    try:
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()

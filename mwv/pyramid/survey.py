@@ -1,0 +1,204 @@
+"""Tensors in, digests of their bands and statistics of their slabs out; what was read is kept a while for drawing."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final, Protocol
+
+from blake3 import blake3
+
+from mwv.decode.tensor import BAND_ROWS, Coded, Samples, Tensor
+from mwv.errors import SourceChangedError
+from mwv.layout.grid import Grid
+from mwv.measure.stats import SlabStats, TensorStats, combine
+from mwv.pyramid.keys import key_of
+
+SLAB_BANDS: Final = 64
+"""Bands (of 64 storage rows) whose statistics are taken together."""
+VERSION: Final = 1
+
+
+class Blobs(Protocol):
+    """Cached results by key; every answer is either whole or a miss. Safe from several threads."""
+
+    def has(self, key: str) -> bool:
+        """Whether a result is there, by a cheap check."""
+
+    def get(self, key: str) -> bytes | None:
+        """A result's body, checked as a whole; None for a miss."""
+
+    def put(self, key: str, body: bytes) -> object:
+        """Keep a result."""
+
+    def put_png(self, key: str, data: bytes) -> object:
+        """Keep a picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A tensor to survey, its grid, and what is remembered about it from an earlier build."""
+
+    name: str
+    tensor: Tensor
+    grid: Grid
+    digests: tuple[bytes, ...] | None = None
+    """Value digests of its bands, if its file is unchanged."""
+    stats: TensorStats | None = None
+    """Its statistics, if `digests` are remembered and these too."""
+
+
+@dataclass
+class Traffic:
+    """Bytes read from the sources: to make tiles, and only to learn digests and statistics."""
+
+    read: int = 0
+    hashed: int = 0
+
+
+@dataclass
+class _Entry:
+    raw: bytes
+    drawn: bool
+
+
+@dataclass(eq=False)
+class Survey:
+    """Digests, statistics and samples of tensors, each slab surveyed once by whichever thread needs it first.
+
+    Pixels are only ever drawn from bytes whose digest was checked: bytes that have left the buffer (of at most `budget`
+    bytes) are read again and must give the digest they gave before.
+    """
+
+    subjects: Sequence[Subject | None]
+    blobs: Blobs
+    budget: int
+    traffic: Traffic = field(default_factory=Traffic)
+
+    def __post_init__(self) -> None:
+        """Nothing is read yet."""
+        self._lock = Lock()
+        self._buffer: OrderedDict[tuple[int, int], _Entry] = OrderedDict()
+        self._buffered = 0
+        self._slabs: dict[tuple[int, int], Future[tuple[list[bytes], SlabStats | None]]] = {}
+
+    def digests(self, index: int, first: int, last: int) -> bytes:
+        """Joined value digests of bands `first` to `last` - 1 of a subject."""
+        slabs = range(first // SLAB_BANDS, -(-last // SLAB_BANDS))
+        found = [digest for slab in slabs for digest in self._slab(index, slab)[0]]
+        start = first - slabs.start * SLAB_BANDS
+        return b"".join(found[start : start + last - first])
+
+    def samples(self, index: int, band: int, col: int, cols: int) -> Samples | None:
+        """Samples of a band for drawing; None for a placement without tensor."""
+        subject = self.subjects[index]
+        if subject is None:
+            return None
+        return subject.tensor.samples(band, self._raw_for_drawing(subject, index, band), col, cols)
+
+    def result(self, index: int) -> tuple[list[bytes], TensorStats]:
+        """Value digests of all bands of a subject, and its statistics."""
+        subject = self.subjects[index]
+        assert subject is not None
+        slabs = [self._slab(index, slab) for slab in range(-(-subject.tensor.bands // SLAB_BANDS))]
+        digests = [digest for slab in slabs for digest in slab[0]]
+        if subject.stats is not None:
+            return digests, subject.stats
+        return digests, combine([s for _, s in slabs if s is not None], exponent=subject.tensor.exponent, elements=subject.grid.elements)
+
+    def _slab(self, index: int, slab: int) -> tuple[list[bytes], SlabStats | None]:
+        with self._lock:
+            future = self._slabs.get((index, slab))
+            mine = future is None
+            if future is None:
+                future = self._slabs[index, slab] = Future()
+        if mine:
+            try:
+                future.set_result(self._survey(index, slab))
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
+
+    def _survey(self, index: int, slab: int) -> tuple[list[bytes], SlabStats | None]:
+        subject = self.subjects[index]
+        assert subject is not None
+        tensor, grid = subject.tensor, subject.grid
+        bands = range(slab * SLAB_BANDS, min((slab + 1) * SLAB_BANDS, tensor.bands))
+        if subject.digests is not None:
+            digests = list(subject.digests[bands.start : bands.stop])
+            if subject.stats is not None:
+                return digests, None
+        else:
+            digests = [tensor.digest(band, self._load(subject, index, band)) for band in bands]
+        key = key_of("slab", VERSION, blake3(b"".join(digests)).hexdigest(), grid.cols, grid.patch, grid.elements % grid.cols)
+        body = self.blobs.get(key)
+        stats = None if body is None else SlabStats.from_bytes(body)
+        if stats is None:
+            stats = self._measure(subject, index, bands, digests)
+            self.blobs.put(key, stats.to_bytes())
+        return digests, stats
+
+    def _measure(self, subject: Subject, index: int, bands: range, digests: Sequence[bytes]) -> SlabStats:
+        grid = subject.grid
+        height = BAND_ROWS * grid.patch[0]
+        start = bands.start * height
+        stats = SlabStats.empty(min(bands.stop * height, grid.rows) - start, grid.cols)
+        full, short = divmod(grid.elements, grid.cols)
+        for band, digest in zip(bands, digests, strict=True):
+            raw = self._raw(subject, index, band, digest)
+            samples = subject.tensor.samples(band, raw, 0, grid.cols)
+            row = band * height
+            rows = min(height, grid.rows - row)
+            whole = min(rows, full - row)
+            _add(stats, samples, slice(0, whole), grid.cols, row - start)
+            if whole < rows:
+                _add(stats, samples, slice(whole, rows), short, row + whole - start)
+        return stats
+
+    def _raw_for_drawing(self, subject: Subject, index: int, band: int) -> bytes:
+        digest = self.digests(index, band, band + 1)
+        with self._lock:
+            entry = self._buffer.get((index, band))
+            if entry is not None:
+                self._buffer.move_to_end((index, band))
+                if not entry.drawn:
+                    entry.drawn = True
+                    self.traffic.hashed -= len(entry.raw)
+                    self.traffic.read += len(entry.raw)
+                return entry.raw
+        return self._reload(subject, index, band, digest, drawn=True)
+
+    def _raw(self, subject: Subject, index: int, band: int, digest: bytes) -> bytes:
+        with self._lock:
+            entry = self._buffer.get((index, band))
+        return entry.raw if entry is not None else self._reload(subject, index, band, digest, drawn=False)
+
+    def _reload(self, subject: Subject, index: int, band: int, digest: bytes, *, drawn: bool) -> bytes:
+        raw = self._load(subject, index, band, drawn=drawn)
+        if subject.tensor.digest(band, raw) != digest:
+            raise SourceChangedError(f"{subject.name}: its bytes changed while they were being read; build again")
+        return raw
+
+    def _load(self, subject: Subject, index: int, band: int, *, drawn: bool = False) -> bytes:
+        raw = subject.tensor.read(band)
+        with self._lock:
+            if drawn:
+                self.traffic.read += len(raw)
+            else:
+                self.traffic.hashed += len(raw)
+            old = self._buffer.pop((index, band), None)
+            self._buffered += len(raw) - (len(old.raw) if old else 0)
+            self._buffer[index, band] = _Entry(raw, drawn)
+            while self._buffered > self.budget and len(self._buffer) > 1:
+                self._buffered -= len(self._buffer.popitem(last=False)[1].raw)
+        return raw
+
+
+def _add(stats: SlabStats, samples: Samples, rows: slice, cols: int, row: int) -> None:
+    """Add some rows of samples, their first `cols` columns, as rows from `row` on of the slab."""
+    if rows.start < rows.stop:
+        if isinstance(samples, Coded):
+            stats.add_coded(samples.bits[rows, :cols], samples.table.values, row)
+        else:
+            stats.add_plain(samples.values[rows, :cols], row)
