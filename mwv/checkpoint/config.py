@@ -1,0 +1,52 @@
+"""A model's directory in, its configuration out; a Checkpoint in, the name of its architecture out."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from mwv.checkpoint.checks import parse_json, printable, where
+from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.source import FileSource
+from mwv.errors import FormatError, MwvError
+
+MAX_CONFIG: Final = 4 * 2**20
+
+
+def read_config(directory: Path) -> tuple[dict[str, Any], str | None]:
+    """The object in `config.json`, and a note if there is a file but it cannot be used.
+
+    A broken one is not worth refusing the weights for: it only tells of layers that are missing and of facts beside.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        return {}, None
+    try:
+        return _parse(path), None
+    except MwvError as error:
+        return {}, f"config.json: ignored: {error}"
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    source = FileSource(path)
+    try:
+        if source.size > MAX_CONFIG:
+            raise FormatError(f"{where(source)}: longer than {MAX_CONFIG} bytes")
+        config = parse_json(where(source), "the configuration", source.read(0, source.size))
+    finally:
+        source.close()
+    if not isinstance(config, dict):
+        raise FormatError(f"{where(source)}: must be a JSON object")
+    return config
+
+
+def architecture(checkpoint: Checkpoint) -> str:
+    """What the files call the model's architecture, such as LlamaForCausalLM or llama; empty if they do not say."""
+    config = checkpoint.config
+    classes = config.get("architectures")
+    candidates = (
+        *(classes[:1] if isinstance(classes, list) else ()),
+        config.get("_class_name"),
+        config.get("model_type"),
+        config.get("architecture"),
+        checkpoint.metadata.get("general.architecture"),
+    )
+    return next((printable(name, 100) for name in candidates if isinstance(name, str) and name), "")

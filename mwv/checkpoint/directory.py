@@ -1,0 +1,165 @@
+"""A directory in, the files of the one model in it out, with a line for each weight file that was left out.
+
+The rules, in this order:
+
+1. Only files of the directory itself count; links are followed, as caches of the Hub are made of them. What is no
+   regular file is left out.
+2. Never weights: optimizer, scheduler, scaler and random states, training arguments, importance matrices.
+3. safetensors comes before PyTorch, PyTorch before GGUF. Adapters and projectors count only if there is nothing else.
+4. In a format, a shard index comes first (`model.safetensors.index.json` before others) if any of its shards is there;
+   then sets and single files by their names: model, pytorch_model, diffusion_pytorch_model, open_clip_model,
+   open_clip_pytorch_model, consolidated. A sole set or file may be called anything.
+5. Several that none of these names tells apart, such as quantisations of one model, are an error that lists them.
+
+Files that never hold weights (texts, tokenizers, pictures) are not mentioned.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from mwv.checkpoint.checks import printable
+from mwv.checkpoint.formats import Format, by_content, by_name
+from mwv.checkpoint.shards import INDEX_SUFFIX, Selection, read_index, select_index, select_set, shard_name
+from mwv.checkpoint.source import FileSource
+from mwv.errors import MwvError, SourceError
+
+MAX_ENTRIES: Final = 100_000
+_ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf")
+_USUAL: Final = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model", "open_clip_pytorch_model", "consolidated")
+_NEVER: Final = (
+    (re.compile(r"optim", re.I), "optimizer state"),
+    (re.compile(r"^(lr_)?scheduler", re.I), "scheduler state"),
+    (re.compile(r"^(grad_)?scaler", re.I), "state of a gradient scaler"),
+    (re.compile(r"^(rng_state|random_states?)", re.I), "state of a random generator"),
+    (re.compile(r"^training_args\.", re.I), "training arguments"),
+    (re.compile(r"imatrix", re.I), "importance matrix"),
+)
+_LAST_RESORT: Final = (
+    (re.compile(r"^adapter_model", re.I), "adapter beside the model; name it to show it"),
+    (re.compile(r"^mmproj|[.-]mmproj", re.I), "projector beside the model; name it to show it"),
+)
+_FOREIGN: Final = {".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".npz", ".npy", ".pkl", ".tflite", ".mlmodel", ".zip"}
+
+
+def select_directory(directory: Path) -> Selection:
+    """The files of the one model in a directory; SourceError if there is none, or several."""
+    notes: dict[str, str] = {}
+    found: dict[Format, list[Path]] = {kind: [] for kind in _ORDER}
+    last: dict[Format, list[Path]] = {kind: [] for kind in _ORDER}
+    files = _regular_files(directory, notes)
+    for path in files:
+        kind = _kind(path, notes)
+        if kind is None:
+            continue
+        if never := _reason(_NEVER, path.name):
+            notes[path.name] = never
+        elif _reason(_LAST_RESORT, path.name):
+            last[kind].append(path)
+        else:
+            found[kind].append(path)
+    choice = found if any(found.values()) else last
+    kind = next((kind for kind in _ORDER if choice[kind]), None)
+    if kind is None:
+        raise SourceError(_nothing(directory))
+    indices = [path for path in files if path.name.endswith(INDEX_SUFFIX)]
+    selection = _select(directory, choice[kind], indices, notes)
+    chosen = {path.name for path in selection.files}
+    for group in (*found.values(), *last.values()):
+        for path in group:
+            if path.name not in chosen:
+                other = by_name(path.name) != kind and f"the {kind} weights were taken; name it to show it"
+                notes[path.name] = _reason(_LAST_RESORT, path.name) or other or "another model or variant; name it to show it"
+    lines = (f"{printable(name, 200)}: {reason}" for name, reason in sorted(notes.items()))
+    return Selection(selection.files, selection.index_names, (*selection.notes, *lines))
+
+
+def _regular_files(directory: Path, notes: dict[str, str]) -> list[Path]:
+    """Regular files, links followed, in order of name; others that could be weights are noted."""
+    try:
+        with os.scandir(directory) as entries:
+            names = sorted(entry.name for entry in islice(entries, MAX_ENTRIES + 1))
+    except OSError as error:
+        raise SourceError(f"{printable(str(directory))}: cannot be listed: {error.strerror}") from None
+    if len(names) > MAX_ENTRIES:
+        raise SourceError(f"{printable(str(directory))}: more than {MAX_ENTRIES} files; name the checkpoint itself")
+    files = []
+    for name in names:
+        path = directory / name
+        if path.is_file():
+            files.append(path)
+        elif not path.is_dir():
+            notes[name] = "a link to nothing" if path.is_symlink() else "not a regular file"
+    return files
+
+
+def _kind(path: Path, notes: dict[str, str]) -> Format | None:
+    """The format of a file that may be weights; a note if it has the looks but not the content."""
+    name, suffix = path.name, path.suffix.lower()
+    try:
+        source = FileSource(path)
+        try:
+            kind = by_content(source)
+        finally:
+            source.close()
+    except MwvError as error:
+        notes[name] = str(error)
+        return None
+    if kind:
+        return kind
+    promised = by_name(name)
+    if promised == "pytorch" and path.stem not in _USUAL and not shard_name(name):
+        promised = None
+    if promised is None and (suffix in _FOREIGN or by_name(name)):
+        notes[name] = "of a format that mwv does not read"
+    # A broken model.safetensors must be an error, not a reason to show something else.
+    return promised
+
+
+def _reason(rules: Iterable[tuple[re.Pattern[str], str]], name: str) -> str | None:
+    return next((reason for pattern, reason in rules if pattern.search(name)), None)
+
+
+def _select(directory: Path, paths: list[Path], indices: list[Path], notes: dict[str, str]) -> Selection:
+    """Rules 4 and 5 for the files of one format."""
+    names = {path.name for path in paths}
+    indexed = {}
+    for index in indices:
+        try:
+            if names & set(read_index(index).values()):
+                indexed[index.name.removesuffix(INDEX_SUFFIX).split(".")[0]] = index
+        except MwvError as error:
+            notes[index.name] = f"ignored: {error}"
+    if indexed:
+        return select_index(_only(directory, indexed))
+    units: dict[str, Path] = {}
+    for path in paths:
+        parts = shard_name(path.name)
+        units.setdefault(f"{parts.stem}{parts.rest}-of-{parts.count}" if parts else path.name, path)
+    stems = {(parts.stem if (parts := shard_name(path.name)) else path.stem): path for path in reversed(units.values())}
+    path = _only(directory, stems) if len(stems) == len(units) else _only(directory, units)
+    parts = shard_name(path.name)
+    return select_set(directory, parts) if parts else Selection((path,))
+
+
+def _only(directory: Path, units: dict[str, Path]) -> Path:
+    """The sole path, or the one with the most usual name."""
+    if len(units) == 1:
+        return next(iter(units.values()))
+    for name in _USUAL:
+        if name in units:
+            return units[name]
+    listed = ", ".join(printable(path.name, 100) for path in list(units.values())[:8]) + (", …" if len(units) > 8 else "")
+    raise SourceError(f"{printable(str(directory))}: holds several models ({listed}); name the one to show")
+
+
+def _nothing(directory: Path) -> str:
+    """What to say of a directory without weights; helpful for pipelines, whose parts lie in directories of their own."""
+    with os.scandir(directory) as entries:
+        below = sorted(entry.name for entry in islice(entries, MAX_ENTRIES) if entry.is_dir())
+    hint = [name for name in below[:100] if any(by_name(file) for file in islice(os.listdir(directory / name), 1000))]
+    advice = f"name one of its directories ({printable(', '.join(hint), 200)})" if hint else "name a checkpoint"
+    return f"{printable(str(directory))}: holds no safetensors, PyTorch or GGUF weights; {advice}"

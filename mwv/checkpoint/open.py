@@ -1,0 +1,112 @@
+"""What the user names in, a Checkpoint out: a file, a shard, a shard index or a directory.
+
+Formats are recognised by content. A shard or an index stands for the whole set (see `shards.py`); in a directory the
+model's weights are chosen by the rules that `directory.py` states.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from mwv.checkpoint.checks import check_unique, printable, where
+from mwv.checkpoint.config import architecture, read_config
+from mwv.checkpoint.directory import select_directory
+from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
+from mwv.checkpoint.gguf import Value, read_gguf
+from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
+from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.pytorch import read_pytorch
+from mwv.checkpoint.safetensors import read_safetensors
+from mwv.checkpoint.shards import Selection, select_file, shard_name
+from mwv.checkpoint.source import FileSource
+from mwv.errors import FormatError
+
+__all__ = ["architecture", "open_checkpoint"]
+
+# File names that say nothing about the model; its directory's name does.
+_GENERIC: Final = re.compile(
+    r"(model|pytorch_model|diffusion_pytorch_model|open_clip_(pytorch_)?model|adapter_model|consolidated(\.\d+)?|weights|checkpoint"
+    r"|ggml-model)([.-](fp16|fp32|bf16|f16|f32|ema|non_ema))?",
+    re.I,
+)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Find and open the model that `path` names, reading headers only.
+
+    Raises SourceError if it cannot be found or read, FormatError if a file lies, UnsupportedError if it holds what mwv
+    cannot show.
+    """
+    selection = select_directory(path) if path.is_dir() else select_file(path)
+    sources: list[FileSource] = []
+    try:
+        for file in selection.files:
+            sources.append(FileSource(file))
+        return _read(selection, sources)
+    except BaseException:
+        for source in sources:
+            source.close()
+        raise
+
+
+def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
+    kind = _format(sources)
+    tensors: list[TensorInfo] = []
+    metadata: dict[str, str] = {}
+    values: dict[str, Value] = {}
+    notes = list(selection.notes)
+    for shard, source in enumerate(sources):
+        if kind == "safetensors":
+            header = read_safetensors(source, shard)
+            tensors += header.tensors
+            metadata = header.metadata | metadata
+        elif kind == "gguf":
+            gguf_header = read_gguf(source, shard)
+            tensors += gguf_header.tensors
+            values = gguf_header.values | values
+        else:
+            pytorch_header = read_pytorch(source, shard)
+            tensors += pytorch_header.tensors
+            notes += pytorch_header.notes
+    check_unique((where(sources[tensor.shard]), tensor.name) for tensor in tensors)
+    if not tensors:
+        raise FormatError(f"{where(sources[0])}: holds no tensors; there is nothing to show")
+    config: dict[str, Any]
+    if kind == "gguf":
+        config, metadata = gguf_config(values), gguf_metadata(values)
+    else:
+        config, note = read_config(selection.files[0].parent)
+        notes += [note] if note else []
+    return Checkpoint(
+        name=checkpoint_name(selection.files[0]),
+        format=kind,
+        shards=tuple(sources),
+        tensors=tuple(sorted(tensors, key=lambda t: (t.shard, t.offset, t.name))),
+        config=config,
+        metadata=metadata,
+        index_names=selection.index_names,
+        left_out=tuple(notes),
+    )
+
+
+def _format(sources: list[FileSource]) -> Format:
+    """The format that all shards have in common."""
+    first = recognise(sources[0])
+    for source in sources[1:]:
+        if (other := recognise(source)) != first:
+            raise FormatError(f"{where(source)}: is {other}, but {where(sources[0])} is {first}; shards must have one format")
+    return first
+
+
+def checkpoint_name(file: Path) -> str:
+    """What to call a model: its file's name, or the directory's (a repository's in the Hub's cache) if that says nothing."""
+    file = file.absolute()
+    parts = shard_name(file.name)
+    stem = parts.stem if parts else file.stem if file.suffix.lower() in EXTENSIONS else file.name
+    directory = file.parent
+    # models--owner--name/snapshots/revision/
+    if directory.parent.name == "snapshots" and directory.parent.parent.name.startswith("models--"):
+        name = directory.parent.parent.name.rsplit("--", 1)[-1]
+    else:
+        name = directory.name
+    return printable(name if name and _GENERIC.fullmatch(stem) else stem)

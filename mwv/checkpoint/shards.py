@@ -1,0 +1,120 @@
+"""A file of a sharded set in, all files of the set out: by the index beside it, or by its name.
+
+`model-00001-of-00003.safetensors`, any of its siblings, and `model.safetensors.index.json` name the same set. Shards
+that are not there are noted; what is there is shown.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mwv.checkpoint.checks import parse_json, printable, where
+from mwv.checkpoint.source import FileSource
+from mwv.errors import FormatError, SourceError
+
+MAX_INDEX: Final = 100_000_000
+MAX_SHARDS: Final = 10_000
+INDEX_SUFFIX: Final = ".index.json"
+_SHARD_NAME: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<rest>\..+)?", re.DOTALL)
+_MOST_MISSING_NAMED: Final = 10
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The files of one model, in order, and what is to be told about others."""
+
+    files: tuple[Path, ...]
+    index_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShardName:
+    """The name of one file of a sharded set: `stem-number-of-count.rest`."""
+
+    stem: str
+    number: int
+    count: int
+    rest: str
+
+    def sibling(self, number: int) -> str:
+        """Name of another file of the set."""
+        return f"{self.stem}-{number:05d}-of-{self.count:05d}{self.rest}"
+
+
+def shard_name(name: str) -> ShardName | None:
+    """The parts of a shard's name, or None for other names."""
+    if not (match := _SHARD_NAME.fullmatch(name)):
+        return None
+    parts = ShardName(match["stem"], int(match["number"]), int(match["count"]), match["rest"] or "")
+    return parts if 1 <= parts.number <= parts.count else None
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Tensor name → file name of a shard index; FormatError for what is no index or leads out of the directory."""
+    source = FileSource(path)
+    try:
+        place = where(source)
+        if source.size > MAX_INDEX:
+            raise FormatError(f"{place}: an index of {source.size} bytes is impossible; fetch it again")
+        index = parse_json(place, "the index", source.read(0, source.size))
+    finally:
+        source.close()
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(names, dict) or not all(isinstance(file, str) for file in names.values()):
+        raise FormatError(f"{place}: has no weight_map from tensor names to file names; no shard index")
+    files = set(names.values())
+    if len(files) > MAX_SHARDS:
+        raise FormatError(f"{place}: names {len(files)} shards, at most {MAX_SHARDS} are possible; the file is damaged")
+    for file in files:
+        if file in ("", ".", "..") or "/" in file or "\\" in file or "\0" in file:
+            raise FormatError(f"{place}: names the shard '{printable(file, 200)}', which is no file beside it; the file is damaged")
+    return names
+
+
+def select_index(path: Path) -> Selection:
+    """The files that an index names; SourceError if none of them is there."""
+    names = read_index(path)
+    files = sorted(set(names.values()))
+    present = [file for file in files if (path.parent / file).is_file()]
+    if not present:
+        raise SourceError(f"{printable(str(path))}: none of the {len(files)} shards that it names is beside it; fetch them")
+    notes = _missing(set(files) - set(present))
+    return Selection(tuple(path.parent / file for file in present), tuple(sorted(names)), notes)
+
+
+def select_file(path: Path) -> Selection:
+    """The set that a file belongs to, by an index beside it or by its name; else the file alone."""
+    if path.suffix.lower() == ".json":
+        return select_index(path)
+    notes: list[str] = []
+    for index in sorted(path.parent.glob("*" + INDEX_SUFFIX)):
+        try:
+            if path.name in read_index(index).values():
+                return select_index(index)
+        except (FormatError, SourceError) as error:
+            notes.append(f"ignored: {error}")
+    parts = shard_name(path.name)
+    if parts and path.is_file():
+        selection = select_set(path.parent, parts)
+        return Selection(selection.files, (), (*notes, *selection.notes))
+    return Selection((path,), (), tuple(notes))
+
+
+def select_set(directory: Path, parts: ShardName) -> Selection:
+    """The files of a set that has no index."""
+    if parts.count > MAX_SHARDS:
+        raise FormatError(f"{printable(str(directory / parts.sibling(parts.number)))}: at most {MAX_SHARDS} shards are possible")
+    names = [parts.sibling(number) for number in range(1, parts.count + 1)]
+    present = tuple(directory / name for name in names if (directory / name).is_file())
+    return Selection(present, (), _missing(set(names) - {path.name for path in present}))
+
+
+def _missing(names: Iterable[str]) -> tuple[str, ...]:
+    names = sorted(names)
+    lines = [f"{printable(name, 200)}: missing, a shard of this model" for name in names[:_MOST_MISSING_NAMED]]
+    if more := len(names) - len(lines):
+        lines.append(f"{more} more shards are missing")
+    return tuple(lines)
