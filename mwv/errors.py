@@ -29,5 +29,9 @@ class SiteError(MwvError):
     """The destination cannot be written, or is not a site of ours."""
 
 
+class StoreError(MwvError):
+    """The cache is not ours, cannot be used, or neither it nor its stand-in can be written."""
+
+
 class UsageError(MwvError):
     """Contradictory or missing options; the command exits with 2."""
