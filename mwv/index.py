@@ -73,7 +73,7 @@ class _Disk(diskcache.Disk):  # type: ignore[misc]
 
 
 class Index:
-    """Values by namespace and key. Each is sealed with a digest that covers both, so what comes back is what was put."""
+    """Values by namespace (without a colon) and key. Each is sealed with a digest that covers both, so what comes back is what was put."""
 
     def __init__(self, folder: Path) -> None:
         """Touches no file; `folder` is opened when first used and created when first written."""
@@ -104,14 +104,14 @@ class Index:
         if values:
             self._attempt(put, None, create=True)
 
-    def keys(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
         """(namespace, key) of every row."""
 
-        def rows(cache: Any) -> list[tuple[str, str]]:
-            split = (str(row).partition(":") for row in cache)
-            return [(namespace, key) for namespace, _, key in split]
+        def split(cache: Any) -> list[tuple[str, str]]:
+            parts = (str(row).partition(":") for row in cache)
+            return [(namespace, key) for namespace, _, key in parts]
 
-        return self._attempt(rows, [])
+        return self._attempt(split, [])
 
     def forget_many(self, rows: Iterable[tuple[str, str]]) -> None:
         """Drop rows in one transaction; those that are not there do no harm."""

@@ -11,13 +11,19 @@ wait for each other.
 import contextlib
 import fcntl
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-KEY_BYTES = 16
+from blake3 import blake3
+
+from mwv.index import Index
+
+_KEY_BYTES = 16
+_ID = re.compile("[0-9a-f]{32}")
 
 
 class Run:
@@ -58,8 +64,8 @@ class Watch:
     root: Path
     needed: set[str] = field(default_factory=set)
     """Keys that living builds asked for."""
-    ended: list[tuple[int, frozenset[str]]] = field(default_factory=list)
-    """(last write in ns, keys) of builds that were killed; their files are gone."""
+    ended: dict[Path, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    """Files of builds that were killed: when last written (ns), and what they asked for."""
     alive: frozenset[str] = frozenset()
     """Ids of the living builds."""
     _read: dict[str, int] = field(default_factory=dict)
@@ -67,23 +73,42 @@ class Watch:
     def look(self) -> None:
         """Read what was appended since the last look. Raises OSError."""
         alive = []
-        for path in sorted((self.root / "running").iterdir()):
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        for path in self._files():
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                continue  # a build that just ended
             try:
                 start = self._read.get(path.name, 0)
                 data = os.pread(fd, os.fstat(fd).st_size - start, start)
-                whole = len(data) - len(data) % KEY_BYTES
-                keys = frozenset(data[i : i + KEY_BYTES].hex() for i in range(0, whole, KEY_BYTES))
+                keys = _unpack(data)
                 if _is_locked(fd):
                     alive.append(path.name)
                     self.needed |= keys
-                    self._read[path.name] = start + whole
+                    self._read[path.name] = start + len(data) - len(data) % _KEY_BYTES
                 else:
-                    self.ended.append((os.fstat(fd).st_mtime_ns, keys))
-                    path.unlink()
+                    self.ended[path] = (os.fstat(fd).st_mtime_ns, keys)
             finally:
                 os.close(fd)
         self.alive = frozenset(alive)
+
+    def _files(self) -> list[Path]:
+        try:
+            return sorted(path for path in (self.root / "running").iterdir() if _ID.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
+
+
+def record_use(index: Index, when: int, keys: frozenset[str]) -> None:
+    """Remember that `keys` were used at `when` (ns). One row per set, so a repeated build replaces its row."""
+    packed = b"".join(map(bytes.fromhex, sorted(keys)))
+    index.remember_many("use", {blake3(packed).hexdigest(): when.to_bytes(8, "little") + packed})
+
+
+def recorded_uses(index: Index) -> dict[str, tuple[int, frozenset[str]]]:
+    """Per row of the namespace "use": when (ns), and the keys."""
+    rows = ((row, index.recall("use", row)) for namespace, row in index.rows() if namespace == "use")
+    return {row: (int.from_bytes(value[:8], "little"), _unpack(value[8:])) for row, value in rows if value is not None}
 
 
 @contextlib.contextmanager
@@ -108,6 +133,11 @@ def _held(fd: int, how: int) -> Iterator[None]:
         yield
     finally:
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _unpack(packed: bytes) -> frozenset[str]:
+    """Keys of 16 bytes each; a last one that was cut short is left out."""
+    return frozenset(packed[i : i + _KEY_BYTES].hex() for i in range(0, len(packed) - _KEY_BYTES + 1, _KEY_BYTES))
 
 
 def _is_locked(fd: int) -> bool:

@@ -16,16 +16,15 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 from uuid import uuid4
 
 from mwv.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
 from mwv.errors import StoreError
 from mwv.index import Index
-from mwv.runs import Run
+from mwv.runs import Run, record_use
 
 TAG_NAME = "CACHEDIR.TAG"
 TAG = """\
@@ -89,7 +88,8 @@ class Store:
         self._note(key)
         for path in self._places(key):
             try:
-                data = _read(path)
+                with open_blob(path) as file:
+                    data = file.read()
             except OSError:
                 continue
             if intact(io.BytesIO(data), len(data)):
@@ -145,18 +145,18 @@ class Store:
         return [blob_path(folder, key) for folder in ((self._root, self._spare) if self._spared else (self._root,)) if folder]
 
     def _note(self, key: str) -> None:
-        """Protect `key`. Where that cannot be written down, nothing can be pruned either."""
+        """Protect `key`, as far as the cache can be written; where it cannot, only another user could prune."""
         if key in self._used:
             return
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a key: {key!r}")
-        if self._register():
+        self._register()
+        if self._run is not None:  # also when blobs no longer find room: 16 bytes may
             try:
-                assert self._run is not None
                 self._run.note(key)
             except OSError as error:
                 self._give_up(error)
-        self._used.add(key)
+        self._used.add(key)  # last, so that no other thread relies on a key that is not written down yet
 
     def _register(self) -> bool:
         """Whether this build is registered in a cache that can be written; the first call makes it so."""
@@ -281,10 +281,14 @@ def blob_path(folder: str, key: str) -> str:
     return f"{folder}/blobs/{key[:2]}/{key}"
 
 
-def record_use(index: Index, when: int, keys: frozenset[str]) -> None:
-    """Remember that `keys` were used at `when` (ns). One row per set: a build that is repeated replaces its row."""
-    packed = b"".join(map(bytes.fromhex, sorted(keys)))
-    index.remember_many("use", {sha256(packed).hexdigest(): when.to_bytes(8, "little") + packed})
+def open_blob(path: str) -> BinaryIO:
+    """A blob's file for reading; raises OSError, also for what is no file."""
+    fd = os.open(path, _READ)
+    try:
+        return open(fd, "rb")
+    except OSError:
+        os.close(fd)
+        raise
 
 
 def _is_plausible(path: str) -> bool:
@@ -298,11 +302,6 @@ def _is_plausible(path: str) -> bool:
         return False
     finally:
         os.close(fd)
-
-
-def _read(path: str) -> bytes:
-    with open(os.open(path, _READ), "rb") as file:
-        return file.read()
 
 
 def _write_all(fd: int, data: bytes) -> None:
