@@ -70,7 +70,8 @@ def sign(code: int) -> int:
 
 def leaf_codes(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Codes of single elements (value × unit) of any shape."""
-    wide = np.abs(values.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        wide = np.abs(values.astype(np.float64))
     level = np.searchsorted(thresholds(SIGNED_STEPS), wide, side="right")
     codes = (level + np.where(np.signbit(values), NEGATIVE, POSITIVE)).astype(np.uint8)
     codes[wide == 0] = ZERO
@@ -81,7 +82,8 @@ def leaf_codes(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def summands(values: NDArray[Any]) -> NDArray[np.float32]:
     """Elements as they enter the sums: magnitudes clamped to [2^-40, 2^30], zero kept, NaN and Inf replaced by zero."""
-    wide = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        wide = values.astype(np.float64)
     clamped = np.copysign(np.clip(np.abs(wide), SMALLEST, LARGEST), wide)
     return np.where(np.isfinite(wide) & (wide != 0), clamped, 0).astype(np.float32)
 

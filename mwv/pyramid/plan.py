@@ -50,6 +50,13 @@ class Plan:
     blocks: Mapping[tuple[int, int], tuple[Window, ...]]
     """(x, y) in blocks → the windows under that block, relative to its corner."""
 
+    @property
+    def tile_count(self) -> int:
+        """About how many tiles there are on all levels, for a progress bar: those of a full block for every block."""
+        inside = sum((BLOCK_TILES >> level) ** 2 for level in range(BLOCK_LEVEL + 1))
+        above = sum(len(self.tiles_at(level)) for level in range(BLOCK_LEVEL + 1, self.levels))
+        return inside * len(self.blocks) + above
+
     def tiles_at(self, level: int) -> list[tuple[int, int]]:
         """(x, y) of the tiles of a level ≥ `BLOCK_LEVEL` that show anything, row by row."""
         shift = level - BLOCK_LEVEL

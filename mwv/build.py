@@ -1,0 +1,196 @@
+"""Settings in, a site out: the pipeline from checkpoint to pages, readable from top to bottom."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from mwv.checkpoint.facts import promised_layers
+from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.open import open_checkpoint
+from mwv.decode.stored import StoredTensor
+from mwv.errors import MwvError, SourceChangedError, SourceError
+from mwv.layout.canvas import Canvas, Placement
+from mwv.layout.transformer import arrange
+from mwv.memory import Memory
+from mwv.progress import progress, say
+from mwv.pyramid.palette import colour_png
+from mwv.pyramid.picture import overview_codes, write_picture
+from mwv.pyramid.plan import Plan, make_plan
+from mwv.pyramid.render import Pyramid, Renderer, Tally
+from mwv.pyramid.survey import Subject, Survey, Traffic
+from mwv.report import ModelReport, Outcome
+from mwv.settings import Settings
+from mwv.site.collect import Learnt, make_model
+from mwv.site.model import TileFiles
+from mwv.site.writer import SiteWriter
+from mwv.store import Store
+
+_BUFFER: Final = 256 << 20
+_BUFFER_PER_JOB: Final = 96 << 20
+"""Bytes of tensors kept between hashing and drawing; a job needs about 60 MiB beside its share."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A checkpoint laid out: what is to be drawn, known from headers alone."""
+
+    path: Path
+    checkpoint: Checkpoint
+    shown: tuple[TensorInfo, ...]
+    canvas: Canvas
+    plan: Plan
+    stored: tuple[StoredTensor | None, ...]
+    """One per placement; None for a missing tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A drawing with its tiles, and what was learnt about its tensors."""
+
+    drawing: Drawing
+    pyramid: Pyramid
+    learnt: tuple[Learnt | None, ...]
+    """One per placement."""
+    tally: Tally
+    traffic: Traffic
+
+
+def build(settings: Settings) -> None:
+    """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
+    begin = time.monotonic()
+    outcome = Outcome()
+    with SiteWriter(settings.destination) as site, _store(settings) as store:
+        for slug in settings.remove:
+            site.remove(slug)
+        for path in settings.sources:
+            try:
+                outcome.models.append(build_model(path, settings, site, store))
+            except MwvError as error:
+                outcome.failures.append(str(error))
+            else:
+                say(outcome.models[-1].line())
+        site.finish()
+        for warning in store.warnings:
+            say(f"warning: {warning}")
+    if settings.report is not None:
+        outcome.write(settings.report, time.monotonic() - begin)
+    if outcome.failures:
+        many = f"{len(outcome.failures)} of {len(settings.sources)} models failed:\n" if len(settings.sources) > 1 else ""
+        raise MwvError(many + "\n".join(outcome.failures))
+
+
+def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
+    """Render one checkpoint and add it to the site."""
+    begin = time.monotonic()
+    drawing = draw(path, settings)
+    rendering = render(drawing, settings, store)
+    canvas, pyramid = drawing.canvas, rendering.pyramid
+    model = make_model(
+        drawing.checkpoint,
+        drawing.shown,
+        canvas,
+        pyramid,
+        rendering.learnt,
+        title=settings.title,
+        source=path.name or path.resolve().name,
+        identity="/".join(path.resolve().parts[-2:]),
+        date=_source_date(),
+    )
+    tiles = TileFiles("png", {key: store.path(key) for key in pyramid.tiles.values()})
+    site.add_model(model, tiles, colour_png(*overview_codes(pyramid, canvas, store.get)))
+    if settings.png is not None:
+        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
+    return ModelReport(model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin)
+
+
+def draw(path: Path, settings: Settings) -> Drawing:
+    """Read the headers of a checkpoint and lay its tensors out."""
+    checkpoint = open_checkpoint(path)
+    for line in checkpoint.left_out:
+        say(f"{checkpoint.name}: left out {line}")
+    shown = tuple(t for t in checkpoint.tensors if not settings.only or any(fnmatchcase(t.name, p) for p in settings.only))
+    if not any(t.elements for t in shown):
+        what = f"no tensor's name matches {' or '.join(settings.only)}" if settings.only else "holds no tensor with elements"
+        raise SourceError(f"{path}: {what}; there is nothing to show")
+    canvas = arrange(
+        [(t.name, t.shape) for t in shown],
+        layers=promised_layers(checkpoint.config) if not settings.only else None,
+        index_names=checkpoint.index_names,
+        columns=settings.columns,
+    )
+    stored = tuple(_stored(checkpoint, shown, placement) for placement in canvas.placements)
+    return Drawing(path, checkpoint, shown, canvas, make_plan(canvas), stored)
+
+
+def render(drawing: Drawing, settings: Settings, store: Store) -> Rendering:
+    """Render what the cache lacks. If a file proves not to be what was remembered about it, once more without memory."""
+    try:
+        return _render(drawing, settings, store, Memory(store))
+    except SourceChangedError:
+        for shard in drawing.checkpoint.shards:
+            shard.check_unchanged()
+        return _render(drawing, settings, store, Memory(store, trust=False))
+
+
+def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) -> Rendering:
+    subjects = [
+        None if tensor is None else _subject(placement, tensor, memory)
+        for placement, tensor in zip(drawing.canvas.placements, drawing.stored, strict=True)
+    ]
+    survey = Survey(subjects, store, _BUFFER + settings.jobs * _BUFFER_PER_JOB)
+    with progress(drawing.checkpoint.name, drawing.plan.tile_count) as advance:
+        renderer = Renderer(drawing.plan, survey, store, advance)
+        pyramid = renderer.run(settings.jobs)
+    learnt: tuple[Learnt | None, ...] = tuple(None if s is None else survey.result(i) for i, s in enumerate(subjects))
+    for shard in drawing.checkpoint.shards:
+        shard.check_unchanged()
+    memory.remember([
+        (tensor, placement.grid, tuple(found[0]), found[1])
+        for tensor, placement, found in zip(drawing.stored, drawing.canvas.placements, learnt, strict=True)
+        if tensor is not None and found is not None
+    ])
+    return Rendering(drawing, pyramid, learnt, renderer.tally, survey.traffic)
+
+
+def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> StoredTensor | None:
+    if placement.tensor is None:
+        return None
+    info, grid = shown[placement.tensor], placement.grid
+    first = (placement.panel or 0) * grid.elements
+    return StoredTensor(checkpoint.shards[info.shard], info, grid.row_elements, grid.patch, first, grid.elements)
+
+
+def _subject(placement: Placement, tensor: StoredTensor, memory: Memory) -> Subject:
+    digests = memory.digests(tensor)
+    stats = None if digests is None else memory.stats(digests, placement.grid)
+    return Subject(placement.name, tensor, placement.grid, digests, stats)
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Store]:
+    """The cache that was asked for; without one, a folder beside the site that is deleted at the end."""
+    spare = settings.destination.resolve().parent
+    if settings.cache is not None:
+        with Store.open(settings.cache, spare) as store:
+            yield store
+        return
+    folder = Path(tempfile.mkdtemp(prefix=".mwv-", dir=spare))
+    try:
+        with Store.open(folder, None) as store:
+            yield store
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _source_date() -> str | None:
+    """The date of SOURCE_DATE_EPOCH, if that is set: a build has no date of its own."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch.isdecimal() else None

@@ -1,0 +1,82 @@
+"""What earlier builds learnt in, what this build need not read again out: digests of bands and statistics, by content.
+
+Digests are remembered for a file as it was: path, size, times, inode and device. A file whose time of change lay less than
+two seconds back when it was opened could change again unseen, so nothing is remembered about it. Statistics belong to
+digests. All of it is advice: `Survey` checks every byte that is drawn against the digest it relies on.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from blake3 import blake3
+
+from mwv.decode.stored import RECIPE_VERSION, StoredTensor
+from mwv.layout.grid import Grid
+from mwv.measure.stats import TensorStats
+from mwv.pyramid.keys import key_of
+
+_DIGEST: Final = 32
+_SETTLED_NS: Final = 2_000_000_000
+
+
+class Index(Protocol):
+    """Small values that are kept between builds; may lose any of them."""
+
+    def recall(self, namespace: str, key: str) -> bytes | None:
+        """A value that was remembered, if it still is."""
+
+    def remember_many(self, namespace: str, values: Mapping[str, bytes]) -> None:
+        """Remember values by key."""
+
+
+class Memory:
+    """Recalls and remembers for the tensors of one build."""
+
+    def __init__(self, index: Index, *, trust: bool = True) -> None:
+        """`trust` false recalls no digests: for a second try after a file turned out to be another than it looked."""
+        self._index = index
+        self._trust = trust
+        self._opened_ns = time.time_ns()
+
+    def digests(self, tensor: StoredTensor) -> tuple[bytes, ...] | None:
+        """Value digests of all bands, if the file is unchanged since they were remembered."""
+        key = self._file_key(tensor)
+        joined = self._index.recall("digests", key) if key is not None and self._trust else None
+        if joined is None or len(joined) != tensor.bands * _DIGEST:
+            return None
+        return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))
+
+    def stats(self, digests: tuple[bytes, ...], grid: Grid) -> TensorStats | None:
+        """Statistics of a tensor with these digests, drawn on this grid."""
+        body = self._index.recall("stats", _stats_key(digests, grid))
+        try:
+            return None if body is None else TensorStats.from_json(json.loads(body))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def remember(self, tensors: list[tuple[StoredTensor, Grid, tuple[bytes, ...], TensorStats]]) -> None:
+        """Keep what was learnt about tensors whose sources were seen not to have changed meanwhile."""
+        digests: dict[str, bytes] = {}
+        stats: dict[str, bytes] = {}
+        for tensor, grid, bands, numbers in tensors:
+            key = self._file_key(tensor)
+            if key is not None:
+                digests[key] = b"".join(bands)
+            stats[_stats_key(bands, grid)] = json.dumps(numbers.to_json(), separators=(",", ":")).encode()
+        self._index.remember_many("digests", digests)
+        self._index.remember_many("stats", stats)
+
+    def _file_key(self, tensor: StoredTensor) -> str | None:
+        identity = tensor.source.identity
+        if identity is None or self._opened_ns - identity.mtime_ns < _SETTLED_NS:
+            return None
+        info = tensor.info
+        place = (info.offset, info.dtype.name, info.byteorder, info.shape, info.strides, tensor.row_elements, tensor.first, tensor.count)
+        return key_of("digests", RECIPE_VERSION, dataclasses.astuple(identity), place)
+
+
+def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:
+    return key_of("stats", blake3(b"".join(digests)).hexdigest(), grid.rows, grid.cols, grid.patch, grid.elements)

@@ -1,0 +1,99 @@
+"""A finished Pyramid in, one coloured picture of the whole canvas out."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mwv.errors import SiteError, UsageError
+from mwv.layout.canvas import Canvas, Rect
+from mwv.pyramid import code
+from mwv.pyramid.palette import table
+from mwv.pyramid.plan import TILE
+from mwv.pyramid.png import decode_gray
+from mwv.pyramid.render import Pyramid
+
+OVERVIEW_SIDE: Final = 2048
+"""Longest side of the picture on cards and previews."""
+PICTURE_PIXELS: Final = 64_000_000
+"""Most pixels of a picture of the whole canvas when no size is asked for."""
+PALETTE: Final = "signed"
+
+GetBlob = Callable[[str], bytes | None]
+
+
+def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
+    """1st and 99th percentile of the magnitudes of one level, from how often each of the 256 codes occurs.
+
+    Bin centres, value × unit; (2^-10, 2) where no pixel has a magnitude.
+    """
+    codes = sorted((c for c in range(256) if code.magnitude(c) > 0), key=code.magnitude)
+    reached = np.cumsum(counts[codes])
+    if not codes or reached[-1] == 0:
+        return 2.0**-10, 2.0
+    low, high = (int(np.searchsorted(reached, share * reached[-1])) for share in (0.01, 0.99))
+    return code.magnitude(codes[low]), code.magnitude(codes[min(high, len(codes) - 1)])
+
+
+def whole_level(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> NDArray[np.uint8]:
+    """The codes of all that is drawn, at one level, cropped to `bounds` (pixels of level 0)."""
+    side = 1 << level
+    left, top = bounds.x // side, bounds.y // side
+    right, bottom = -(-(bounds.x + bounds.width) // side), -(-(bounds.y + bounds.height) // side)
+    picture = np.zeros((bottom - top, right - left), np.uint8)
+    for (at, x, y), key in pyramid.tiles.items():
+        data = get(key) if at == level else None
+        if data is not None:
+            _paste(picture, decode_gray(data), x * TILE - left, y * TILE - top)
+    return picture
+
+
+def _paste(picture: NDArray[np.uint8], tile: NDArray[np.uint8], x: int, y: int) -> None:
+    height, width = picture.shape
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + TILE, width), min(y + TILE, height)
+    picture[y0:y1, x0:x1] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
+
+
+def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) -> int | None:
+    """The deepest level at which a picture of `bounds` has a width and height that fit; None if none does."""
+    return next((k for k in range(levels) if fits(-(-bounds.width // (1 << k)) + 1, -(-bounds.height // (1 << k)) + 1)), None)
+
+
+def coloured(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Codes of a level and the table (256 × 3) that colours them with the window fitted to that level."""
+    return whole_level(pyramid, bounds, level, get), table(PALETTE, *magnitude_range(pyramid.counts[level]))
+
+
+def overview_codes(pyramid: Pyramid, canvas: Canvas, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Codes and colours of the picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high."""
+    level = level_within(canvas.bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE + 1)
+    return coloured(pyramid, canvas.bounds, pyramid.levels - 1 if level is None else level, get)
+
+
+def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, side: int | None) -> tuple[int, int]:
+    """Write the whole canvas as a palette PNG at the deepest level that fits; returns its width and height.
+
+    `side` limits its longest side, otherwise it has at most `PICTURE_PIXELS` pixels.
+    """
+    fits: Any = (lambda w, h: w * h <= PICTURE_PIXELS) if side is None else (lambda w, h: max(w, h) <= side + 1)
+    level = level_within(canvas.bounds, pyramid.levels, fits)
+    if level is None:
+        raise UsageError(f"--png-size {side}: no level is that small; the smallest is {TILE} pixels or less")
+    codes, colours = coloured(pyramid, canvas.bounds, level, get)
+    image = Image.fromarray(codes, "L")
+    image.putpalette(colours.tobytes())
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(out.getvalue())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SiteError(f"{path}: cannot be written: {error.strerror}") from None
+    return image.width, image.height

@@ -1,0 +1,72 @@
+"""What a build did in, one line for the user and one JSON object for programs out."""
+
+import json
+import resource
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mwv.errors import SiteError
+from mwv.pyramid.render import Tally
+from mwv.pyramid.survey import Traffic
+from mwv.site.model import Model
+from mwv.site.text import amount, size
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What rendering one model took."""
+
+    model: Model
+    width: int
+    height: int
+    tally: Tally
+    traffic: Traffic
+    seconds: float
+
+    def record(self) -> dict[str, Any]:
+        """The model's entry in the report."""
+        scene = self.model.scenes[0]
+        return {
+            "name": self.model.title,
+            "slug": self.model.slug,
+            "source": self.model.source,
+            "tensors": len(self.model.tensors),
+            "elements": sum(self.model.dtypes.values()),
+            "canvas": {"width": self.width, "height": self.height, "levels": scene.levels},
+            "tiles": {"total": len(scene.tiles), "rendered": self.tally.rendered, "reused": self.tally.reused},
+            "bytes": {
+                "source": self.model.nbytes,
+                "read": self.traffic.read,
+                "hashed": self.traffic.hashed,
+                "written": self.tally.written,
+            },
+            "seconds": {"total": round(self.seconds, 3)},
+        }
+
+    def line(self) -> str:
+        """What happened, in a line."""
+        done = f"{self.tally.rendered:,} tiles rendered, {self.tally.reused:,} reused"
+        read = self.traffic.read + self.traffic.hashed
+        return f"{self.model.title}: {amount(self.model.parameters)} parameters, {done}, {size(read)} read, {self.seconds:.1f} s"
+
+
+@dataclass
+class Outcome:
+    """What a build did so far."""
+
+    models: list[ModelReport] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def write(self, path: Path, seconds: float) -> None:
+        """Write the report of the whole build; raises SiteError where that fails."""
+        report = {
+            "models": [model.record() for model in self.models],
+            "failures": self.failures,
+            "seconds": round(seconds, 3),
+            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        try:
+            path.write_text(json.dumps(report, indent=2) + "\n")
+        except OSError as error:
+            raise SiteError(f"{path}: the report cannot be written: {error.strerror}") from None

@@ -1,0 +1,107 @@
+"""What all stages found about a checkpoint in, the Model that its page is made from out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from blake3 import blake3
+
+from mwv.checkpoint.config import architecture
+from mwv.checkpoint.facts import dtype_counts, facts, parameters
+from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.layout.canvas import Canvas
+from mwv.layout.transformer import layout_description
+from mwv.measure.stats import TensorStats
+from mwv.pyramid.keys import key_of
+from mwv.pyramid.picture import magnitude_range
+from mwv.pyramid.render import Pyramid
+from mwv.site.model import Model, Scene, TensorRow
+from mwv.site.text import slugify
+
+_FLOAT_WINDOW: Final = (2.0**-10, 2.0)
+
+Learnt = tuple[Sequence[bytes], TensorStats]
+"""Value digests of all bands of a placement, and its statistics."""
+
+
+def make_model(
+    checkpoint: Checkpoint,
+    shown: Sequence[TensorInfo],
+    canvas: Canvas,
+    pyramid: Pyramid,
+    learnt: Sequence[Learnt | None],
+    *,
+    title: str | None,
+    source: str,
+    identity: str,
+    date: str | None,
+) -> Model:
+    """Everything a page says; `learnt` has one entry per placement of the canvas, None for missing tensors."""
+    panels: dict[int, list[Learnt]] = {}
+    for placement, found in zip(canvas.placements, learnt, strict=True):
+        if placement.tensor is not None and found is not None:
+            panels.setdefault(placement.tensor, []).append(found)
+    return Model(
+        slug=slugify(title or checkpoint.name),
+        title=title or checkpoint.name,
+        source=source,
+        identity=identity,
+        format=checkpoint.format,
+        architecture=architecture(checkpoint),
+        parameters=parameters(checkpoint),
+        nbytes=sum(t.nbytes for t in checkpoint.tensors),
+        dtypes=dtype_counts(checkpoint.tensors),
+        facts=facts(checkpoint.config),
+        metadata=checkpoint.metadata,
+        tensors=tuple(_row(checkpoint, info, panels.get(i, ())) for i, info in enumerate(shown)),
+        scenes=(_scene(shown, canvas, pyramid),),
+        date=date,
+        notes=_notes(checkpoint, shown, canvas),
+    )
+
+
+def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> TensorRow:
+    bands = b"".join(digest for digests, _ in panels for digest in digests)
+    return TensorRow(
+        name=info.name,
+        dtype=info.dtype.name,
+        shape=info.shape,
+        shard=checkpoint.shards[info.shard].name,
+        offset=info.offset,
+        nbytes=info.nbytes,
+        digest=blake3(bands).hexdigest() if bands else "",
+        stats=tuple(stats for _, stats in panels),
+        note="unknown dtype, shown as raw integers" if info.dtype.is_raw else "",
+    )
+
+
+def _scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:
+    return Scene(
+        kind="values",
+        title="Weights",
+        canvas=canvas,
+        layout_digest=key_of("layout", layout_description(canvas)),
+        levels=pyramid.levels,
+        tiles=pyramid.tiles,
+        magnitudes=tuple(magnitude_range(counts) for counts in pyramid.counts),
+        window=_window(shown),
+    )
+
+
+def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:
+    """Floats are shown from 2^-10 to 2; a model of integers alone in their full range."""
+    dtypes = {t.dtype for t in shown if t.elements}
+    if any(d.kind in ("float", "complex", "block") for d in dtypes):
+        return _FLOAT_WINDOW
+    return 2.0 ** min(d.exponent for d in dtypes), 1.0
+
+
+def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) -> tuple[str, ...]:
+    notes = [f"Left out: {line}" for line in checkpoint.left_out]
+    hidden = len(checkpoint.tensors) - len(shown)
+    if hidden:
+        notes.append(f"{hidden} tensors are not shown, as asked for.")
+    missing = sum(placement.tensor is None for placement in canvas.placements)
+    if missing:
+        notes.append(f"{missing} tensors that the model should have are missing from these files; their places are kept.")
+    return tuple(notes)
+
