@@ -1,6 +1,8 @@
-"""Bands of values in, TensorStats out."""
+"""What was measured about a tensor in, the same as a dictionary for JSON out, and back."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,28 @@ class TensorStats:
     kurtosis: float | None
     """Fourth central moment over squared variance, 3 for a normal distribution; None when the variance is 0."""
     percentiles: tuple[tuple[float, float], ...]
-    """(percent, value) for 0.1, 1, 5, 25, 50, 75, 95, 99, 99.9; exact to the top 16 bits of a float32."""
+    """(percent, value) for 0.1, 1, 5, 25, 50, 75, 95, 99, 99.9; exact to the top 16 bits of a float32. The value is the
+    least that so many percent of the finite elements do not exceed. Empty, as all that follows, without finite elements."""
     histogram: tuple[int, ...]
     """Counts of 64 equal bins from `minimum` to `maximum`, by the top 16 bits of each value."""
     row_rms: tuple[float, ...]
-    """RMS of each grid row; when there are more than 1,024, of each of 1,024 nearly equal runs of rows."""
+    """RMS of the finite elements of each grid row, to 6 digits, 0 where there is none; when there are more than 1,024
+    rows, of each of 1,024 nearly equal runs of rows."""
     col_rms: tuple[float, ...]
     """The same for grid columns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, lists, numbers and None; every float is finite and survives JSON unchanged."""
+        return asdict(self) | {
+            "percentiles": [list(pair) for pair in self.percentiles],
+            "histogram": list(self.histogram),
+            "row_rms": list(self.row_rms),
+            "col_rms": list(self.col_rms),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "TensorStats":
+        """What `to_json` gave; raises TypeError, KeyError or ValueError for anything else."""
+        lists = {name: tuple(data[name]) for name in ("histogram", "row_rms", "col_rms")}
+        percentiles = tuple((float(percent), float(value)) for percent, value in data["percentiles"])
+        return cls(**{**data, **lists, "percentiles": percentiles})
