@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mwv.layout.grid import Grid
+from mwv.layout.grid import Grid, Piece
+
+__all__ = ["Canvas", "Grid", "Piece", "Placement", "Rect", "Region", "Role"]
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,6 @@ class Role:
     layer: int | None
     slot: str
     expert: int | None = None
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A window of a grid, `rows` × `cols` elements from element (`row`, `col`), drawn with its corner at pixel (`x`, `y`)."""
-
-    x: int
-    y: int
-    row: int
-    col: int
-    rows: int
-    cols: int
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,218 @@
+"""Slots of a layer in, their Arrangement out: where each one stands inside the layer's box.
+
+Matrices and blocks of vectors are put together by a slicing floor plan: the slots stay in reading order, every run of
+them has a few best outlines, and two neighbouring runs are set side by side or one under the other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from math import log, log2, sqrt
+from typing import Any, Final
+
+from mwv.layout.grid import CELL, up
+from mwv.layout.roles import family, slot_order
+
+TILE: Final = 512
+"""Layers, columns, stacks and tensors outside stacks start on multiples of this."""
+
+_OUTLINES: Final = 8
+_SLOTS_AT_ONCE: Final = 10
+_MAX_WIDTH: Final = 131_072
+_ASPECT_WORTH: Final = 0.16
+_FOLD_COST: Final = 0.06
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place that a sub-tensor needs in every layer of a stack, in pixels: largest over the layers.
+
+    `step` is what a panel's height must be a multiple of when the slot is folded; `experts` > 1 asks for a cell of
+    that size for each expert. `path` and `kind` together name the slot: one path may be a tensor, the experts of a
+    fused one, and a list of experts.
+    """
+
+    path: str
+    height: int
+    width: int
+    step: int = CELL
+    experts: int = 1
+    vector: bool = False
+    kind: int = 0
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a slot stands in its layer, how high its panels are, and where expert `i` stands relative to the first."""
+
+    x: int
+    y: int
+    panel: int
+    across: int = 1
+    cell: tuple[int, int] = (0, 0)
+
+    def expert(self, i: int) -> tuple[int, int]:
+        """Corner of the `i`-th expert's cell."""
+        return self.x + i % self.across * self.cell[0], self.y + i // self.across * self.cell[1]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The box that a layer needs and the spot of every slot in it, by path and kind."""
+
+    width: int
+    height: int
+    spots: Mapping[tuple[str, int], Spot]
+
+
+_Outline = tuple[int, int, Any]
+"""Width, height and what it is made of: (Slot, Spot), or a list of (part, x, y)."""
+
+
+@lru_cache(maxsize=1024)
+def pack(slots: tuple[Slot, ...]) -> Arrangement:
+    """The best arrangement found: little empty space, rather wide than tall, tall matrices folded only if it pays."""
+    ordered = sorted(slots, key=lambda slot: slot_order(slot.path))
+    used = sum(slot.width * slot.height * slot.experts for slot in slots)
+    best = min(_candidates(ordered), key=lambda candidate: _cost(candidate[0], candidate[1], used))[0]
+    return Arrangement(best[0], best[1], dict(_unfold(best, 0, 0)))
+
+
+def _cost(outline: _Outline, folded: bool, used: int) -> tuple[float, int, int]:
+    """What an outline costs: the logarithm of its area over the area used, less a bonus for being wide."""
+    width, height = outline[:2]
+    tall = up(height, TILE)
+    aspect = min(log2(width / tall), 3.0)
+    ribbon = 4.0 * max(0.0, log2(width / _MAX_WIDTH))
+    return log(width * tall / used) - _ASPECT_WORTH * aspect + _FOLD_COST * folded + ribbon, height, width
+
+
+def _candidates(slots: Sequence[Slot]) -> Iterator[tuple[_Outline, bool]]:
+    """Outlines of the whole layer, and whether slots were folded for it."""
+    vectors = [slot for slot in slots if slot.vector]
+    matrices = [slot for slot in slots if not slot.vector]
+    loose = _rows([_leaf(slot, None, 1) for slot in vectors])
+    for cap, shape in product(_caps(matrices), _expert_shapes(matrices)):
+        for order in _orders(matrices):
+            fronts = [[_leaf(slot, cap, shape)] for slot in order]
+            for placed in _with_vectors(fronts, loose, sum(family(slot.path) < 2 for slot in matrices)):
+                for outline in _front(placed):
+                    yield outline, cap is not None
+
+
+def _orders(matrices: Sequence[Slot]) -> list[Sequence[Slot]]:
+    """Reading orders worth trying: as given, and with the last of the MLP (the way down) before its other slots."""
+    mlp = [i for i, slot in enumerate(matrices) if family(slot.path) == 2]
+    if len(mlp) < 2:
+        return [matrices]
+    first, last = mlp[0], mlp[-1] + 1
+    return [matrices, [*matrices[:first], matrices[last - 1], *matrices[first : last - 1], *matrices[last:]]]
+
+
+def _with_vectors(fronts: list[list[_Outline]], loose: list[_Outline], attention: int) -> Iterator[list[list[_Outline]]]:
+    """The block of vectors at the end, or between attention and the rest."""
+    if not loose:
+        yield fronts
+        return
+    yield [*fronts, loose]
+    if 0 < attention < len(fronts):
+        yield [*fronts[:attention], loose, *fronts[attention:]]
+
+
+def _caps(matrices: Sequence[Slot]) -> list[int | None]:
+    """Heights to which tall matrices may be folded, None for not at all; never until they are wider than tall."""
+    tallest = max(matrices, key=lambda slot: slot.height, default=None)
+    if tallest is None:
+        return [None]
+    parts = range(2, min(tallest.height // max(tallest.width, CELL), 64) + 1)
+    few = [n for n in parts if n <= 4 or n & (n - 1) == 0]
+    return [None, *(-(-tallest.height // n) for n in few)]
+
+
+def _expert_shapes(matrices: Sequence[Slot]) -> list[int]:
+    """Numbers of experts abreast worth trying: near a square, few empty cells; the same for all slots of the layer."""
+    count = max((slot.experts for slot in matrices), default=1)
+    near = range(max(1, round(sqrt(count) / 2)), round(sqrt(count) * 2) + 1)
+    least = min(-(-count // n) * n for n in near)
+    exact = [n for n in near if -(-count // n) * n == least]
+    return exact if len(exact) < 4 else [exact[0], exact[len(exact) // 2], exact[-1]]
+
+
+def _leaf(slot: Slot, cap: int | None, across: int) -> _Outline:
+    """One slot, folded into panels no higher than `cap` where that is possible, its experts `across` abreast."""
+    panel = slot.height
+    if cap is not None and slot.height > cap:
+        panels = -(-slot.height // cap)
+        panel = min(slot.height, -(-slot.height // (panels * slot.step)) * slot.step)
+    width = (-(-slot.height // panel) - 1) * up(slot.width) + slot.width
+    across = min(across, slot.experts)
+    down = -(-slot.experts // across)
+    cell = up(width), up(panel)
+    return (across - 1) * cell[0] + width, (down - 1) * cell[1] + panel, (slot, Spot(0, 0, panel, across, cell))
+
+
+def _rows(leaves: Sequence[_Outline]) -> list[_Outline]:
+    """Leaves in rows, in reading order, for a few widths."""
+    if not leaves:
+        return []
+    widest = max(leaf[0] for leaf in leaves)
+    total = sum(up(leaf[0]) for leaf in leaves)
+    outlines: list[_Outline] = []
+    for n in sorted({1, 2, 3, 4, 6, 8, 16, round(sqrt(len(leaves))), len(leaves)}):
+        limit = max(widest, -(-total // n))
+        placed: list[tuple[_Outline, int, int]] = []
+        x = y = high = wide = 0
+        for leaf in leaves:
+            if x and x + leaf[0] > limit:
+                x, y, high = 0, y + up(high), 0
+            placed.append((leaf, x, y))
+            wide, high = max(wide, x + leaf[0]), max(high, leaf[1])
+            x += up(leaf[0])
+        outlines.append((wide, y + high, placed))
+    return _prune(outlines)
+
+
+def _front(fronts: list[list[_Outline]]) -> list[_Outline]:
+    """The best outlines of a sequence of parts; a long one is cut into runs first."""
+    while len(fronts) > _SLOTS_AT_ONCE:
+        size = max(2, -(-len(fronts) // _SLOTS_AT_ONCE))
+        fronts = [_front(fronts[i : i + size]) for i in range(0, len(fronts), size)]
+    n = len(fronts)
+    table = {(i, i + 1): front for i, front in enumerate(fronts)}
+    for length in range(2, n + 1):
+        for i in range(n - length + 1):
+            j = i + length
+            table[i, j] = _prune(
+                outline for k in range(i + 1, j) for a in table[i, k] for b in table[k, j] for outline in _joined(a, b)
+            )
+    return table[0, n]
+
+
+def _joined(a: _Outline, b: _Outline) -> Iterator[_Outline]:
+    """`b` right of `a`, and `b` below `a`."""
+    right, below = up(a[0]), up(a[1])
+    yield right + b[0], max(a[1], b[1]), [(a, 0, 0), (b, right, 0)]
+    yield max(a[0], b[0]), below + b[1], [(a, 0, 0), (b, 0, below)]
+
+
+def _prune(outlines: Iterable[_Outline]) -> list[_Outline]:
+    """Outlines that no other one fits into, the least areas if they are many; earlier ones win ties."""
+    front: list[_Outline] = []
+    for outline in sorted(outlines, key=lambda o: o[:2]):
+        if not front or outline[1] < front[-1][1]:
+            front.append(outline)
+    if len(front) > _OUTLINES:
+        front = sorted(sorted(front, key=lambda o: o[0] * o[1])[:_OUTLINES], key=lambda o: o[:2])
+    return front
+
+
+def _unfold(outline: _Outline, x: int, y: int) -> Iterator[tuple[tuple[str, int], Spot]]:
+    """The spots of every slot of an outline whose corner is at (x, y)."""
+    made = outline[2]
+    if isinstance(made, tuple):
+        slot, spot = made
+        yield (slot.path, slot.kind), replace(spot, x=x, y=y)
+    else:
+        for part, dx, dy in made:
+            yield from _unfold(part, x + dx, y + dy)

@@ -1,0 +1,165 @@
+"""Names of tensors in, Roles out: which stack, layer, slot and expert each one is."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from mwv.layout.canvas import Role
+
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+_LAYER_WORDS: Final = frozenset(
+    {"layers", "layer", "blocks", "block", "h", "blk", "resblocks", "resnets", "transformer_blocks"}
+)
+"""Lists of these are stacks even with one member."""
+_INNER_WORDS: Final = frozenset({"layers", "layer", "blocks", "block"})
+"""A list of these inside a stage may be the real stack: `stages.0.blocks.1`."""
+_EXPERT_WORD: Final = re.compile(r"experts?|ffn_(?:gate|up|down)")
+"""The word before an expert's number; old GGUF files say `ffn_gate.3`."""
+_EMBEDDING: Final = re.compile(
+    r"embed|embd|(?:^|[._])(?:emb|wte|wpe|shared|cls_token|class_token|dist_token|reg_token|mask_token)(?:$|[._])"
+)
+_HEAD: Final = re.compile(
+    r"(?:^|\.)(?:lm_head|lm_heads|embed_out|classifier|score|heads?|fc|output|proj_out|qa_outputs|logits|predictions|"
+    r"seq_relationship)(?:$|\.)"
+)
+_DIGITS: Final = re.compile(r"([0-9]+)")
+
+Side = Literal["embedding", "head", "rest"]
+NaturalKey = tuple[tuple[int, int, str], ...]
+
+
+def natural(name: str) -> NaturalKey:
+    """A sort key under which 2 comes before 10."""
+    return tuple((0, int(part[:4000]), part) if i % 2 else (1, 0, part) for i, part in enumerate(_DIGITS.split(name)))
+
+
+def side_of(name: str) -> Side:
+    """Where a tensor outside all stacks stands: embeddings left of them, heads right, the rest below."""
+    lower = name.lower()
+    if _HEAD.search(lower):
+        return "head"
+    return "embedding" if _EMBEDDING.search(lower) else "rest"
+
+
+def roles_of(names: Iterable[str]) -> dict[str, Role]:
+    """The role of every name; those outside all stacks have stack "" and layer None. The order of names means nothing.
+
+    The layer is the first number of a name, or the next one where that is a list of like modules inside a stage
+    (`stages.0.blocks.1`, `blocks.0.1`). Any later number belongs to the slot, or is an expert's.
+    """
+    split = {name: name.split(".") for name in sorted(set(names))}
+    inner = _inner_lists(split.values())
+    at = {name: _layer_position(parts, inner) for name, parts in split.items()}
+    members: defaultdict[str, set[str]] = defaultdict(set)
+    for name, i in at.items():
+        if i is not None:
+            members[".".join(split[name][:i])].add(split[name][i])
+    roles: dict[str, Role] = {}
+    for name, parts in split.items():
+        i = at[name]
+        prefix = ".".join(parts[:i]) if i is not None else ""
+        if i is None or not _is_stack(prefix, members[prefix]):
+            roles[name] = Role("", None, name)
+        else:
+            slot, expert = _expert(parts[i + 1 :])
+            roles[name] = Role(prefix, int(parts[i]), slot, expert)
+    return roles
+
+
+def _is_stack(prefix: str, indices: set[str]) -> bool:
+    """Whether a numbered list is a stack: well-known words always, others with two members; tables and heads never."""
+    word = prefix.rpartition(".")[2]
+    return word in _LAYER_WORDS or (len(indices) > 1 and side_of(word) == "rest")
+
+
+def _layer_position(parts: Sequence[str], inner: frozenset[tuple[str, ...]]) -> int | None:
+    """Position of the component that is the layer's number; a number that ends the name is none."""
+    numbers = [i for i, part in enumerate(parts[:-1]) if _NUMBER.fullmatch(part)]
+    if not numbers:
+        return None
+    for i in numbers[1:]:
+        if tuple(parts[:i]) in inner:
+            return i
+    return numbers[0]
+
+
+def _inner_lists(names: Iterable[Sequence[str]]) -> frozenset[tuple[str, ...]]:
+    """Prefixes of numbered lists inside a numbered module, whose members are alike: most of their paths are the same."""
+    paths: defaultdict[tuple[str, ...], defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for parts in names:
+        numbers = [i for i, part in enumerate(parts[:-1]) if _NUMBER.fullmatch(part)]
+        for i in numbers[1:]:
+            if (
+                i == numbers[0] + 1
+                or parts[i - 1] == "transformer_blocks"
+                or (i == numbers[0] + 2 and parts[i - 1] in _INNER_WORDS)
+            ):
+                paths[tuple(parts[:i])][parts[i]].add(".".join(parts[i + 1 :]))
+                break
+    return frozenset(prefix for prefix, members in paths.items() if _alike(list(members.values())))
+
+
+def _alike(members: Sequence[set[str]]) -> bool:
+    """Whether two or more modules share most of their paths, and three at least (two layers of an MLP are no stack)."""
+    shared = len(set.intersection(*members))
+    return len(members) > 1 and shared > 2 and 2 * shared > min(len(member) for member in members)
+
+
+def _expert(parts: Sequence[str]) -> tuple[str, int | None]:
+    """A slot's path without its expert's number, and that number."""
+    for i in range(1, len(parts)):
+        if _NUMBER.fullmatch(parts[i]) and _EXPERT_WORD.fullmatch(parts[i - 1].lower()):
+            return ".".join([*parts[:i], *parts[i + 1 :]]), int(parts[i])
+    return ".".join(parts), None
+
+
+_ATTENTION: Final = re.compile(r"attn|attention|self_?att|mixer|mamba|ssm")
+_CROSS: Final = re.compile(r"cross|encoder_attn|encdec|attn2")
+_MLP: Final = re.compile(
+    r"mlp|ffn|feed_?forward|expert|moe|intermediate|(?:^|\.)(?:output|fc[0-9]?|ff|c_fc|lin[0-9]|w[123]|densereludense)(?:$|\.)"
+)
+_RANKS: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?:^|[._])(?:q|wq|query|to_q|q_proj|q_a_proj|q_b_proj|attn_q|attn_q_[ab])(?:$|[._])",
+        r"(?:^|[._])(?:k|wk|key|to_k|k_proj|kv_a_proj_with_mqa|kv_a_proj|attn_k|attn_kv_a_mqa)(?:$|[._])",
+        r"(?:^|[._])(?:v|wv|value|to_v|v_proj|kv_b_proj|attn_v|attn_kv_b)(?:$|[._])",
+        r"qkv|c_attn|query_key_value|in_proj|wqkv",
+        r"(?:^|[._])(?:o|wo|o_proj|out_proj|to_out|attn_output|attention\.output|attention\.dense|attn\.c_proj|attn\.proj)(?:$|[._])",
+        r"router|gate_inp|(?:mlp|moe|feed_forward)\.gate\.",
+        r"gate_up|gate_proj|ffn_gate|(?:^|[._])(?:w1|wi_0)(?:$|[._])",
+        r"up_proj|ffn_up|(?:^|[._])(?:w3|wi|wi_1|fc1|c_fc|lin1|dense_h_to_4h|intermediate)(?:$|[._])",
+        r"down_proj|ffn_down|(?:^|[._])(?:w2|wo|fc2|lin2|dense_4h_to_h|c_proj|output)(?:$|[._])",
+    )
+)
+
+
+def family(slot: str) -> int:
+    """0 attention, 1 cross-attention, 2 MLP, 3 anything else."""
+    lower = slot.lower()
+    if _CROSS.search(lower):
+        return 1
+    if _ATTENTION.search(lower):
+        return 0
+    return 2 if _MLP.search(lower) else 3
+
+
+def slot_order(slot: str) -> tuple[int, int, NaturalKey]:
+    """Sort key of slots: attention (q, k, v, o), cross-attention, MLP (router, gate, up, down), the rest by name."""
+    lower = slot.lower()
+    rank = next((i for i, pattern in enumerate(_RANKS) if pattern.search(lower)), len(_RANKS))
+    return family(slot), rank, natural(slot)
+
+
+_FIRST: Final = re.compile(r"vision|visual|image|audio|(?:^|[._])(?:vit|vae)(?:$|[._])")
+
+
+def stack_order(stack: str) -> tuple[int, NaturalKey]:
+    """Sort key of stacks from left to right: perception, encoders, others, decoders, extra prediction layers, heads."""
+    lower = stack.lower()
+    if "mtp" in lower or side_of(lower) == "head":
+        return 4, natural(stack)
+    if _FIRST.search(lower):
+        return 0, natural(stack)
+    return (3 if "decoder" in lower else 1 if "encoder" in lower else 2), natural(stack)
