@@ -1,7 +1,8 @@
 """Packed GGUF blocks in, float32 values out."""
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,26 +10,41 @@ from numpy.typing import NDArray
 from mwv.checkpoint.dtypes import DType
 from mwv.errors import UnsupportedError
 
+Dequantise = Callable[[NDArray[np.uint8]], Any]
+"""Rows of packed blocks to rows of float32."""
+
 
 def dequantise(dtype: DType, packed: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Values of `packed`, bytes of shape (rows, blocks, block_bytes), as an array (rows, blocks × block_elements).
 
     Raises UnsupportedError for a type that the gguf package cannot dequantise.
     """
-    quants, kind = _quantisation(dtype.name)
-    flat = packed.reshape(len(packed), -1)
     with np.errstate(all="ignore"):  # scales may be Inf or NaN: the values then are, and are shown
-        try:
-            return cast("NDArray[np.float32]", quants.dequantize(flat, kind))
-        except NotImplementedError:
-            raise UnsupportedError(f"GGUF type {dtype.name} cannot be dequantised by the installed gguf package") from None
+        values: NDArray[np.float32] = _dequantiser(dtype)(packed.reshape(len(packed), -1))
+    return values
 
 
 @cache
-def _quantisation(name: str) -> tuple[Any, Any]:
-    """The module that dequantises and its number for type `name`; loaded late, since most models need none of it."""
-    from gguf import GGMLQuantizationType, quants
+def _dequantiser(dtype: DType) -> Dequantise:
+    """What dequantises the type: libgguf where it is installed and gives what gguf gives, else gguf."""
+    from gguf import GGMLQuantizationType, quants  # late: only such models need it
 
-    if name not in GGMLQuantizationType.__members__:
-        raise UnsupportedError(f"GGUF type {name} is not known to the installed gguf package")
-    return quants, GGMLQuantizationType[name]
+    kind = GGMLQuantizationType.__members__.get(dtype.name)
+    sample = np.random.default_rng(0).integers(0, 256, (8, 8 * dtype.block_bytes), np.uint8)
+    try:
+        expected = None if kind is None else quants.dequantize(sample, kind)
+    except NotImplementedError:
+        expected = None
+    if kind is None or expected is None:
+        raise UnsupportedError(
+            f"type {dtype.name} cannot be dequantised by the installed gguf package; a newer one may know it"
+        )
+    number = int(kind)
+    try:
+        from libgguf import dequantize_rows
+
+        if np.array_equal(dequantize_rows(sample, number), expected, equal_nan=True):
+            return lambda rows: dequantize_rows(rows, number)
+    except (ImportError, OSError, ValueError):
+        pass  # not installed, or without this type
+    return lambda rows: quants.dequantize(rows, kind)

@@ -6,6 +6,7 @@ result does not depend on who measured which slab, nor on which of them came out
 
 import struct
 from collections.abc import Sequence
+from dataclasses import astuple
 from math import ldexp, sqrt
 from typing import Any, Final, NamedTuple, cast
 
@@ -39,9 +40,12 @@ class SlabStats:
         self.exact = True
         """Whether no finite value has bits beyond the top 16 of a float32."""
         self.minimum, self.maximum = np.inf, -np.inf
-        self.buckets: NDArray[np.int64] = np.zeros(SIZE, np.int64)
+        self.held, self.counts = np.zeros(0, np.uint16), np.zeros(0, np.int64)
+        """Buckets that hold values, and how many."""
         self.row_squares, self.col_squares = np.zeros(grid_rows), np.zeros(grid_cols)
-        self.row_finite, self.col_finite = np.zeros(grid_rows, np.int64), np.zeros(grid_cols, np.int64)
+        self.row_finite, self.col_finite = np.zeros(grid_rows, np.int32), np.zeros(grid_cols, np.int32)
+        # Collected while adding, and brought into the fields above by _settle.
+        self._buckets: NDArray[np.int64] | None = None
         self._moments = Moments()
         self._table: Array | None = None
         self._patterns: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -77,31 +81,29 @@ class SlabStats:
 
         rows, cols = self._window(values, row)
         values = np.ascontiguousarray(values)
-        tally = _tally(values, self.buckets)
+        tally = _tally(values, self._all_buckets())
         lost = tally.nan + tally.inf
         self.nan += tally.nan
         self.inf += tally.inf
         self.zeros += tally.zeros
         self.exact &= tally.exact
         self.minimum, self.maximum = min(self.minimum, tally.minimum), max(self.maximum, tally.maximum)
+        values = _tame(values)
         if self._pivot is None and lost < values.size:
             self._pivot = float(values.ravel()[np.argmax(np.isfinite(values))])
             self._powers = np.zeros((4, len(self.col_squares)))
         if self._pivot is not None:
-            add_sums(_tame(values), self._pivot, self._powers, self.row_squares[rows], self.col_squares)
+            add_sums(values, self._pivot, self._powers, self.row_squares[rows], self.col_squares)
             self._powered += values.size - lost
         self._count_finite(rows, cols, ~np.isfinite(values) if lost else None)
 
     def to_bytes(self) -> bytes:
         """What was added so far, compressed; equal for equal statistics."""
         self._settle()
-        held = np.flatnonzero(self.buckets)
-        counts = (self.nan, self.inf, self.zeros)
-        m = self._moments
-        moments = (m.count, m.mean, m.second, m.third, m.fourth)
-        shape = (len(held), len(self.row_squares), len(self.col_squares))
-        head = _HEAD.pack(*shape, *counts, self.exact, self.minimum, self.maximum, *moments)
-        body = (held.astype("<u2"), self.buckets[held], self.row_squares, self.col_squares, self.row_finite, self.col_finite)
+        shape = (len(self.held), len(self.row_squares), len(self.col_squares))
+        facts = (self.nan, self.inf, self.zeros, self.exact, self.minimum, self.maximum)
+        head = _HEAD.pack(*shape, *facts, *astuple(self._moments))
+        body = (self.held, self.counts, self.row_squares, self.col_squares, self.row_finite, self.col_finite)
         return _MAGIC + isal_zlib.compress(head + b"".join(part.tobytes() for part in body), 1)
 
     @classmethod
@@ -115,18 +117,17 @@ class SlabStats:
             held, rows, cols, nan, inf, zeros, exact, minimum, maximum, *moments = _HEAD.unpack_from(body)
         except _DAMAGE as error:
             raise ValueError(f"statistics of a slab are damaged: {error}") from None
-        if not inflate.eof or inflate.unused_data or len(body) != _HEAD.size + 10 * held + 16 * (rows + cols):
+        if not inflate.eof or inflate.unused_data or len(body) != _HEAD.size + 10 * held + 12 * (rows + cols):
             raise ValueError("statistics of a slab are damaged: their length is wrong")
         slab = cls(rows, cols)
         slab.nan, slab.inf, slab.zeros, slab.exact, slab.minimum, slab.maximum = nan, inf, zeros, exact, minimum, maximum
         slab._moments = Moments(*moments)
-        at = _HEAD.size
-        parts = []
-        for kind, count in (("<u2", held), ("<i8", held), ("<f8", rows), ("<f8", cols), ("<i8", rows), ("<i8", cols)):
+        kinds = ("<u2", held), ("<i8", held), ("<f8", rows), ("<f8", cols), ("<i4", rows), ("<i4", cols)
+        at, parts = _HEAD.size, []
+        for kind, count in kinds:
             parts.append(np.frombuffer(body, kind, count, at).astype(kind[1:]))
-            at += count * int(kind[2])
-        slab.buckets[parts[0]] = parts[1]
-        slab.row_squares, slab.col_squares, slab.row_finite, slab.col_finite = parts[2:]
+            at += parts[-1].nbytes
+        slab.held, slab.counts, slab.row_squares, slab.col_squares, slab.row_finite, slab.col_finite = parts
         return slab
 
     @property
@@ -150,22 +151,32 @@ class SlabStats:
             self.row_finite[rows] -= lost.sum(axis=1)
             self.col_finite[cols] -= lost.sum(axis=0)
 
+    def _all_buckets(self) -> NDArray[np.int64]:
+        """Counts of all buckets, to add to."""
+        if self._buckets is None:
+            self._buckets = np.zeros(SIZE, np.int64)
+            self._buckets[self.held] = self.counts
+        return self._buckets
+
     def _settle(self) -> None:
         """Bring what was collected by bit pattern, or as powers about the pivot, into the other fields."""
         if self._table is not None:
             self._settle_patterns(self._table)
-            self._table = None
+            self._table, self._patterns = None, np.zeros(0, np.int64)
         if self._pivot is not None:
             first, second, third, fourth = (float(np.sum(sums)) for sums in self._powers)
             self._moments = self._moments.merge(Moments.of_powers(self._powered, self._pivot, (first, second, third, fourth)))
-            self._pivot, self._powered = None, 0
+            self._pivot, self._powers, self._powered = None, np.zeros((4, 0)), 0
+        if self._buckets is not None:
+            self.held = np.flatnonzero(self._buckets).astype(np.uint16)
+            self.counts, self._buckets = self._buckets[self.held], None
 
     def _settle_patterns(self, table: Array) -> None:
         held = np.flatnonzero(self._patterns)
         counts = self._patterns[held]
         values = table[held].astype(np.float32)
         top = values.view(np.uint32)
-        np.add.at(self.buckets, top >> 16, counts)
+        np.add.at(self._all_buckets(), top >> 16, counts)
         finite = np.isfinite(values)
         self.nan += int(counts[np.isnan(values)].sum())
         self.inf += int(counts[np.isinf(values)].sum())
@@ -191,10 +202,14 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
     if moments.count == 0:
         return TensorStats(elements, nan, inf, 0, None, None, None, None, None, None, (), (), (), ())
     minimum, maximum = min(slab.minimum for slab in slabs), max(slab.maximum for slab in slabs)
-    counts = np.sum([slab.buckets for slab in slabs], axis=0)
+    counts = np.zeros(SIZE, np.int64)
+    squares, finite = np.zeros(len(slabs[0].col_squares)), np.zeros(len(slabs[0].col_finite), np.int64)
+    for slab in slabs:
+        counts[slab.held] += slab.counts
+        squares += slab.col_squares
+        finite += slab.col_finite
     buckets = Buckets(counts, all(slab.exact for slab in slabs), minimum, maximum)
     variance = moments.second / moments.count
-    squares, finite = np.sum([slab.col_squares for slab in slabs], axis=0), np.sum([slab.col_finite for slab in slabs], axis=0)
     rows = np.concatenate([slab.row_squares for slab in slabs]), np.concatenate([slab.row_finite for slab in slabs])
     return TensorStats(
         elements=elements,
