@@ -1,6 +1,7 @@
 """What a header claims in, the same claims proven or a FormatError out: names, shapes, JSON; shared by the readers."""
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -77,7 +78,7 @@ def parse_json(place: str, what: str, raw: bytes) -> Any:
     if values > MAX_JSON_VALUES or (len(raw) > MAX_WIDE_JSON and not raw.isascii()):
         raise FormatError(f"{place}: {what} has too many parts ({len(raw)} bytes); the file is damaged or no checkpoint")
     try:
-        value = json.loads(raw.decode(), object_pairs_hook=_unique_pairs, parse_constant=str)
+        value = json.loads(raw.decode(), object_pairs_hook=_unique_pairs, parse_float=_finite, parse_constant=str)
         if _LONE_SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -85,6 +86,12 @@ def parse_json(place: str, what: str, raw: bytes) -> Any:
     except ValueError as error:  # JSONDecodeError, UnicodeError, integers of thousands of digits, a key given twice
         raise FormatError(f"{place}: {what} is not valid JSON ({printable(str(error), 200)}); fetch the file again") from None
     return value
+
+
+def _finite(text: str) -> float | str:
+    """A number; infinite ones stay text, as no JSON could be written of them again."""
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

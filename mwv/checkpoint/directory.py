@@ -29,7 +29,14 @@ from mwv.errors import MwvError, SourceError
 
 MAX_ENTRIES: Final = 100_000
 _ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf")
-_USUAL: Final = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model", "open_clip_pytorch_model", "consolidated")
+_USUAL: Final = (
+    "model",
+    "pytorch_model",
+    "diffusion_pytorch_model",
+    "open_clip_model",
+    "open_clip_pytorch_model",
+    "consolidated",
+)
 _NEVER: Final = (
     (re.compile(r"optim", re.I), "optimizer state"),
     (re.compile(r"^(lr_)?scheduler", re.I), "scheduler state"),
@@ -156,10 +163,17 @@ def _only(directory: Path, units: dict[str, Path]) -> Path:
     raise SourceError(f"{printable(str(directory))}: holds several models ({listed}); name the one to show")
 
 
+def _hints(directory: Path) -> bool:
+    try:
+        return any(by_name(path.name) for path in islice(directory.iterdir(), 1000))
+    except OSError:
+        return False
+
+
 def _nothing(directory: Path) -> str:
     """What to say of a directory without weights; helpful for pipelines, whose parts lie in directories of their own."""
     with os.scandir(directory) as entries:
         below = sorted(entry.name for entry in islice(entries, MAX_ENTRIES) if entry.is_dir())
-    hint = [name for name in below[:100] if any(by_name(file) for file in islice(os.listdir(directory / name), 1000))]
+    hint = [name for name in below[:100] if _hints(directory / name)]
     advice = f"name one of its directories ({printable(', '.join(hint), 200)})" if hint else "name a checkpoint"
     return f"{printable(str(directory))}: holds no safetensors, PyTorch or GGUF weights; {advice}"

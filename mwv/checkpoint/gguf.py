@@ -92,7 +92,9 @@ def read_gguf(source: Source, shard: int = 0) -> GgufHeader:
     data = _align(cursor.position, alignment)
     entries.sort()
     _check_ranges(cursor.place, entries, source.size - data, alignment)
-    tensors = tuple(TensorInfo(e.name, e.dtype, e.shape, shard, data + e.offset, e.nbytes, None, cursor.byteorder) for e in entries)
+    tensors = tuple(
+        TensorInfo(e.name, e.dtype, e.shape, shard, data + e.offset, e.nbytes, None, cursor.byteorder) for e in entries
+    )
     return GgufHeader(tensors, values)
 
 
@@ -111,7 +113,9 @@ def _entry(cursor: "_Cursor") -> _Entry:
     name = check_name(cursor.place, cursor.name("tensor name"))
     dimensions = cursor.number("I")
     if dimensions > MAX_DIMENSIONS:
-        raise FormatError(f"{cursor.place}: tensor {shown(name)}: {dimensions} dimensions, GGUF has at most 4; the file is damaged")
+        raise FormatError(
+            f"{cursor.place}: tensor {shown(name)}: {dimensions} dimensions, GGUF has at most 4; the file is damaged"
+        )
     # GGUF writes the fastest dimension first.
     shape = tuple(reversed([cursor.length() for _ in range(dimensions)]))
     elements = check_shape(cursor.place, name, shape)
@@ -137,9 +141,13 @@ def _dtype(cursor: "_Cursor", name: str, number: int) -> DType:
     if plain := PLAIN.get(kind.name):
         return plain
     if not _dequantises(kind):
-        raise UnsupportedError(f"{place}: tensor {shown(name)}: type {kind.name} cannot be dequantised by gguf; quantise to another")
+        raise UnsupportedError(
+            f"{place}: tensor {shown(name)}: type {kind.name} cannot be dequantised by gguf; quantise to another"
+        )
     if cursor.byteorder == "big":
-        raise UnsupportedError(f"{place}: tensor {shown(name)}: {kind.name} in big-endian files is not supported; convert the file")
+        raise UnsupportedError(
+            f"{place}: tensor {shown(name)}: {kind.name} in big-endian files is not supported; convert the file"
+        )
     return DType(kind.name, "block", block_elements, block_bytes)
 
 
@@ -238,7 +246,9 @@ class _Cursor:
         try:
             return self.take(length).decode()
         except UnicodeDecodeError:
-            raise FormatError(f"{self.place}: a {what} is not UTF-8, before byte {self.position}; the file is damaged") from None
+            raise FormatError(
+                f"{self.place}: a {what} is not UTF-8, before byte {self.position}; the file is damaged"
+            ) from None
 
     def _text(self) -> str:
         """The next string; only the beginning of a long one."""

@@ -1,5 +1,6 @@
 """Key/values of a GGUF file in, configuration and metadata under Hugging Face's names out."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -73,11 +74,19 @@ def gguf_config(values: Mapping[str, Value]) -> dict[str, Any]:
 def _section(values: Mapping[str, Value], prefix: str) -> dict[str, Any]:
     found = {name: values[f"{prefix}.{key}"] for key, name in _CONFIG.items() if f"{prefix}.{key}" in values}
     # One number per layer stays a list, unless all are the same.
-    return {name: _plain(value) if isinstance(value, Array) else value for name, value in found.items()}
+    return {name: _plain(value) for name, value in found.items()}
 
 
-def _plain(array: Array) -> Scalar | list[Scalar]:
-    return array.items[0] if len(set(array.items)) == 1 else list(array.items)
+def _plain(value: Value) -> Scalar | list[Scalar]:
+    if isinstance(value, Array):
+        items = [_finite(item) for item in value.items]
+        return items[0] if len(set(items)) == 1 else items
+    return _finite(value)
+
+
+def _finite(value: Scalar) -> Scalar:
+    """As `config.json` would have it, which knows no NaN and no infinity."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def gguf_metadata(values: Mapping[str, Value]) -> dict[str, str]:

@@ -7,7 +7,7 @@ no byte hides. The library's own reader maps the file and tells neither offsets 
 
 from typing import Any, Final, NamedTuple
 
-from mwv.checkpoint.checks import check_name, check_shape, parse_json, printable, shown, where
+from mwv.checkpoint.checks import MAX_ELEMENTS, check_name, check_shape, parse_json, printable, shown, where
 from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.source import Source
@@ -91,12 +91,14 @@ def _entry(place: str, name: str, value: Any) -> _Entry:
         raise FormatError(f"{place}: tensor {shown(name)}: must have exactly dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or not _integers(shape) or not _integers(offsets) or len(offsets) != 2:
-        raise FormatError(f"{place}: tensor {shown(name)}: dtype must be text, shape a list and data_offsets a pair of integers")
+        raise FormatError(
+            f"{place}: tensor {shown(name)}: dtype must be text, shape a list and data_offsets a pair of integers"
+        )
     return _Entry(offsets[0], offsets[1], name, dtype, tuple(shape))
 
 
 def _integers(value: Any) -> bool:
-    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+    return isinstance(value, list) and all(type(n) is int and 0 <= n <= MAX_ELEMENTS for n in value)
 
 
 def _check_ranges(place: str, entries: list[_Entry], size: int) -> None:

@@ -70,7 +70,9 @@ def read_index(path: Path) -> dict[str, str]:
         raise FormatError(f"{place}: names {len(files)} shards, at most {MAX_SHARDS} are possible; the file is damaged")
     for file in files:
         if file in ("", ".", "..") or "/" in file or "\\" in file or "\0" in file:
-            raise FormatError(f"{place}: names the shard '{printable(file, 200)}', which is no file beside it; the file is damaged")
+            raise FormatError(
+                f"{place}: names the shard '{printable(file, 200)}', which is no file beside it; the file is damaged"
+            )
     return names
 
 
@@ -106,7 +108,9 @@ def select_file(path: Path) -> Selection:
 def select_set(directory: Path, parts: ShardName) -> Selection:
     """The files of a set that has no index."""
     if parts.count > MAX_SHARDS:
-        raise FormatError(f"{printable(str(directory / parts.sibling(parts.number)))}: at most {MAX_SHARDS} shards are possible")
+        raise FormatError(
+            f"{printable(str(directory / parts.sibling(parts.number)))}: at most {MAX_SHARDS} shards are possible"
+        )
     names = [parts.sibling(number) for number in range(1, parts.count + 1)]
     present = tuple(directory / name for name in names if (directory / name).is_file())
     return Selection(present, (), _missing(set(names) - {path.name for path in present}))

@@ -87,7 +87,9 @@ class FileSource:
             while len(data) < length:
                 more = os.pread(self._fd, length - len(data), offset + len(data))
                 if not more:
-                    raise SourceChangedError(f"{self._path}: ends at byte {offset + len(data)}, it was cut short while being read")
+                    raise SourceChangedError(
+                        f"{self._path}: ends at byte {offset + len(data)}, it was cut short while being read"
+                    )
                 data += more
         except OSError as error:
             raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from None
@@ -108,4 +110,6 @@ class FileSource:
 
 
 def _identity(path: Path, status: os.stat_result) -> Identity:
-    return Identity(os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+    return Identity(
+        os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+    )

@@ -1,0 +1,157 @@
+"""The inert object of a PyTorch pickle in, its tensors by name out, and notes on what was left out.
+
+Nested dictionaries, lists and module objects become dotted names. A wrapper (`state_dict`, `model`, …) that alone
+holds the tensors gives no part of the names, nor does what DataParallel and torch.compile put before all of them.
+States of training are left out, unless there is nothing else.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from mwv.checkpoint.checks import shown
+from mwv.checkpoint.pickle_machine import Inert, Pairs
+from mwv.checkpoint.torch_objects import Unreadable, View
+from mwv.errors import FormatError
+
+MAX_DEPTH: Final = 64
+# Containers and tensors met on all paths, and characters of all names: memo references make paths out of nothing.
+MAX_VISITS: Final = 500_000
+MAX_CHARACTERS: Final = 64_000_000
+_WRAPPERS: Final = frozenset(
+    (
+        *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network"),
+        *("params", "params_ema", "weights", "ema", "ema_state_dict"),
+    )
+)
+_TRAINING: Final = re.compile(
+    r"(.*_)?optim(izers?)?(_.*)?|opt_states?|(lr_)?schedulers?(_.*)?|(grad_)?scaler(_.*)?|callbacks|loops", re.IGNORECASE
+)
+_RANDOM: Final = re.compile(r"(.*_)?(rng|random)_states?(_.*)?", re.IGNORECASE)
+_TRAINER_PREFIXES: Final = ("module.", "_orig_mod.")
+# Where a pickled torch.nn.Module keeps its tensors and its parts; their own names follow directly.
+_MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
+
+Path = tuple[str, ...]
+
+
+class Named(NamedTuple):
+    """The tensors of a pickle, names unique, and a line for each thing left out."""
+
+    tensors: tuple[tuple[str, View], ...]
+    notes: tuple[str, ...]
+
+
+def named_tensors(place: str, root: Any) -> Named:
+    """All tensors below `root`."""
+    found = list(_Walk(place).tensors(root, (), ()))
+    kept = [(path, leaf) for path, leaf in found if not _is_training(path)]
+    notes = []
+    if any(isinstance(leaf, View) for _, leaf in kept):
+        notes += _training_notes(path for path, _ in found if _is_training(path))
+    else:
+        kept = found
+    notes += [f"{shown('.'.join(path))}: left out, {leaf.what}" for path, leaf in kept if isinstance(leaf, Unreadable)]
+    views = _unwrap([(path, leaf) for path, leaf in kept if isinstance(leaf, View)])
+    names = _without_prefixes([".".join(path) or "tensor" for path, _ in views])
+    return Named(tuple(zip(_unique(names), (view for _, view in views), strict=True)), tuple(notes))
+
+
+class _Walk:
+    """Goes through an object that may refer to itself, or to parts of it very often; both are bounded."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._visits = 0
+        self._characters = 0
+
+    def tensors(self, value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Path, View | Unreadable]]:
+        """Every tensor with the names of the containers that lead to it; `above` are those containers."""
+        if not isinstance(value, View | Unreadable | Pairs | Inert | list | tuple):
+            return
+        self._visits += 1
+        if self._visits > MAX_VISITS or self._characters > MAX_CHARACTERS or len(above) > MAX_DEPTH:
+            raise FormatError(f"{self._place}: the pickle is nested too deeply or refers to itself too often; no checkpoint")
+        if isinstance(value, View | Unreadable):
+            self._characters += sum(map(len, path))
+            yield path, value
+        elif id(value) not in above:
+            for name, child in _children(value):
+                yield from self.tensors(child, (*path, name) if name else path, (*above, id(value)))
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    """What lies in a container, with names; an empty name adds nothing to a path."""
+    if isinstance(value, list | tuple):
+        yield from ((str(i), child) for i, child in enumerate(value))
+    elif isinstance(value, Pairs):
+        yield from _items(value).items()
+    elif isinstance(value, Inert):
+        # Objects with slots have a state of two dictionaries.
+        states = value.state if isinstance(value.state, tuple) else (value.state,)
+        for state in states:
+            if isinstance(state, Pairs):
+                attributes = _items(state)
+                parts = [(name, child) for name, child in attributes.items() if name in _MODULE_PARTS]
+                yield from ((("", child) for _, child in parts) if parts else attributes.items())
+        yield from _items(Pairs(value.pairs)).items()
+        yield from ((str(i), child) for i, child in enumerate(value.items))
+
+
+def _items(value: Pairs) -> dict[str, Any]:
+    """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
+    return {str(key): child for key, child in value.pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
+
+
+def _is_training(path: Path) -> bool:
+    """Whether a tensor is the state of an optimizer or the like; only the first two containers' names tell."""
+    return any(_TRAINING.fullmatch(name) for name in path[:-1][:2]) or any(_RANDOM.fullmatch(name) for name in path[:2])
+
+
+def _training_notes(paths: Iterator[Path]) -> list[str]:
+    counts: dict[str, int] = {}
+    for path in paths:
+        key = next(name for name in path[:2] if _TRAINING.fullmatch(name) or _RANDOM.fullmatch(name))
+        counts[key] = counts.get(key, 0) + 1
+    return [f"{shown(key)}: left out, {count} tensors that are a state of training" for key, count in counts.items()]
+
+
+def _unwrap(views: list[tuple[Path, View]]) -> list[tuple[Path, View]]:
+    """Without the wrapper's name, if all tensors but single numbers lie in one wrapper; repeatedly."""
+    while True:
+        outer = {path[0] for path, view in views if len(path) > 1 or _elements(view) > 1}
+        if len(outer) != 1 or not outer <= _WRAPPERS or any(len(path) == 1 and path[0] in outer for path, _ in views):
+            return views
+        views = [(path[1:] if path[0] in outer else path, view) for path, view in views]
+
+
+def _elements(view: View) -> int:
+    product = 1
+    for n in view.shape:
+        product *= n
+    return product
+
+
+def _without_prefixes(names: list[str]) -> list[str]:
+    for prefix in _TRAINER_PREFIXES:
+        if names and all(name.startswith(prefix) and len(name) > len(prefix) for name in names):
+            return _without_prefixes([name.removeprefix(prefix) for name in names])
+    return names
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Different keys may give one name ("a.b" and "b" in "a"); later ones get a number."""
+    taken = set(names)
+    times: dict[str, int] = {}
+    result = []
+    for name in names:
+        unique = name
+        if name in times:
+            while unique in taken:
+                times[name] += 1
+                unique = f"{name}#{times[name]}"
+            taken.add(unique)
+        else:
+            times[name] = 1
+        result.append(unique)
+    return result
