@@ -26,6 +26,8 @@ LARGEST: Final = 2.0**128
 _MAGIC: Final = b"mwvslab\x01"
 _HEAD: Final = struct.Struct("<IQQqqq?ddqdddd")
 _DAMAGE: Final = (cast("type[Exception]", isal_zlib.error), struct.error)
+_LOG10_2: Final = 0.30103
+_POWERS_OF_10: Final = np.array([float(f"1e{power}") for power in range(-300, 301)])
 _FLOAT32_MAX: Final = np.float32(np.finfo(np.float32).max)
 
 Array = NDArray[Any]
@@ -235,11 +237,19 @@ def _stored(value: float, exponent: int) -> float:
 
 
 def _profile(squares: NDArray[np.float64], finite: NDArray[np.int64], exponent: int) -> tuple[float, ...]:
-    """RMS of nearly equal runs of rows or columns, to 6 digits; 0 for a run without a finite element."""
+    """RMS of nearly equal runs of rows or columns; 0 for a run without a finite element."""
     runs = min(PROFILE, len(squares))
     starts = np.arange(runs) * len(squares) // runs
     mean = np.add.reduceat(squares, starts) / np.maximum(np.add.reduceat(finite, starts), 1)
-    return tuple(float(f"{rms:.6g}") for rms in np.ldexp(np.sqrt(mean), -exponent))
+    return tuple(_short(np.ldexp(np.sqrt(mean), -exponent)).tolist())
+
+
+def _short(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values that are not negative to 6 decimal digits or a little more, which keeps JSON short."""
+    below = np.floor(np.frexp(values)[1] * _LOG10_2).astype(np.int64)
+    scale = _POWERS_OF_10[np.clip(6 - below, -300, 300) + 300]
+    rounded: NDArray[np.float64] = np.rint(values * scale) / scale
+    return rounded
 
 
 class _Tally(NamedTuple):
