@@ -7,7 +7,7 @@ them has a few best outlines, and two neighbouring runs are set side by side or 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
+from itertools import product, takewhile
 from math import log, log2, sqrt
 from typing import Any, Final
 
@@ -18,10 +18,14 @@ TILE: Final = 512
 """Layers, columns, stacks and tensors outside stacks start on multiples of this."""
 
 _OUTLINES: Final = 8
-_SLOTS_AT_ONCE: Final = 10
+_PARTS_AT_ONCE: Final = 10
 _MAX_WIDTH: Final = 131_072
-_ASPECT_WORTH: Final = 0.16
-_FOLD_COST: Final = 0.06
+_ASPECT: Final = 6.0
+"""A layer this many times as wide as tall is best: thirty of them make a page, and like matrices come close together."""
+_ASPECT_COST: Final = 0.16
+_PANEL_COST: Final = 0.02
+_APART_COST: Final = 0.03
+"""What an octave of aspect, a cut through the tallest matrix, and vectors away from their matrices cost, against ln(area)."""
 
 
 @dataclass(frozen=True)
@@ -72,33 +76,70 @@ _Outline = tuple[int, int, Any]
 
 @lru_cache(maxsize=1024)
 def pack(slots: tuple[Slot, ...]) -> Arrangement:
-    """The best arrangement found: little empty space, rather wide than tall, tall matrices folded only if it pays."""
-    ordered = sorted(slots, key=lambda slot: slot_order(slot.path))
+    """The best arrangement found: little empty space, wide rather than tall, tall matrices folded where it pays."""
     used = sum(slot.width * slot.height * slot.experts for slot in slots)
-    best = min(_candidates(ordered), key=lambda candidate: _cost(candidate[0], candidate[1], used))[0]
-    return Arrangement(best[0], best[1], dict(_unfold(best, 0, 0)))
+    ordered = sorted(slots, key=lambda slot: slot_order(slot.path))
+    _, width, height, made = min(
+        (
+            (_cost(outline, used) + extra, *outline)
+            for parts, extra in _candidates(
+                [slot for slot in ordered if not slot.vector], [slot for slot in ordered if slot.vector]
+            )
+            for outline in _front(parts)
+        ),
+        key=lambda candidate: candidate[:3],
+    )
+    return Arrangement(width, height, dict(_unfold((width, height, made), 0, 0)))
 
 
-def _cost(outline: _Outline, folded: bool, used: int) -> tuple[float, int, int]:
-    """What an outline costs: the logarithm of its area over the area used, less a bonus for being wide."""
+def _cost(outline: _Outline, used: int) -> float:
+    """The logarithm of an outline's area over the area used, and what its aspect costs."""
     width, height = outline[:2]
     tall = up(height, TILE)
-    aspect = min(log2(width / tall), 3.0)
-    ribbon = 4.0 * max(0.0, log2(width / _MAX_WIDTH))
-    return log(width * tall / used) - _ASPECT_WORTH * aspect + _FOLD_COST * folded + ribbon, height, width
+    too_wide = 4.0 * max(0.0, log2(width / _MAX_WIDTH))
+    return log(width * tall / used) + _ASPECT_COST * abs(log2(width / tall / _ASPECT)) + too_wide
 
 
-def _candidates(slots: Sequence[Slot]) -> Iterator[tuple[_Outline, bool]]:
-    """Outlines of the whole layer, and whether slots were folded for it."""
-    vectors = [slot for slot in slots if slot.vector]
-    matrices = [slot for slot in slots if not slot.vector]
-    loose = _rows([_leaf(slot, None, 1) for slot in vectors])
-    for cap, shape in product(_caps(matrices), _expert_shapes(matrices)):
-        for order in _orders(matrices):
-            fronts = [[_leaf(slot, cap, shape)] for slot in order]
-            for placed in _with_vectors(fronts, loose, sum(family(slot.path) < 2 for slot in matrices)):
-                for outline in _front(placed):
-                    yield outline, cap is not None
+def _candidates(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> Iterator[tuple[list[list[_Outline]], float]]:
+    """Sequences of parts that make up a layer, each part with a few outlines, and what the sequence costs beforehand."""
+    owned, loose = _owners(matrices, vectors)
+    for cap, across, order in product(_caps(matrices), _expert_shapes(matrices), _orders(matrices)):
+        leaves = [_leaf(slot, cap, across) for slot in order]
+        extra = _PANEL_COST * (
+            max((slot.height // leaf[2][1].panel for slot, leaf in zip(order, leaves, strict=True)), default=1) - 1
+        )
+        attention = sum(family(slot.path) < 2 for slot in matrices)
+        for block in _with_block([[leaf] for leaf in leaves], _rows([_leaf(slot) for slot in vectors]), attention):
+            yield block, extra + _APART_COST
+        beside = [_attached(leaf, owned[slot.path]) for slot, leaf in zip(order, leaves, strict=True)]
+        for block in _with_block(beside, _rows([_leaf(slot) for slot in loose]), attention):
+            yield block, extra
+
+
+def _owners(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> tuple[dict[str, list[Slot]], list[Slot]]:
+    """Vectors by the matrix they belong to, of whose module they share the path, and those that belong to none."""
+    owned: dict[str, list[Slot]] = {slot.path: [] for slot in matrices}
+    loose: list[Slot] = []
+    for vector in vectors:
+        owner = max(owned, key=lambda path: len(_shared(path, vector.path)), default="")
+        if "." in _shared(owner, vector.path):
+            owned[owner].append(vector)
+        else:
+            loose.append(vector)
+    return owned, loose
+
+
+def _shared(a: str, b: str) -> str:
+    """The beginning that two paths have in common."""
+    return "".join(x for x, _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+
+
+def _attached(leaf: _Outline, vectors: Sequence[Slot]) -> list[_Outline]:
+    """A matrix with its vectors in rows below it, as wide as it is."""
+    if not vectors:
+        return [leaf]
+    rows = _row((_leaf(slot) for slot in vectors), leaf[0])
+    return [(max(leaf[0], rows[0]), up(leaf[1]) + rows[1], [(leaf, 0, 0), (rows, 0, up(leaf[1]))])]
 
 
 def _orders(matrices: Sequence[Slot]) -> list[Sequence[Slot]]:
@@ -110,7 +151,7 @@ def _orders(matrices: Sequence[Slot]) -> list[Sequence[Slot]]:
     return [matrices, [*matrices[:first], matrices[last - 1], *matrices[first : last - 1], *matrices[last:]]]
 
 
-def _with_vectors(fronts: list[list[_Outline]], loose: list[_Outline], attention: int) -> Iterator[list[list[_Outline]]]:
+def _with_block(fronts: list[list[_Outline]], loose: list[_Outline], attention: int) -> Iterator[list[list[_Outline]]]:
     """The block of vectors at the end, or between attention and the rest."""
     if not loose:
         yield fronts
@@ -133,16 +174,16 @@ def _caps(matrices: Sequence[Slot]) -> list[int | None]:
 def _expert_shapes(matrices: Sequence[Slot]) -> list[int]:
     """Numbers of experts abreast worth trying: near a square, few empty cells; the same for all slots of the layer."""
     count = max((slot.experts for slot in matrices), default=1)
-    near = range(max(1, round(sqrt(count) / 2)), round(sqrt(count) * 2) + 1)
+    near = range(max(1, round(sqrt(count) / 2)), round(sqrt(count) * 3) + 1)
     least = min(-(-count // n) * n for n in near)
     exact = [n for n in near if -(-count // n) * n == least]
     return exact if len(exact) < 4 else [exact[0], exact[len(exact) // 2], exact[-1]]
 
 
-def _leaf(slot: Slot, cap: int | None, across: int) -> _Outline:
-    """One slot, folded into panels no higher than `cap` where that is possible, its experts `across` abreast."""
+def _leaf(slot: Slot, cap: int | None = None, across: int = 1) -> _Outline:
+    """One slot, folded into panels no higher than `cap` but not wider than high, its experts `across` abreast."""
     panel = slot.height
-    if cap is not None and slot.height > cap:
+    if cap is not None and slot.height > (cap := max(cap, slot.width)):
         panels = -(-slot.height // cap)
         panel = min(slot.height, -(-slot.height // (panels * slot.step)) * slot.step)
     width = (-(-slot.height // panel) - 1) * up(slot.width) + slot.width
@@ -154,29 +195,28 @@ def _leaf(slot: Slot, cap: int | None, across: int) -> _Outline:
 
 def _rows(leaves: Sequence[_Outline]) -> list[_Outline]:
     """Leaves in rows, in reading order, for a few widths."""
-    if not leaves:
-        return []
-    widest = max(leaf[0] for leaf in leaves)
+    widest = max((leaf[0] for leaf in leaves), default=0)
     total = sum(up(leaf[0]) for leaf in leaves)
-    outlines: list[_Outline] = []
-    for n in sorted({1, 2, 3, 4, 6, 8, 16, round(sqrt(len(leaves))), len(leaves)}):
-        limit = max(widest, -(-total // n))
-        placed: list[tuple[_Outline, int, int]] = []
-        x = y = high = wide = 0
-        for leaf in leaves:
-            if x and x + leaf[0] > limit:
-                x, y, high = 0, y + up(high), 0
-            placed.append((leaf, x, y))
-            wide, high = max(wide, x + leaf[0]), max(high, leaf[1])
-            x += up(leaf[0])
-        outlines.append((wide, y + high, placed))
-    return _prune(outlines)
+    return _prune(_row(leaves, max(widest, -(-total // n))) for n in sorted({1, 2, 3, 4, 6, 8, 16, len(leaves)}) if leaves)
+
+
+def _row(leaves: Iterable[_Outline], limit: int) -> _Outline:
+    """Leaves from left to right, a new row wherever one would go beyond `limit`."""
+    placed: list[tuple[_Outline, int, int]] = []
+    x = y = high = wide = 0
+    for leaf in leaves:
+        if x and x + leaf[0] > limit:
+            x, y, high = 0, y + up(high), 0
+        placed.append((leaf, x, y))
+        wide, high = max(wide, x + leaf[0]), max(high, leaf[1])
+        x += up(leaf[0])
+    return wide, y + high, placed
 
 
 def _front(fronts: list[list[_Outline]]) -> list[_Outline]:
     """The best outlines of a sequence of parts; a long one is cut into runs first."""
-    while len(fronts) > _SLOTS_AT_ONCE:
-        size = max(2, -(-len(fronts) // _SLOTS_AT_ONCE))
+    while len(fronts) > _PARTS_AT_ONCE:
+        size = max(2, -(-len(fronts) // _PARTS_AT_ONCE))
         fronts = [_front(fronts[i : i + size]) for i in range(0, len(fronts), size)]
     n = len(fronts)
     table = {(i, i + 1): front for i, front in enumerate(fronts)}
