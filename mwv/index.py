@@ -73,7 +73,7 @@ class _Disk(diskcache.Disk):  # type: ignore[misc]
 
 
 class Index:
-    """Values by namespace (without a colon) and key. Each is sealed with a digest that covers both, so what comes back is what was put."""
+    """Values by namespace (without a colon) and key; what comes back is what was put, for a digest covers all three."""
 
     def __init__(self, folder: Path) -> None:
         """Touches no file; `folder` is opened when first used and created when first written."""
@@ -87,7 +87,7 @@ class Index:
         row = f"{namespace}:{key}"
 
         def get(cache: Any) -> bytes | None:
-            data = _fetch(cache, row)
+            data = _fetch(cache, _escape(row))
             return None if data is None else _unseal(row, data)
 
         return self._attempt(get, None)
@@ -99,7 +99,7 @@ class Index:
             with cache.transact():
                 for key, value in values.items():
                     row = f"{namespace}:{key}"
-                    cache.set(row, value + _check(row, value))
+                    cache.set(_escape(row), value + _check(row, value))
 
         if values:
             self._attempt(put, None, create=True)
@@ -115,7 +115,7 @@ class Index:
 
     def forget_many(self, rows: Iterable[tuple[str, str]]) -> None:
         """Drop rows in one transaction; those that are not there do no harm."""
-        names = [f"{namespace}:{key}" for namespace, key in rows]
+        names = [_escape(f"{namespace}:{key}") for namespace, key in rows]
 
         def drop(cache: Any) -> None:
             with cache.transact():
@@ -208,8 +208,13 @@ def _fetch(cache: Any, row: str) -> bytes | None:
     return None
 
 
+def _escape(row: str) -> str:
+    """The row's name as valid UTF-8: a path may hold any byte. Two that fall together are told apart by the check."""
+    return row.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
+
+
 def _check(row: str, value: bytes) -> bytes:
-    return blake3(row.encode("utf-8", "surrogateescape") + b"\0" + value).digest(_CHECK_BYTES)
+    return blake3(row.encode("utf-8", "surrogatepass") + b"\0" + value).digest(_CHECK_BYTES)
 
 
 def _unseal(row: str, data: bytes) -> bytes | None:
