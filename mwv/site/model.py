@@ -28,6 +28,8 @@ class TensorRow:
     """One per panel: one for most tensors, E for E fused experts, none when nothing is drawn."""
     note: str = ""
     """What the reader must know, such as "unknown dtype, shown as raw integers"."""
+    exponent: int = 0
+    """The tensor's unit is 2**exponent: codes tell value × unit, read-outs divide it out."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Scene:
     """Per level, the 1st and 99th percentile of the magnitudes shown (value × unit)."""
     window: tuple[float, float]
     """Default window of magnitudes, e.g. (2**-10, 2**1)."""
+    archives: Mapping[tuple[int, int] | None, str] = field(default_factory=dict)
+    """Only for PMTiles: digest of the archive of each super-block (column, row), and of the levels above under None."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,18 @@ class Model:
     date: str | None = None
     notes: tuple[str, ...] = ()
     """Lines that the page must say, such as files left out or layers that are missing."""
+    identity: str = ""
+    """What tells a rebuilt model from another one of the same slug; empty: `source` tells it."""
 
 
 @dataclass(frozen=True)
 class TileFiles:
-    """Where the bytes of a model's tiles lie, so that the writer can link them."""
+    """Where the bytes of a model's tiles lie, so that the writer can link them, and how the site addresses them."""
 
     suffix: Literal["png", "avif"]
+    """"avif" means picture tiles: colours are baked in."""
     paths: Mapping[str, Path] = field(default_factory=dict)
-    """Tile key → complete file."""
+    """Tile key (or digest of an archive) → complete file."""
+    mode: Literal["files", "xyz", "pmtiles"] = "files"
+    png: frozenset[str] = frozenset()
+    """Keys of picture tiles that are PNG although `suffix` is "avif"."""

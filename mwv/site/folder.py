@@ -1,0 +1,256 @@
+"""A destination in, a Folder out: files written by rename, links made, and only what is ours deleted.
+
+While a build writes, `.mwv-build/journal` lists the new files it is about to make, so that a build that was killed leaves
+nothing that the next one does not know.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from mwv.errors import SiteError
+from mwv.site.manifest import Manifest, decode, is_ours
+
+try:
+    import fcntl
+except ImportError:  # a system without advisory locks
+    fcntl = None  # type: ignore[assignment]
+
+WORK: Final = ".mwv-build"
+_JOURNAL_HEAD: Final = "mwv-journal 1"
+_NO_LINK: Final = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
+
+
+class Folder:
+    """A destination that is ours: new, empty, or a site of mwv. Nothing is made before the first write."""
+
+    def __init__(self, root: Path) -> None:
+        """Look at `root`; raises SiteError if it is a file, cannot be written, or is full of what is not ours."""
+        self.root = root
+        self.manifest = Manifest()
+        self.strays: set[str] = set()
+        """Paths that killed builds have announced."""
+        self._lock: int | None = None
+        self._journal: list[str] = []
+        self._folders: set[Path] = set()
+        self._can_link = True
+        with self._errors():
+            self._inspect()
+
+    def _inspect(self) -> None:
+        if not self.root.exists():
+            parent = next(place for place in self.root.absolute().parents if place.exists())
+            if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+                raise SiteError(f"{self.root}: cannot be made, {parent} is not a folder that can be written; choose another")
+            return
+        if not self.root.is_dir():
+            raise SiteError(f"{self.root}: is a file; the destination must be a folder")
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise SiteError(f"{self.root}: cannot be written; choose another destination or change its permissions")
+        self._take_lock()
+        journal = self._read_journal()
+        index = self.root / "site.json"
+        if index.exists():
+            self.manifest = decode(index.read_bytes(), index)
+        elif journal is None and any(self.root.iterdir()):
+            raise SiteError(f"{self.root}: holds files but no site of mwv; choose an empty or new folder")
+        self.strays = {path for path in journal or () if is_ours(path)}
+
+    def _take_lock(self) -> None:
+        if fcntl is None or self._lock is not None:
+            return
+        self._lock = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise SiteError(f"{self.root}: another build is writing this site; wait until it is done") from None
+        except OSError:
+            self.close()  # a file system without locks: two builds at once are the user's care there
+
+    def close(self) -> None:
+        """Give the folder free for other builds."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _errors(self, path: str = "") -> Iterator[None]:
+        """Failures of the file system as one line that names the path."""
+        try:
+            yield
+        except OSError as error:
+            place = error.filename or self.root / path
+            raise SiteError(f"{place}: cannot be written: {error.strerror or error}") from None
+
+    def _read_journal(self) -> list[str] | None:
+        try:
+            # What follows the last line end was cut off by a kill: no name that can be trusted, and nothing made yet.
+            head, *paths, _ = (self.root / WORK / "journal").read_text("utf-8", errors="replace").split("\n")
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        return paths if head == _JOURNAL_HEAD else None
+
+    def announce(self, paths: Iterable[str]) -> None:
+        """Say which files will be made, before the first of them is."""
+        new = [path for path in paths if path not in self.strays and path not in self.manifest.files]
+        if not new and self._journal:
+            return
+        with self._errors():
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            (self.root / WORK).mkdir(exist_ok=True)
+            if not self._journal:
+                self._journal = [_JOURNAL_HEAD, *sorted(self.strays)]
+                (self.root / WORK / "part").write_text("\n".join(self._journal) + "\n", "utf-8")
+                os.replace(self.root / WORK / "part", self.root / WORK / "journal")
+            with (self.root / WORK / "journal").open("a", encoding="utf-8") as journal:
+                journal.writelines(f"{path}\n" for path in new)
+        self.strays.update(new)
+
+    def knows(self, path: str) -> bool:
+        """Whether a path is ours: in the manifest, or announced by this build or one that was killed."""
+        return path in self.manifest.files or path in self.strays
+
+    def read(self, path: str) -> bytes:
+        """A file of the site; raises SiteError if it is gone."""
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a file in place by one rename, unless it is there already; raises SiteError if a foreign file is."""
+        target = self.root / path
+        with self._errors(path):
+            if os.path.lexists(target):
+                if not self.knows(path):
+                    raise SiteError(f"{target}: is in the way and was not made by mwv; move it away")
+                if target.is_file() and target.stat().st_size == len(content) and target.read_bytes() == content:
+                    return
+        self.announce([path])
+        with self._errors(path):
+            self._parent(target)
+            part = self.root / WORK / "part"
+            part.write_bytes(content)
+            os.replace(part, target)
+
+    def _parent(self, target: Path) -> None:
+        """Make the folder of a file; refuse one that a link has led out of the site."""
+        if target.parent in self._folders:
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.resolve().is_relative_to(self.root.resolve()):
+            raise SiteError(f"{target.parent}: leads out of the site; remove the link")
+        self._folders.add(target.parent)
+
+    def sizes(self, folders: Iterable[str]) -> dict[str, int]:
+        """Path → size of the regular files in some folders of the site; a folder that is missing has none."""
+        found: dict[str, int] = {}
+        for folder in folders:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        found[f"{folder}/{entry.name}"] = entry.stat(follow_symlinks=False).st_size
+        return found
+
+    def link(self, path: str, source: Path) -> None:
+        """Make `path` a hard link to `source`, or a copy where file systems differ; replaces what is there."""
+        target = self.root / path
+        with self._errors(path):
+            self._parent(target)
+            if self._can_link:
+                try:
+                    os.link(source, target)
+                    return
+                except FileExistsError:
+                    pass
+                except OSError as error:
+                    if error.errno not in _NO_LINK:
+                        raise
+                    self._can_link = error.errno == errno.EMLINK
+            self._replace(target, source)
+
+    def _replace(self, target: Path, source: Path) -> None:
+        part = self.root / WORK / "part"
+        part.unlink(missing_ok=True)
+        try:
+            if not self._can_link:
+                raise OSError(errno.EXDEV, "no links here")
+            os.link(source, part)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            shutil.copyfile(source, part)
+        os.replace(part, target)
+        part.unlink(missing_ok=True)  # renaming one link over another of the same file leaves both
+
+    def delete(self, paths: Iterable[str]) -> int:
+        """Delete files, then folders that have become empty; the number of files deleted."""
+        root = self.root.resolve()
+        inside: dict[Path, bool] = {}
+        deleted = 0
+        with self._errors():
+            for path in paths:
+                target = self.root / path
+                if target.parent not in inside:
+                    inside[target.parent] = target.parent.resolve().is_relative_to(root)
+                if inside[target.parent]:
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+                        target.unlink()
+                        deleted += 1
+            for folder in sorted(inside, key=lambda place: len(place.parts), reverse=True):
+                self._prune(folder)
+        return deleted
+
+    def _prune(self, folder: Path) -> None:
+        """Remove a folder and those above it while they are empty, never the root."""
+        while folder != self.root and self.root in folder.parents:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def clear_journal(self) -> None:
+        """The site is whole: forget what was announced."""
+        with self._errors():
+            for name in ("part", "journal"):
+                (self.root / WORK / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (self.root / WORK).rmdir()
+        self._journal = []
+        self.strays = set()
+
+
+def linked(folder: Folder, wanted: Mapping[str, Path], known: Mapping[str, int]) -> dict[str, int]:
+    """Bring tiles into a site; path → size of all of `wanted`.
+
+    `known` are sizes that an earlier list vouches for. A file that is there with the right size is left alone: one
+    directory scan tells, not a call per tile.
+    """
+    there = folder.sizes(sorted({path.rpartition("/")[0] for path in wanted}))
+    sizes: dict[str, int] = {}
+    missing: list[str] = []
+    for path, source in wanted.items():
+        try:
+            size = known[path] if path in known else source.stat().st_size
+        except OSError as error:
+            raise SiteError(f"{source}: tile cannot be read: {error.strerror}; build again") from None
+        sizes[path] = size
+        if there.get(path) != size:
+            missing.append(path)
+    folder.announce(path for path in missing if path not in there)
+    for path in missing:
+        folder.link(path, wanted[path])
+    return sizes

@@ -1,0 +1,153 @@
+"""`site.json` in, a Manifest out, and back: what a site holds, and which files are ours.
+
+A manifest is read from a folder that anyone may have written to, so no path in it is believed before `is_ours`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from mwv.errors import SiteError
+from mwv.site.text import canonical, is_slug
+
+FORMAT: Final = "mwv-site"
+VERSION: Final = 1
+_PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of the site that is not a tile."""
+
+    size: int
+    kind: str
+    """page, asset, data, picture, tiles (a list of tiles) or text."""
+    hash: str
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of the site: what its card says and which files it consists of."""
+
+    slug: str
+    identity: str
+    title: str
+    source: str
+    format: str
+    architecture: str
+    parameters: int
+    bytes: int
+    tensors: int
+    dtypes: Mapping[str, int]
+    date: str | None
+    digest: str
+    """Over names and digests of all tensors: equal for equal weights."""
+    layout: tuple[str, ...]
+    """Layout digest of each scene."""
+    model: str
+    """Name of the model's own data script, in its folder."""
+    scenes: tuple[str, ...]
+    """Names of the scene scripts, in its folder."""
+    overview: str
+    """Name of the picture of the first scene, in its folder."""
+    tile_mode: str
+    tile_list: str
+    """Name of the list of the model's tiles, in its folder."""
+    tile_count: int
+    tile_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is in a site. Models are in the order of their slugs."""
+
+    title: str = "mwv"
+    templates: str = ""
+    models: Mapping[str, ModelEntry] = field(default_factory=dict)
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+
+
+def is_ours(path: str) -> bool:
+    """Whether `path` can be that of a file that mwv writes: relative, plain, without a step upward."""
+    return len(path) < 400 and _PATH.fullmatch(path) is not None
+
+
+def encode(manifest: Manifest, generator: str) -> bytes:
+    """The text of `site.json`."""
+    value = {
+        "format": FORMAT,
+        "version": VERSION,
+        "generator": generator,
+        "title": manifest.title,
+        "templates": manifest.templates,
+        "models": [asdict(manifest.models[slug]) for slug in sorted(manifest.models)],
+        "diffs": [],
+        "files": {path: asdict(entry) for path, entry in manifest.files.items()},
+    }
+    return (canonical(value) + "\n").encode("ascii")
+
+
+def decode(content: bytes, where: Path) -> Manifest:
+    """The manifest in a `site.json`; raises SiteError if it is not ours, of another version, or damaged."""
+    try:
+        value = json.loads(content)
+        if value["format"] != FORMAT:
+            raise SiteError(f"{where}: not a site of mwv; choose an empty or new folder")
+        if value["version"] != VERSION:
+            raise SiteError(f"{where}: written by another version of mwv ({value['generator']}); build into a new folder")
+        models = {m["slug"]: _model(m) for m in value["models"]}
+        files = {path: FileEntry(**entry) for path, entry in value["files"].items()}
+        manifest = Manifest(value["title"], value["templates"], models, files)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise SiteError(f"{where}: damaged; remove the folder, or restore the file, and build again") from None
+    if not all(map(is_slug, models)) or not all(map(is_ours, [*files, *_paths(models.values())])):
+        raise SiteError(f"{where}: names files outside the site; it was not written by mwv")
+    return manifest
+
+
+def _model(value: dict[str, Any]) -> ModelEntry:
+    return ModelEntry(**{**value, "layout": tuple(value["layout"]), "scenes": tuple(value["scenes"])})
+
+
+def _paths(models: Iterable[ModelEntry]) -> list[str]:
+    return [f"{m.slug}/{name}" for m in models for name in (m.model, m.overview, m.tile_list, *m.scenes)]
+
+
+@dataclass(frozen=True)
+class TileList:
+    """The tiles of one model: path relative to the site's root → size. For `xyz`, `keys` tells what lies at a path."""
+
+    files: Mapping[str, int]
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def encode_tiles(tiles: TileList, slug: str) -> bytes:
+    """The text of a model's list of tiles; paths relative to `tiles/`, or to the model's own tiles where it has them."""
+    own = f"{slug}/tiles/"
+    base = own if tiles.keys else "tiles/"
+    value: dict[str, Any] = {
+        "format": "mwv-tiles",
+        "version": VERSION,
+        "base": base,
+        "files": {path.removeprefix(base): size for path, size in tiles.files.items()},
+    }
+    if tiles.keys:
+        value["keys"] = {path.removeprefix(base): key for path, key in tiles.keys.items()}
+    return (canonical(value) + "\n").encode("ascii")
+
+
+def decode_tiles(content: bytes, where: Path) -> TileList:
+    """The list in a file of tiles; raises SiteError if it is damaged."""
+    try:
+        value = json.loads(content)
+        base = PurePosixPath(value["base"]).as_posix() + "/"
+        files = {base + path: int(size) for path, size in value["files"].items()}
+        keys = {base + path: str(key) for path, key in value.get("keys", {}).items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise SiteError(f"{where}: damaged; build its model again") from None
+    if not all(map(is_ours, files)):
+        raise SiteError(f"{where}: names files outside the site; it was not written by mwv")
+    return TileList(files, keys)

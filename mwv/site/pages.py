@@ -1,0 +1,136 @@
+"""A model's own data files in, its pages out. Pages come from nothing else, so they can be made again without sources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mwv.site.manifest import ModelEntry
+from mwv.site.templates import Templates
+
+FIRST_ROWS: Final = 200
+"""Rows of the tensor table that the model's page itself holds, for readers without JavaScript."""
+_FACT_LABELS: Final = {
+    "num_hidden_layers": "Layers",
+    "hidden_size": "Hidden size",
+    "intermediate_size": "MLP size",
+    "num_attention_heads": "Attention heads",
+    "num_key_value_heads": "Key/value heads",
+    "head_dim": "Head size",
+    "vocab_size": "Vocabulary",
+    "max_position_embeddings": "Context length",
+    "num_experts": "Experts",
+    "num_local_experts": "Experts",
+    "n_routed_experts": "Routed experts",
+    "num_experts_per_tok": "Experts per token",
+    "hidden_act": "Activation",
+    "rms_norm_eps": "Norm ε",
+    "layer_norm_eps": "Norm ε",
+    "rope_theta": "RoPE θ",
+    "tie_word_embeddings": "Tied embeddings",
+}
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One tensor in a plain table."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    rms: float | None
+    minimum: float | None
+    maximum: float | None
+    odd: int
+    """NaN and infinite elements."""
+    note: str
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """The context of `model.html`."""
+
+    entry: ModelEntry
+    record: Mapping[str, Any]
+    facts: Sequence[tuple[str, str]]
+    metadata: Sequence[tuple[str, str]]
+    rows: Sequence[TableRow]
+    archives: bool
+    """Whether tiles come from PMTiles archives, which need http."""
+
+
+@dataclass(frozen=True)
+class TensorsPage:
+    """The context of `tensors.html`."""
+
+    record: Mapping[str, Any]
+    rows: Sequence[TableRow]
+
+
+def _table(scenes: Sequence[Mapping[str, Any]]) -> list[TableRow]:
+    """The tensor table of a model; all its scenes carry the same one. A tensor of several panels shows their extremes."""
+    if not scenes:
+        return []
+    tensors, placed = scenes[0]["tensors"], scenes[0]["placements"]
+    of_tensor: dict[int, list[int]] = {}
+    for index, tensor in enumerate(placed["tensor"]):
+        of_tensor.setdefault(tensor, []).append(index)
+    rows = []
+    for index, name in enumerate(tensors["name"]):
+        panels = of_tensor.get(index, [])
+        rms = [placed["rms"][p] for p in panels if placed["rms"][p] is not None]
+        low = [placed["minimum"][p] for p in panels if placed["minimum"][p] is not None]
+        high = [placed["maximum"][p] for p in panels if placed["maximum"][p] is not None]
+        rows.append(
+            TableRow(
+                name=name,
+                dtype=tensors["dtypes"][tensors["dtype"][index]],
+                shape=tuple(tensors["shapes"][tensors["shape"][index]]),
+                nbytes=tensors["bytes"][index],
+                # Panels are of equal size, so the whole has the root of the mean of their squares.
+                rms=(sum(x * x for x in rms) / len(rms)) ** 0.5 if rms else None,
+                minimum=min(low, default=None),
+                maximum=max(high, default=None),
+                odd=sum(placed[kind].get(str(p), 0) for p in panels for kind in ("nan", "inf")),
+                note=tensors["notes"].get(str(index), ""),
+            )
+        )
+    return rows
+
+
+def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Configuration with readable labels, in the order of the labels, then the rest by name."""
+    order = {name: place for place, name in enumerate(_FACT_LABELS)}
+    names = sorted(facts, key=lambda name: (order.get(name, len(order)), name))
+    return [(_FACT_LABELS.get(name, name), _fact(facts[name])) for name in names if facts[name] is not None]
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_fact, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
+    """The fields of a page by name, its records left as they are."""
+    return {name: getattr(page, name) for name in page.__dataclass_fields__}
+
+
+def model_page(templates: Templates, entry: ModelEntry, record: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]]) -> bytes:
+    """`<slug>/index.html`."""
+    page = ModelPage(
+        entry=entry,
+        record=record,
+        facts=_facts(record["facts"]),
+        metadata=sorted((key, str(value)) for key, value in record["metadata"].items()),
+        rows=_table(scenes)[:FIRST_ROWS],
+        archives=entry.tile_mode == "pmtiles",
+    )
+    return templates.render("model.html", "../", _context(page))
+
+
+def tensors_page(templates: Templates, record: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]]) -> bytes:
+    """`<slug>/tensors.html`: the whole table, readable without JavaScript."""
+    return templates.render("tensors.html", "../", _context(TensorsPage(record, _table(scenes))))

@@ -1,0 +1,240 @@
+"""Models and their tiles in, a site in its folder out, so that a build killed at any step leaves the old one whole.
+
+Tiles come first, then scene data under names that carry hashes, then each page by one rename, `site.json` and
+`index.html` last. What nothing names any more is deleted at the end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from blake3 import blake3
+
+from mwv import __version__
+from mwv.errors import SiteError
+from mwv.site.data import DataFile, digest, model_file, parse, scene_files, tile_paths
+from mwv.site.folder import Folder, linked
+from mwv.site.gallery import gallery_page
+from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
+from mwv.site.model import Model, TileFiles
+from mwv.site.pages import model_page, tensors_page
+from mwv.site.templates import Templates, find_templates
+from mwv.site.text import canonical, is_slug
+
+GENERATOR: Final = f"mwv {__version__}"
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """What finishing a site did."""
+
+    models: tuple[str, ...]
+    deleted: int
+
+
+class SiteWriter:
+    """A site being built; a context manager that holds the destination against other builds.
+
+    `add_model` and `remove` prepare, `finish` makes it visible. Without `finish` the site stays as it was, and what was
+    written beside it is taken up or deleted by the next build.
+    """
+
+    def __init__(self, destination: Path, templates: Path | None = None) -> None:
+        """Open a new or empty folder, or a site of ours; raises SiteError for anything else."""
+        self._templates = Templates(templates or find_templates())
+        self._folder = Folder(destination)
+        old = self._folder.manifest
+        self._title = old.title
+        self._models = dict(old.models)
+        self._files = {path: entry for path, entry in old.files.items() if path.partition("/")[0] in old.models}
+        self._tiles: dict[str, TileList] = {}
+        self._fresh: dict[str, dict[str, bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._folder.close()
+
+    @property
+    def models(self) -> Mapping[str, ModelEntry]:
+        """The models that the site will hold, by slug."""
+        return dict(self._models)
+
+    def add_model(self, model: Model, tile_files: TileFiles, overview: bytes) -> str:
+        """Write a model's tiles and data, and plan its pages; the slug that it got.
+
+        An equal slug is replaced by the same model (equal `identity`, or `source` where that is empty) built again;
+        another model, or one of the same call, gets the first digits of its digest behind its slug. `overview` is a
+        complete PNG or AVIF.
+        """
+        model = replace(model, slug=self._slug(model))
+        tiles = self._place_tiles(model, tile_files)
+        data = [model_file(model)]
+        for index in range(len(model.scenes)):
+            data += scene_files(model, index, tile_files)
+        tile_list = encode_tiles(tiles, model.slug)
+        data.append(DataFile(f"tiles-{digest(tile_list)}.json", tile_list))
+        for file in data:
+            self._folder.write(f"{model.slug}/{file.name}", file.content)
+        picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
+        self._forget(model.slug)
+        self._tiles[model.slug] = tiles
+        self._fresh[model.slug] = {picture.name: overview}
+        for file in data:
+            kind = "tiles" if file.name.endswith(".json") else "data"
+            self._files[f"{model.slug}/{file.name}"] = _entry(file.content, kind)
+        self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
+        self._models[model.slug] = _model_entry(model, [file.name for file in data], picture.name, tile_files, tiles)
+        return model.slug
+
+    def remove(self, slug: str) -> None:
+        """Take a model out; raises SiteError if there is none of that name."""
+        if slug not in self._models:
+            known = ", ".join(sorted(self._models)) or "none"
+            raise SiteError(f"{self._folder.root}: has no model {slug!r}; it has {known}")
+        self._forget(slug)
+
+    def finish(self, title: str | None = None, regenerate: bool = False) -> SiteReport:
+        """Put pages, `site.json` and `index.html` in place, delete what nothing names; the site is then whole.
+
+        Pages of models that were not added are written again when the templates have changed, or if `regenerate`.
+        """
+        old = self._folder.manifest
+        self._title = old.title if title is None else title
+        again = regenerate or old.templates != self._templates.digest
+        for path, content in self._templates.assets.values():
+            self._put(path, content, "asset")
+        for slug in sorted(self._models):
+            if again or slug in self._fresh:
+                self._write_pages(slug)
+        self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
+        gallery = gallery_page(self._templates, self._title, list(self._models.values()))
+        self._files["index.html"] = _entry(gallery, "page")
+        manifest = Manifest(self._title, self._templates.digest, self._models, dict(sorted(self._files.items())))
+        self._folder.write("site.json", encode(manifest, GENERATOR))
+        self._folder.write("index.html", gallery)
+        deleted = self._folder.delete(self._unnamed())
+        self._folder.clear_journal()
+        self._folder.close()
+        return SiteReport(tuple(sorted(self._models)), deleted)
+
+    def _slug(self, model: Model) -> str:
+        if not is_slug(model.slug):
+            raise SiteError(f"{model.slug!r}: cannot be the name of a folder; use lower-case letters, digits, '.', '-', '_'")
+        there = self._models.get(model.slug)
+        if there is None or (there.identity == _identity(model) and model.slug not in self._fresh):
+            return model.slug
+        return f"{model.slug}-{_model_digest(model)[:8]}"
+
+    def _place_tiles(self, model: Model, files: TileFiles) -> TileList:
+        """Bring in the tiles of a model. Tiles named by key never change; those named by place are compared by key."""
+        paths = tile_paths(model, files)
+        wanted = {path: files.paths[key] for path, key in paths.items()}
+        old = self._old_tiles(model.slug)
+        if files.mode != "xyz":
+            return TileList(linked(self._folder, wanted, old.files))
+        same = {path: size for path, size in old.files.items() if old.keys.get(path) == paths.get(path)}
+        stale = {path: wanted[path] for path in wanted if path in old.files and path not in same}
+        sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)
+        for path, source in stale.items():
+            self._folder.link(path, source)
+            sizes[path] = source.stat().st_size
+        return TileList(dict(sorted(sizes.items())), paths)
+
+    def _old_tiles(self, slug: str) -> TileList:
+        entry = self._folder.manifest.models.get(slug)
+        if entry is None:
+            return TileList({})
+        path = f"{slug}/{entry.tile_list}"
+        return decode_tiles(self._folder.read(path), self._folder.root / path)
+
+    def _forget(self, slug: str) -> None:
+        self._models.pop(slug, None)
+        self._tiles.pop(slug, None)
+        self._fresh.pop(slug, None)
+        self._files = {path: entry for path, entry in self._files.items() if not path.startswith(f"{slug}/")}
+
+    def _put(self, path: str, content: bytes, kind: str) -> None:
+        self._folder.write(path, content)
+        self._files[path] = _entry(content, kind)
+
+    def _write_pages(self, slug: str) -> None:
+        """The page of a model and its table, made from the model's own data files, then its picture."""
+        entry = self._models[slug]
+        try:
+            record = parse(self._folder.read(f"{slug}/{entry.model}"), "model")
+            scenes = [parse(self._folder.read(f"{slug}/{name}"), "scene") for name in entry.scenes]
+        except ValueError:
+            raise SiteError(f"{self._folder.root / slug}: its data is damaged; build the model again") from None
+        self._put(f"{slug}/tensors.html", tensors_page(self._templates, record, scenes), "page")
+        self._put(f"{slug}/index.html", model_page(self._templates, entry, record, scenes), "page")
+        for name, content in self._fresh.get(slug, {}).items():
+            self._folder.write(f"{slug}/{name}", content)
+
+    def _unnamed(self) -> list[str]:
+        """Paths of ours that the new site does not name; tiles are asked for only when some may have lost their last name."""
+        old = self._folder.manifest
+        own = {"index.html", "site.json"}
+        gone = {path for path in old.files.keys() | self._folder.strays if path not in self._files and path not in own}
+        for slug in old.models:
+            if slug not in self._models or slug in self._tiles:
+                gone.update(self._old_tiles(slug).files)
+        for tiles in self._tiles.values():
+            gone.difference_update(tiles.files)
+        for slug in self._models:
+            if slug not in self._tiles and any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
+                gone.difference_update(self._old_tiles(slug).files)
+        return sorted(gone)
+
+
+def regenerate(destination: Path, templates: Path | None = None, title: str | None = None) -> SiteReport:
+    """Write all pages and assets of a site again from its own data, with the templates of today."""
+    if not (destination / "site.json").is_file():
+        raise SiteError(f"{destination}: no site of mwv here (site.json is missing); give the folder that a build wrote")
+    with SiteWriter(destination, templates) as writer:
+        return writer.finish(title, regenerate=True)
+
+
+def _entry(content: bytes, kind: str) -> FileEntry:
+    return FileEntry(len(content), kind, digest(content))
+
+
+def _identity(model: Model) -> str:
+    return model.identity or model.source
+
+
+def _model_digest(model: Model) -> str:
+    names = [(t.name, t.dtype, t.shape, t.digest) for t in model.tensors]
+    return blake3(canonical(names).encode("ascii")).hexdigest()
+
+
+def _picture_suffix(content: bytes) -> str:
+    return "png" if content.startswith(b"\x89PNG") else "avif"
+
+
+def _model_entry(model: Model, names: list[str], overview: str, files: TileFiles, tiles: TileList) -> ModelEntry:
+    return ModelEntry(
+        slug=model.slug,
+        identity=_identity(model),
+        title=model.title,
+        source=model.source,
+        format=model.format,
+        architecture=model.architecture,
+        parameters=model.parameters,
+        bytes=model.nbytes,
+        tensors=len(model.tensors),
+        dtypes=dict(sorted(model.dtypes.items())),
+        date=model.date,
+        digest=_model_digest(model),
+        layout=tuple(scene.layout_digest for scene in model.scenes),
+        model=names[0],
+        scenes=tuple(name for name in names if name.startswith("scene-")),
+        overview=overview,
+        tile_mode=files.mode,
+        tile_list=names[-1],
+        tile_count=len(tiles.files),
+        tile_bytes=sum(tiles.files.values()),
+    )

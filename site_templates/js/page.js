@@ -1,0 +1,106 @@
+// @ts-check
+"use strict";
+/* The first scene of the model in, the page at work out: map, colours, outlines, legend and panel put together. */
+(function () {
+  const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+  const scene = new mwv.Scene(mwv.facts[0]);
+  const { bounds: box, tiles } = scene.facts;
+  const bounds = L.latLngBounds([box[1], box[0]], [box[1] + box[3], box[0] + box[2]]);
+
+  const map = L.map("map", {
+    crs: mwv.crs,
+    attributionControl: false,
+    zoomControl: false,
+    zoomSnap: 0.25,
+    maxZoom: 6,
+    minZoom: -30,
+    fadeAnimation: false,
+    maxBoundsViscosity: 0.6,
+    wheelPxPerZoomLevel: 90,
+    wheelDebounceTime: 20,
+  });
+  L.control.zoom({ position: "topright" }).addTo(map);
+
+  const whole = () => map.getBoundsZoom(bounds, false, L.point(48, 48));
+  const limit = () => {
+    map.setMinZoom(Math.min(whole(), 0));
+    map.setMaxBounds(bounds.pad(0.5));
+  };
+  const showAll = () => map.setView(bounds.getCenter(), Math.min(whole(), 0));
+
+  map.setView(bounds.getCenter(), Math.min(whole(), 0));
+  limit();
+  map.on("resize", limit);
+
+  const layer = new mwv.TileLayer(scene).addTo(map);
+  const outlines = new mwv.OutlineLayer(scene).addTo(map);
+
+  /* Colours: live where tiles are codes, baked in where they are pictures. */
+  if (tiles.picture) {
+    find("legend").hidden = true;
+    notice("Colours are part of these tiles: palette and scale cannot be changed.");
+  } else {
+    const colours = new mwv.Colours(map.getPane("tilePane"));
+    const fit = (gentle = true) => {
+      if (colours.fitted) colours.setWindow(...mwv.fittedWindow(scene.facts, map.getZoom()), gentle);
+    };
+    fit(false);
+    map.on("zoomend", () => fit());
+    mwv.legend = new mwv.Legend(find("legend").querySelector(".legend-body"), colours, fit);
+    mwv.view = { map, scene, layer, outlines, colours };
+  }
+  if (tiles.mode === "pmtiles" && location.protocol === "file:") {
+    notice("The tiles lie in PMTiles archives, which a browser cannot read from disk. Serve the folder: mwv serve");
+  }
+
+  /* Selection. */
+  const panel = new mwv.Panel(find("tensor"), scene, () => outlines.select(-1));
+  const select = (/** @type {number} */ placement) => {
+    outlines.select(placement);
+    openPanel(true);
+    panel.show(placement);
+  };
+  const pixel = (/** @type {any} */ latlng) => scene.at(Math.floor(latlng.lng), Math.floor(latlng.lat));
+  map.on("click", (event) => {
+    const hit = pixel(event.latlng);
+    if (hit) {
+      select(hit.placement);
+    } else {
+      outlines.select(-1);
+      panel.clear();
+    }
+  });
+
+  /* Where the pointer is. */
+  const position = find("position");
+  map.on("mousemove", (event) => {
+    const hit = pixel(event.latlng);
+    position.hidden = !hit;
+    if (hit) position.textContent = `${mwv.text.visible(scene.name(hit.placement))}  [${hit.row}, ${hit.col}]`;
+  });
+  map.on("mouseout", () => {
+    position.hidden = true;
+  });
+
+  /* The panel: beside the map where there is room, over its lower part where there is not. */
+  function openPanel(/** @type {boolean} */ open) {
+    document.body.classList.toggle("panel-closed", !open);
+    find("toggle-panel").setAttribute("aria-expanded", String(open));
+    map.invalidateSize({ pan: false });
+  }
+  find("toggle-panel").addEventListener("click", () => openPanel(document.body.classList.contains("panel-closed")));
+  find("fit").addEventListener("click", showAll);
+  find("native").addEventListener("click", () => map.setZoom(0));
+  if (matchMedia("(max-width: 720px)").matches) {
+    openPanel(false);
+    find("legend").removeAttribute("open");
+    showAll();
+  }
+
+  /** @param {string} text */
+  function notice(text) {
+    const line = find("notice");
+    line.hidden = false;
+    line.textContent = text;
+  }
+})();

@@ -1,0 +1,121 @@
+// @ts-check
+"use strict";
+/* The facts of a scene in, questions about it answered: which tensor stands where, what it is called, which tiles exist. */
+
+/** Numbers of a piece in the column `pieces`: x, y, row, col, rows, cols. */
+mwv.PIECE_FIELDS = 6;
+/** Tiles on each side of a piece of the tile map. */
+mwv.MAP_PIECE = 16;
+
+mwv.Scene = class {
+  /** @param {any} facts */
+  constructor(facts) {
+    this.facts = facts;
+    this.count = facts.placements.tensor.length;
+    /** Rectangles of all pieces: x, y, width, height; one after the other. */
+    this.rects = [];
+    /** Placement of each rectangle. */
+    this.owner = [];
+    facts.placements.pieces.forEach((/** @type {number[]} */ numbers, /** @type {number} */ placement) => {
+      const [, , , , , , high, wide] = this.grid(placement);
+      for (let i = 0; i < numbers.length; i += mwv.PIECE_FIELDS) {
+        this.rects.push(numbers[i], numbers[i + 1], numbers[i + 5] * wide, numbers[i + 4] * high);
+        this.owner.push(placement);
+      }
+    });
+  }
+
+  /** [rows, cols, elements in a storage row, elements, patch height, patch width, thickness down, thickness across]. */
+  grid(placement) {
+    const { grids, grid } = this.facts.placements;
+    return grids[grid[placement]];
+  }
+
+  /** @param {number} placement */
+  name(placement) {
+    const { names, tensor } = this.facts.placements;
+    return names[placement] ?? this.facts.tensors.name[tensor[placement]];
+  }
+
+  /** Whether the files lack what stands here. @param {number} placement */
+  missing(placement) {
+    return this.facts.placements.tensor[placement] < 0;
+  }
+
+  /** @param {number} placement */
+  slot(placement) {
+    const { slots, slot } = this.facts.placements;
+    return slots[slot[placement]];
+  }
+
+  /** {stack, layer, slot, expert}; layer and expert are null where they mean nothing. @param {number} placement */
+  role(placement) {
+    const { stacks, stack, layer, expert } = this.facts.placements;
+    const optional = (/** @type {number} */ n) => (n < 0 ? null : n);
+    return {
+      stack: stacks[stack[placement]],
+      layer: optional(layer[placement]),
+      slot: this.slot(placement),
+      expert: optional(expert[placement]),
+    };
+  }
+
+  /**
+   * What is drawn at a pixel of the canvas: placement, and row and column of its grid; null where there is nothing.
+   * @param {number} x
+   * @param {number} y
+   */
+  at(x, y) {
+    const { rects, owner } = this;
+    for (let i = 0, r = 0; i < owner.length; i += 1, r += 4) {
+      if (x >= rects[r] && y >= rects[r + 1] && x < rects[r] + rects[r + 2] && y < rects[r + 1] + rects[r + 3]) {
+        const placement = owner[i];
+        const numbers = this.facts.placements.pieces[placement];
+        const first = owner.indexOf(placement);
+        const piece = numbers.slice((i - first) * mwv.PIECE_FIELDS);
+        const grid = this.grid(placement);
+        return {
+          placement,
+          row: piece[2] + Math.floor((y - rects[r + 1]) / grid[6]),
+          col: piece[3] + Math.floor((x - rects[r]) / grid[7]),
+        };
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Name of a tile in its map, "" where there is none; at once if the map's piece is there, else a promise of it.
+   * @param {number} level
+   * @param {number} x
+   * @param {number} y
+   * @returns {string | Promise<string>}
+   */
+  tile(level, x, y) {
+    const [column, row] = [Math.floor(x / mwv.MAP_PIECE), Math.floor(y / mwv.MAP_PIECE)];
+    const { map, pieces } = this.facts.tiles;
+    const place = (y - row * mwv.MAP_PIECE) * mwv.MAP_PIECE + (x - column * mwv.MAP_PIECE);
+    const pick = (/** @type {string[] | undefined} */ keys) => keys?.[place] ?? "";
+    if (map) return pick(map[level]?.[`${column},${row}`]);
+    const hash = pieces[level]?.[`${column},${row}`];
+    if (!hash) return "";
+    const id = `${this.facts.index}/${level}/${column}/${row}`;
+    const there = mwv.pieces.get(id);
+    if (there) return pick(there);
+    return mwv.load(`tiles-${this.facts.index}-${level}-${column}-${row}-${hash}.js`).then(() => pick(mwv.pieces.get(id)));
+  }
+
+  /**
+   * What was measured of a placement: {digest, stats}; stats is null where nothing was.
+   * @param {number} placement
+   */
+  async details(placement) {
+    const { tensor, panel } = this.facts.placements;
+    const { first, files } = this.facts.details;
+    let file = files.length - 1;
+    while (first[file] > tensor[placement]) file -= 1;
+    await mwv.load(files[file]);
+    const entry = mwv.detailed.get(`${this.facts.index}/${first[file]}`)[tensor[placement] - first[file]];
+    return { digest: entry.digest, stats: entry.panels[Math.max(panel[placement], 0)] ?? null };
+  }
+};
