@@ -12,7 +12,8 @@ from blake3 import blake3
 from mwv.decode.tensor import BAND_ROWS, Coded, Samples, Tensor
 from mwv.errors import SourceChangedError
 from mwv.layout.grid import Grid
-from mwv.measure.stats import SlabStats, TensorStats, combine
+from mwv.measure.slabs import SlabStats, combine
+from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
 
 SLAB_BANDS: Final = 64
