@@ -157,7 +157,7 @@ class Index:
         """Run `action` on the open index; after a failure once more on one opened anew; else `empty`."""
         for _ in range(2):
             with self._mutex:
-                if self._strikes >= _STRIKES or not (create or self._folder.exists()):
+                if self._strikes >= _STRIKES or not (create or (self._folder / _DATABASE).exists()):
                     return empty
                 try:
                     if self._cache is not None and not (self._folder / _DATABASE).exists():

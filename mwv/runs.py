@@ -102,7 +102,8 @@ class Watch:
 def record_use(index: Index, when: int, keys: frozenset[str]) -> None:
     """Remember that `keys` were used at `when` (ns). One row per set, so a repeated build replaces its row."""
     packed = b"".join(map(bytes.fromhex, sorted(keys)))
-    index.remember_many("use", {blake3(packed).hexdigest(): when.to_bytes(8, "little") + packed})
+    if packed:
+        index.remember_many("use", {blake3(packed).hexdigest(): when.to_bytes(8, "little") + packed})
 
 
 def recorded_uses(index: Index) -> dict[str, tuple[int, frozenset[str]]]:

@@ -84,8 +84,9 @@ class _Blob(NamedTuple):
 def info(store: Store) -> Info:
     """Look, and change nothing."""
     watch = Watch(store.root)
-    with contextlib.suppress(OSError), shut_gate(store.root):
-        watch.look()
+    if is_ours(store.root):
+        with contextlib.suppress(OSError), shut_gate(store.root):
+            watch.look()
     blobs = list(_scan(store.root))
     times = _last_uses(blobs, _uses(store, watch)).values()
     shared = [blob.size for blob in blobs if blob.links > 1]

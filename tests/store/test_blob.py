@@ -19,7 +19,7 @@ SEALED += seal(SEALED)
 
 def picture(chunked: bool = False) -> bytes:
     out = io.BytesIO()
-    image = Image.effect_noise((97, 31), 80)
+    image = Image.effect_noise((29, 23), 80)
     facts = PngImagePlugin.PngInfo()
     facts.add_text("comment", "a chunk between the others")
     image.save(out, "png", pnginfo=facts if chunked else None)

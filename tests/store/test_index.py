@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_made_is_an_empty_index() -> None:
     index.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=200), st.booleans(), st.booleans())
 def test_damage_anywhere_never_raises_and_never_changes_a_value(
     tmp_path: Path, at: int, noise: bytes, cut: bool, while_open: bool
