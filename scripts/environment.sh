@@ -61,7 +61,7 @@ find_python() {
 require_python() {
     find_python ensurepip,venv && return
     if install_debian python3 python3-venv && find_python ensurepip,venv; then return; fi
-    find_python fcntl >/dev/null || die "mwv needs Python 3.11 or newer with its venv module (Debian: sudo apt-get install python3 python3-venv)"
+    find_python fcntl >/dev/null || die "Python 3.11 or newer with its venv module is needed (Debian: sudo apt-get install python3 python3-venv)"
     die "this Python cannot make environments: install its venv module (Debian: sudo apt-get install python3-venv)"
 }
 

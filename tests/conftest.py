@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,3 +130,51 @@ def new_page(chromium: Browser) -> Iterator[PageFactory]:
 def page(new_page: PageFactory) -> Page:
     """One watched page of 1280 × 800 CSS pixels at one device pixel each."""
     return new_page()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden pictures (scripts/update-golden)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --update-golden, run the tests that look at golden pictures and no others."""
+    if config.getoption("--update-golden"):
+        items[:] = [item for item in items if "golden" in getattr(item, "fixturenames", ())]
+
+
+Golden = Callable[[str, npt.NDArray[np.uint8]], None]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Golden:
+    """`golden("name", pixels)`: the pixels (rows × columns, or × 3 for colour) must equal tests/golden/name.png.
+
+    Pixels are compared, not files, so that another PNG encoder changes nothing. What was seen instead is kept.
+    """
+
+    def compare(name: str, pixels: npt.NDArray[np.uint8]) -> None:
+        path = ROOT / "tests" / "golden" / f"{name}.png"
+        assert pixels.dtype == np.uint8
+        expected = None
+        if path.is_file():
+            with Image.open(path) as picture:
+                expected = np.asarray(picture)
+        if request.config.getoption("--update-golden"):
+            if expected is None or not np.array_equal(expected, pixels):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path, optimize=True)
+            return
+        if expected is None:
+            pytest.fail(f"{path} is missing: run scripts/update-golden and look at it", pytrace=False)
+        if expected.shape != pixels.shape or not np.array_equal(expected, pixels):
+            seen = tmp_path / f"{name}.png"
+            Image.fromarray(pixels).save(seen)
+            same = expected.shape == pixels.shape
+            how = (
+                f"{int((expected != pixels).sum())} of {pixels.size} values"
+                if same
+                else f"{expected.shape}, not {pixels.shape}"
+            )
+            pytest.fail(f"{path.name} differs: {how}; what was seen is {seen}", pytrace=False)
+
+    return compare

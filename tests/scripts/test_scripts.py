@@ -138,7 +138,7 @@ def test_without_python_it_says_what_to_install(checkout: Path, tmp_path: Path) 
     answer = run("bash", checkout / "scripts" / "mwv", PATH=only(tmp_path / "bin", *TOOLS))
     assert answer.returncode == 1
     assert answer.stderr == (
-        "mwv: mwv needs Python 3.11 or newer with its venv module (Debian: sudo apt-get install python3 python3-venv)\n"
+        "mwv: Python 3.11 or newer with its venv module is needed (Debian: sudo apt-get install python3 python3-venv)\n"
     )
 
 
@@ -163,8 +163,8 @@ def test_root_on_debian_gets_what_is_missing(checkout: Path, tmp_path: Path) -> 
     path = only(tmp_path / "bin", *TOOLS, "rm", "touch", "env")
     python = tmp_path / "bin" / "python3"
     python.write_text(
-        f'#!/bin/sh\ncase "$2" in *ensurepip*) [ -f {tmp_path}/installed ] || exit 1;; esac\n'
-        f'if [ "$2" = venv ]; then echo made by "$@" >&2; exit 1; fi\nexec {sys.executable} "$@"\n'
+        f'#!/bin/sh\ncase "$2" in *ensurepip*) [ -f {tmp_path}/installed ] && echo "$0"; exit;; venv) exit 1;; esac\n'
+        f'exec {sys.executable} "$@"\n'
     )
     apt = tmp_path / "bin" / "apt-get"
     apt.write_text(f'#!/bin/sh\n[ "$1" = install ] && touch {tmp_path}/installed\necho "$@" >>{tmp_path}/asked\n')
@@ -175,4 +175,5 @@ def test_root_on_debian_gets_what_is_missing(checkout: Path, tmp_path: Path) -> 
     (tmp_path / "bin" / "true").symlink_to(shutil.which("true") or "")
     answer = run("bash", checkout / "scripts" / "mwv", PATH=path, TMPDIR=str(tmp_path))
     assert "mwv: installing python3 python3-venv with apt-get" in answer.stderr
+    assert answer.stderr.endswith(f"mwv: {python} could not make {checkout}/.venv\n")
     assert (tmp_path / "asked").read_text() == "update\ninstall -y --no-install-recommends python3 python3-venv\n"
