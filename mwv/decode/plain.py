@@ -41,11 +41,12 @@ def unpack(dtype: DType, byteorder: str, packed: NDArray[np.uint8]) -> Array:
 def samples(dtype: DType, elements: Array) -> Samples:
     """What `unpack` gave as samples: stored value × 2**exponent, complex numbers by their magnitude."""
     if dtype.kind == "complex":
-        return Plain(np.hypot(elements["re"].astype(np.float64), elements["im"].astype(np.float64)))
+        with np.errstate(all="ignore"):  # signalling NaNs stay NaNs, magnitudes beyond float64 become Inf
+            return Plain(np.hypot(elements["re"].astype(np.float64), elements["im"].astype(np.float64)))
     native = elements.astype(elements.dtype.newbyteorder("="), copy=False)
     if elements.dtype.itemsize <= 2:
         return Coded(native, table(dtype))
-    if dtype.name == "F32":
+    if dtype.name in ("F32", "F64"):
         return Plain(native)
     return Plain(native.astype(np.float64) * 2.0**dtype.exponent)
 

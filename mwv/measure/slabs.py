@@ -271,7 +271,7 @@ def _tally(values: Array, buckets: NDArray[np.int64]) -> _Tally:
             return _Tally(nan, inf, zeros, True, np.inf, -np.inf)
         return _Tally(nan, inf, zeros, low == 0, _of_key(least), _of_key(greatest))
     finite = np.isfinite(values)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         single = values.astype(np.float32)
     single = np.where(finite, np.clip(single, -_FLOAT32_MAX, _FLOAT32_MAX), single)
     nan, inf, _, low, _, _ = add_buckets(single.view(np.uint32), buckets)
