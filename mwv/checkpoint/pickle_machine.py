@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mwv.errors import FormatError
 
-MAX_STEPS: Final = 2_000_000
+MAX_STEPS: Final = 1_500_000
 """Opcodes; a tensor takes about thirty."""
 
 
@@ -85,6 +85,9 @@ class _Machine:
         self._memo: dict[int, Any] = {}
         self._call = call
         self._persistent = persistent
+        # Missing on purpose: extension codes, buffers outside of the pickle, persistent ids as text. torch writes none.
+        names = (opcode.name for opcode in pickletools.opcodes)
+        self._handlers = {name: getattr(self, f"_{name.lower()}") for name in names if hasattr(self, f"_{name.lower()}")}
 
     def step(self, name: str, argument: Any) -> None:
         """Carry out one opcode."""
@@ -95,11 +98,7 @@ class _Machine:
         elif name in _EMPTY:
             self.stack.append(_EMPTY[name]())
         elif name not in _IGNORED:
-            handler = getattr(self, f"_{name.lower()}", None)
-            if handler is None:
-                # Extension codes, buffers outside of the pickle, persistent ids as text: torch writes none of them.
-                raise ValueError(name)
-            handler(argument)
+            self._handlers[name](argument)
 
     def _mark(self, _: None) -> None:
         self._below.append(self.stack)

@@ -58,7 +58,9 @@ def read_safetensors(source: Source, shard: int = 0) -> SafetensorsHeader:
     """Tensors in order of offset, ranges absolute; FormatError or UnsupportedError for what cannot be trusted or shown."""
     place = where(source)
     header, data = _header(source, place)
-    raw_metadata = header.pop("__metadata__", None) or {}
+    raw_metadata = header.pop("__metadata__", None)
+    if raw_metadata is None:
+        raw_metadata = {}
     if not isinstance(raw_metadata, dict) or not all(isinstance(v, str) for v in raw_metadata.values()):
         raise FormatError(f"{place}: __metadata__ must be an object of strings; save the file again")
     entries = sorted(_entry(place, name, value) for name, value in header.items())
@@ -87,8 +89,8 @@ def _header(source: Source, place: str) -> tuple[dict[str, Any], int]:
 
 def _entry(place: str, name: str, value: Any) -> _Entry:
     check_name(place, name)
-    if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise FormatError(f"{place}: tensor {shown(name)}: must have exactly dtype, shape and data_offsets")
+    if not isinstance(value, dict) or not value.keys() >= {"dtype", "shape", "data_offsets"}:
+        raise FormatError(f"{place}: tensor {shown(name)}: must have dtype, shape and data_offsets; the file is damaged")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or not _integers(shape) or not _integers(offsets) or len(offsets) != 2:
         raise FormatError(
@@ -105,8 +107,10 @@ def _check_ranges(place: str, entries: list[_Entry], size: int) -> None:
     """Entries in order of offset must cover the data from its first byte to its last, each byte once."""
     position = 0
     for entry in entries:
-        if entry.begin != position or entry.end < entry.begin:
-            fault = "overlap others" if entry.begin < position or entry.end < entry.begin else "leave a hole before them"
+        if entry.end < entry.begin:
+            raise FormatError(f"{place}: tensor {shown(entry.name)}: ends before it begins; the file is damaged")
+        if entry.begin != position:
+            fault = "overlap others" if entry.begin < position else "leave a hole before them"
             raise FormatError(
                 f"{place}: tensor {shown(entry.name)}: bytes {entry.begin} to {entry.end} {fault}; "
                 f"expected to begin at {position}; the file is damaged"

@@ -113,7 +113,7 @@ def _training_notes(paths: Iterator[Path]) -> list[str]:
     for path in paths:
         key = next(name for name in path[:2] if _TRAINING.fullmatch(name) or _RANDOM.fullmatch(name))
         counts[key] = counts.get(key, 0) + 1
-    return [f"{shown(key)}: left out, {count} tensors that are a state of training" for key, count in counts.items()]
+    return [f"{shown(key)}: left out, state of training (tensors: {count})" for key, count in counts.items()]
 
 
 def _unwrap(views: list[tuple[Path, View]]) -> list[tuple[Path, View]]:
