@@ -15,7 +15,7 @@ die() {
 # Shows the latest line of a command's output on a terminal, nothing elsewhere.
 show_latest() {
     if [[ -t 2 ]]; then
-        while IFS= read -r line; do printf '\r\033[Kmwv: %.70s' "$line" >&2; done
+        while read -r line; do printf '\r\033[Kmwv: %.70s' "$line" >&2; done
         printf '\r\033[K' >&2
     else
         cat >/dev/null
