@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,15 +21,17 @@ from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
 from mwv.progress import progress, say
-from mwv.pyramid.palette import colour_png
+from mwv.pyramid.archive import archives
+from mwv.pyramid.paint import paint
+from mwv.pyramid.palette import colour_avif, colour_png
 from mwv.pyramid.picture import overview_codes, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import ModelReport, Outcome
 from mwv.settings import Settings
-from mwv.site.collect import Learnt, make_model
-from mwv.site.model import TileFiles
+from mwv.site.collect import Learnt, make_model, make_scene
+from mwv.site.model import Scene, TileFiles
 from mwv.site.writer import SiteWriter
 from mwv.store import Store
 
@@ -93,19 +95,20 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
     drawing = draw(path, settings)
     rendering = render(drawing, settings, store)
     canvas, pyramid = drawing.canvas, rendering.pyramid
+    scene = make_scene(drawing.shown, canvas, pyramid)
+    scene, tiles = tile_files(scene, pyramid, settings, store)
     model = make_model(
         drawing.checkpoint,
         drawing.shown,
-        canvas,
-        pyramid,
+        scene,
         rendering.learnt,
         title=settings.title,
         source=path.name or path.resolve().name,
         identity="/".join(path.resolve().parts[-2:]),
         date=_source_date(),
     )
-    tiles = TileFiles("png", {key: store.path(key) for key in pyramid.tiles.values()})
-    site.add_model(model, tiles, colour_png(*overview_codes(pyramid, canvas, store.get)))
+    colour = colour_png if settings.tile_format == "png" else colour_avif
+    site.add_model(model, tiles, colour(*overview_codes(pyramid, canvas, store.get)))
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
     return ModelReport(model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin)
@@ -158,6 +161,20 @@ def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) 
         if tensor is not None and found is not None
     ])
     return Rendering(drawing, pyramid, learnt, renderer.tally, survey.traffic)
+
+
+def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store) -> tuple[Scene, TileFiles]:
+    """Bring tiles into the form that was asked for: codes or pictures, single files or archives."""
+    png = frozenset(scene.tiles.values())
+    if settings.tile_format == "avif":
+        pictures = paint(pyramid, scene.window, store, settings.jobs)
+        scene, png = replace(scene, tiles=pictures.tiles), pictures.png
+    if settings.tiles == "pmtiles":
+        all_png = len(png) == len(set(scene.tiles.values()))
+        scene = replace(scene, archives=archives(scene.tiles, scene.levels, all_png, store, settings.jobs))
+    files = (scene.archives if settings.tiles == "pmtiles" else scene.tiles).values()
+    paths = {key: store.path(key) for key in files}
+    return scene, TileFiles(settings.tile_format, paths, settings.tiles, png if settings.tile_format == "avif" else frozenset())
 
 
 def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> StoredTensor | None:

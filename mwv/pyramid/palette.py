@@ -24,7 +24,7 @@ GROUND: Final = "1b1d22"
 ZERO_COLOUR: Final = "000000"
 MISSING_COLOUR: Final = "2b2f38"
 
-_NEUTRAL: Final = ("343331", "4a4946", "61605d", "797876", "92918f", "acaba8", "c7c6c3", "e2e1de", "fefdfa")
+_NEUTRAL: Final = ("343331", "40403d", "535250", "696866", "82817f", "9e9d9a", "bcbbb8", "dcdbd8", "fefdfa")
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ PALETTES: Final[dict[str, Palette]] = {
         Palette(
             "signed",
             "Signed (blue − / orange +)",
-            ("143358", "1f4776", "2a5b95", "3771b4", "4787d2", "589df0", "78b5ff", "a5cdfe", "cee4ff"),
+            ("143358", "163f6d", "1d4f87", "2962a4", "3878c3", "4c91e2", "66abfe", "9bc7fe", "cee4ff"),
             _NEUTRAL,
-            ("4a2a09", "663a08", "834a06", "a05c08", "bd6f14", "d98327", "f49a3e", "ffb87a", "ffd9ba"),
+            ("4a2a09", "5d3200", "733f00", "8e4f00", "ac6200", "cc7711", "ea9032", "ffb068", "ffd9ba"),
             "d000ff",
             "ffff00",
         ),

@@ -17,7 +17,8 @@ _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _HISTORY_BITS: Final = 9
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A PNG chunk: length, kind, body, checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", isal_zlib.crc32(body, isal_zlib.crc32(kind)))
 
 
@@ -29,7 +30,7 @@ def encode_scanlines(lines: NDArray[np.uint8]) -> bytes:
     data: Any = igzip_lib.compress(
         lines, 1, flag=igzip_lib.COMP_ZLIB, mem_level=igzip_lib.MEM_LEVEL_EXTRA_LARGE, hist_bits=_HISTORY_BITS
     )
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return _SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def decode_gray(data: bytes) -> NDArray[np.uint8]:

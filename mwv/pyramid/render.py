@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -70,10 +71,9 @@ class Renderer:
     def run(self, jobs: int) -> Pyramid:
         """Render every tile with `jobs` threads. The first error stops the rest and is raised."""
         top = max(self.plan.levels - 1, BLOCK_LEVEL)
-        with ThreadPoolExecutor(jobs) as pool:
-            _for_all(pool, self._block, self.plan.blocks)
-            for level in range(BLOCK_LEVEL + 1, top + 1):
-                _for_all(pool, lambda at, level=level: self._overview(level, *at), self.plan.tiles_at(level))
+        for_all(jobs, self._block, self.plan.blocks)
+        for level in range(BLOCK_LEVEL + 1, top + 1):
+            for_all(jobs, partial(self._overview, level), self.plan.tiles_at(level))
         tiles = {id: key for id, key in self._tiles.items() if id[0] < self.plan.levels}
         counts = self._summary(top, 0, 0).counts if tiles else np.zeros((1, 256), np.int64)
         return Pyramid(self.plan.levels, dict(sorted(tiles.items())), counts[: self.plan.levels])
@@ -117,7 +117,8 @@ class Renderer:
         self._put(sums_key(tiles[BLOCK_LEVEL, 0, 0]), pack(summary))
         return summary
 
-    def _overview(self, level: int, x: int, y: int) -> None:
+    def _overview(self, level: int, at: tuple[int, int]) -> None:
+        x, y = at
         key = overview_key([self._tiles.get((level - 1, *child)) for child in child_ids(x, y)])
         with self._lock:
             self._tiles[level, x, y] = key
@@ -181,13 +182,14 @@ def _absolute(id: TileId, at: tuple[int, int]) -> TileId:
     return level, at[0] * across + x, at[1] * across + y
 
 
-def _for_all(pool: ThreadPoolExecutor, work: Callable[[T], Any], items: Iterable[T]) -> None:
-    """Do the work for all items; on the first error (or Ctrl-C) drop what has not begun, and raise it."""
-    futures = [pool.submit(work, item) for item in items]
-    try:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+def for_all(jobs: int, work: Callable[[T], Any], items: Iterable[T]) -> None:
+    """Do the work for all items with `jobs` threads; on the first error (or Ctrl-C) drop what has not begun, and raise it."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()

@@ -9,7 +9,7 @@ from mwv.checkpoint.config import architecture
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.layout.canvas import Canvas
-from mwv.layout.transformer import layout_description
+from mwv.layout.transformer import layout_digest_input
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.picture import magnitude_range
@@ -26,8 +26,7 @@ Learnt = tuple[Sequence[bytes], TensorStats]
 def make_model(
     checkpoint: Checkpoint,
     shown: Sequence[TensorInfo],
-    canvas: Canvas,
-    pyramid: Pyramid,
+    scene: Scene,
     learnt: Sequence[Learnt | None],
     *,
     title: str | None,
@@ -35,9 +34,9 @@ def make_model(
     identity: str,
     date: str | None,
 ) -> Model:
-    """Everything a page says; `learnt` has one entry per placement of the canvas, None for missing tensors."""
+    """Everything a page says; `learnt` has one entry per placement of the scene, None for missing tensors."""
     panels: dict[int, list[Learnt]] = {}
-    for placement, found in zip(canvas.placements, learnt, strict=True):
+    for placement, found in zip(scene.canvas.placements, learnt, strict=True):
         if placement.tensor is not None and found is not None:
             panels.setdefault(placement.tensor, []).append(found)
     return Model(
@@ -53,9 +52,9 @@ def make_model(
         facts=facts(checkpoint.config),
         metadata=checkpoint.metadata,
         tensors=tuple(_row(checkpoint, info, panels.get(i, ())) for i, info in enumerate(shown)),
-        scenes=(_scene(shown, canvas, pyramid),),
+        scenes=(scene,),
         date=date,
-        notes=_notes(checkpoint, shown, canvas),
+        notes=_notes(checkpoint, shown, scene.canvas),
     )
 
 
@@ -74,12 +73,13 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
     )
 
 
-def _scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:
+def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:
+    """The scene that shows a checkpoint's weights."""
     return Scene(
         kind="values",
         title="Weights",
         canvas=canvas,
-        layout_digest=key_of("layout", layout_description(canvas)),
+        layout_digest=key_of("layout", layout_digest_input(canvas)),
         levels=pyramid.levels,
         tiles=pyramid.tiles,
         magnitudes=tuple(magnitude_range(counts) for counts in pyramid.counts),

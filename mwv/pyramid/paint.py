@@ -1,0 +1,82 @@
+"""Code tiles in, picture tiles out: colours baked in, for those who want plain pictures rather than live colour.
+
+Leaves become palette PNGs by giving the code tile a palette, so they stay exact. Overviews become lossy AVIF, but stay PNG
+where they mark NaN or Inf, which a lossy picture might hide.
+"""
+
+import io
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mwv.pyramid import code
+from mwv.pyramid.keys import key_of
+from mwv.pyramid.palette import table
+from mwv.pyramid.plan import TileId
+from mwv.pyramid.png import chunk, decode_gray
+from mwv.pyramid.render import Pyramid, for_all
+from mwv.pyramid.survey import Blobs
+
+VERSION: Final = 1
+QUALITY: Final = 85
+_PALETTE: Final = "signed"
+_HEADER_END: Final = 33
+"""Signature and header chunk of a PNG."""
+_SEAL: Final = 32
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Picture tiles by id, and which of them are PNG."""
+
+    tiles: Mapping[TileId, str]
+    png: frozenset[str]
+
+
+def paint(pyramid: Pyramid, window: tuple[float, float], blobs: Blobs, jobs: int) -> Pictures:
+    """Paint every tile of a pyramid with one fixed window of magnitudes, so that pictures can be compared."""
+    colours = table(_PALETTE, *window)
+    made: dict[TileId, tuple[str, bool]] = {}
+
+    def one(item: tuple[TileId, str]) -> None:
+        (level, x, y), key = item
+        made[level, x, y] = _paint_tile(key, level, window, colours, blobs)
+
+    for_all(jobs, one, pyramid.tiles.items())
+    return Pictures({id: made[id][0] for id in pyramid.tiles}, frozenset(key for key, is_png in made.values() if is_png))
+
+
+def _paint_tile(key: str, level: int, window: tuple[float, float], colours: NDArray[np.uint8], blobs: Blobs) -> tuple[str, bool]:
+    """Key of the picture of a tile, and whether it is a PNG."""
+    names = [key_of("picture", VERSION, key, _PALETTE, [w.hex() for w in window], form) for form in ("png", f"avif{QUALITY}")]
+    if level > 0 and blobs.has(names[1]):
+        return names[1], False
+    if blobs.has(names[0]):
+        return names[0], True
+    data = blobs.get(key)
+    if data is None:
+        raise LookupError(f"tile {key} was rendered and is gone from the cache")
+    codes = decode_gray(data)
+    if level == 0 or (codes >= code.INF).any():
+        blobs.put_png(names[0], with_palette(data, colours))
+        return names[0], True
+    blobs.put(names[1], _avif(colours[codes]))
+    return names[1], False
+
+
+def with_palette(data: bytes, colours: NDArray[np.uint8]) -> bytes:
+    """A grayscale PNG, as `png.encode_scanlines` writes it, turned into a palette PNG with the same pixels."""
+    size = data[16:24]
+    return data[:8] + chunk(b"IHDR", size + b"\x08\x03\x00\x00\x00") + chunk(b"PLTE", colours.tobytes()) + data[_HEADER_END:]
+
+
+def _avif(pixels: NDArray[np.uint8]) -> bytes:
+    """An AVIF file that ends in the header of a `free` box, in which the cache puts its seal."""
+    out = io.BytesIO()
+    Image.fromarray(pixels, "RGB").save(out, "AVIF", quality=QUALITY, speed=8, max_threads=1)
+    return out.getvalue() + struct.pack(">I4s", 8 + _SEAL, b"free")
