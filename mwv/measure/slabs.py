@@ -18,12 +18,14 @@ from mwv.measure.buckets import MILLE, SIZE, Buckets
 from mwv.measure.moments import Moments
 from mwv.measure.stats import TensorStats
 
+VERSION: Final = 1
+"""Of what is measured and how it is stored; belongs in the key under which slabs are kept."""
 PROFILE: Final = 1024
 """Longest row or column profile."""
 LARGEST: Final = 2.0**128
 """Just beyond float32. A float64 of greater magnitude counts as this in moments and profiles, so that powers stay finite."""
 
-_MAGIC: Final = b"mwvslab\x01"
+_MAGIC: Final = b"mwvslab" + bytes([VERSION])
 _HEAD: Final = struct.Struct("<IQQqqq?ddqdddd")
 _DAMAGE: Final = (cast("type[Exception]", isal_zlib.error), struct.error)
 _LOG10_2: Final = 0.30103
@@ -46,9 +48,9 @@ class SlabStats:
         """Buckets that hold values, and how many."""
         self.row_squares, self.col_squares = np.zeros(grid_rows), np.zeros(grid_cols)
         self.row_finite, self.col_finite = np.zeros(grid_rows, np.int32), np.zeros(grid_cols, np.int32)
-        # Collected while adding, and brought into the fields above by _settle.
+        # Collected while adding, and brought into the fields above by settle().
         self._buckets: NDArray[np.int64] | None = None
-        self._moments = Moments()
+        self.moments = Moments()
         self._table: Array | None = None
         self._patterns: NDArray[np.int64] = np.zeros(0, np.int64)
         self._pivot: float | None = None
@@ -70,7 +72,7 @@ class SlabStats:
             raise ValueError(f"a table of {len(table_values)} values for patterns of {8 * bits.itemsize} bits")
         rows, cols = self._window(bits, row)
         if self._table is not table_values:
-            self._settle()
+            self.settle()
             self._table, self._patterns = table_values, np.zeros(SIZE, np.int64)
         patterns = np.ascontiguousarray(bits, np.uint16)
         table = np.ascontiguousarray(table_values, np.float32)
@@ -101,29 +103,31 @@ class SlabStats:
 
     def to_bytes(self) -> bytes:
         """What was added so far, compressed; equal for equal statistics."""
-        self._settle()
+        self.settle()
         shape = (len(self.held), len(self.row_squares), len(self.col_squares))
         facts = (self.nan, self.inf, self.zeros, self.exact, self.minimum, self.maximum)
-        head = _HEAD.pack(*shape, *facts, *astuple(self._moments))
+        head = _HEAD.pack(*shape, *facts, *astuple(self.moments))
         body = (self.held, self.counts, self.row_squares, self.col_squares, self.row_finite, self.col_finite)
-        return _MAGIC + isal_zlib.compress(head + b"".join(part.tobytes() for part in body), 1)
+        data = _MAGIC + isal_zlib.compress(head + b"".join(part.tobytes() for part in body), 1)
+        return data + isal_zlib.crc32(data).to_bytes(4, "little")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SlabStats":
         """What `to_bytes` wrote; raises ValueError for anything else."""
         if not data.startswith(_MAGIC):
             raise ValueError("not the statistics of a slab, or of another version")
-        inflate = isal_zlib.decompressobj()
+        if isal_zlib.crc32(data[:-4]).to_bytes(4, "little") != data[-4:]:
+            raise ValueError("statistics of a slab are damaged")
         try:
-            body = inflate.decompress(data[len(_MAGIC) :])
+            body = isal_zlib.decompress(data[len(_MAGIC) : -4])
             held, rows, cols, nan, inf, zeros, exact, minimum, maximum, *moments = _HEAD.unpack_from(body)
         except _DAMAGE as error:
             raise ValueError(f"statistics of a slab are damaged: {error}") from None
-        if not inflate.eof or inflate.unused_data or len(body) != _HEAD.size + 10 * held + 12 * (rows + cols):
+        if len(body) != _HEAD.size + 10 * held + 12 * (rows + cols):
             raise ValueError("statistics of a slab are damaged: their length is wrong")
         slab = cls(rows, cols)
         slab.nan, slab.inf, slab.zeros, slab.exact, slab.minimum, slab.maximum = nan, inf, zeros, exact, minimum, maximum
-        slab._moments = Moments(*moments)
+        slab.moments = Moments(*moments)
         kinds = ("<u2", held), ("<i8", held), ("<f8", rows), ("<f8", cols), ("<i4", rows), ("<i4", cols)
         at, parts = _HEAD.size, []
         for kind, count in kinds:
@@ -131,12 +135,6 @@ class SlabStats:
             at += parts[-1].nbytes
         slab.held, slab.counts, slab.row_squares, slab.col_squares, slab.row_finite, slab.col_finite = parts
         return slab
-
-    @property
-    def moments(self) -> Moments:
-        """Moments of all finite values."""
-        self._settle()
-        return self._moments
 
     def _window(self, array: Array, row: int) -> tuple[slice, slice]:
         rows, cols = array.shape
@@ -160,14 +158,14 @@ class SlabStats:
             self._buckets[self.held] = self.counts
         return self._buckets
 
-    def _settle(self) -> None:
-        """Bring what was collected by bit pattern, or as powers about the pivot, into the other fields."""
+    def settle(self) -> None:
+        """Bring all that was added into the public fields, which are complete only then; storing and combining do it."""
         if self._table is not None:
             self._settle_patterns(self._table)
             self._table, self._patterns = None, np.zeros(0, np.int64)
         if self._pivot is not None:
             first, second, third, fourth = (float(np.sum(sums)) for sums in self._powers)
-            self._moments = self._moments.merge(Moments.of_powers(self._powered, self._pivot, (first, second, third, fourth)))
+            self.moments = self.moments.merge(Moments.of_powers(self._powered, self._pivot, (first, second, third, fourth)))
             self._pivot, self._powers, self._powered = None, np.zeros((4, 0)), 0
         if self._buckets is not None:
             self.held = np.flatnonzero(self._buckets).astype(np.uint16)
@@ -187,7 +185,7 @@ class SlabStats:
         numbers = values[finite].astype(np.float64)
         self.minimum = min(self.minimum, float(np.min(numbers, initial=np.inf)))
         self.maximum = max(self.maximum, float(np.max(numbers, initial=-np.inf)))
-        self._moments = self._moments.merge(Moments.of_counts(numbers, counts[finite]))
+        self.moments = self.moments.merge(Moments.of_counts(numbers, counts[finite]))
 
 
 def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> TensorStats:
@@ -195,10 +193,11 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
 
     `elements` is what the tensor holds; ValueError tells that the slabs hold another number.
     """
-    nan, inf = sum(slab.nan for slab in slabs), sum(slab.inf for slab in slabs)
     moments = Moments()
     for slab in slabs:
+        slab.settle()
         moments = moments.merge(slab.moments)
+    nan, inf = sum(slab.nan for slab in slabs), sum(slab.inf for slab in slabs)
     if moments.count + nan + inf != elements:
         raise ValueError(f"slabs of {moments.count + nan + inf} elements for a tensor of {elements}")
     if moments.count == 0:

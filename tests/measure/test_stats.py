@@ -1,0 +1,34 @@
+"""TensorStats through JSON text."""
+
+import json
+
+import numpy as np
+import pytest
+from slab_measuring import measured
+
+from mwv.measure.stats import TensorStats
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [RNG.standard_normal((1500, 7)), np.full((2, 2), np.nan), np.array([[1e308, -1e308, 1e-310]]), np.full((1, 1), 1 / 3)],
+    ids=["normal", "nan", "extreme", "one"],
+)
+def test_every_number_survives(values: np.ndarray) -> None:
+    stats = measured(values)
+    text = json.dumps(stats.to_json(), allow_nan=False)
+    assert TensorStats.from_json(json.loads(text)) == stats
+
+
+def test_profiles_are_short_in_text() -> None:
+    stats = measured((RNG.standard_normal((1024, 1024)) * 0.02).astype(np.float32))
+    assert len(json.dumps(stats.to_json())) < 2048 * 13 + 1500
+
+
+def test_other_data_is_refused() -> None:
+    good = measured(np.ones((2, 2))).to_json()
+    for bad in ({}, {**good, "unknown": 1}, {**good, "percentiles": [1]}, {k: v for k, v in good.items() if k != "nan"}):
+        with pytest.raises((TypeError, KeyError, ValueError)):
+            TensorStats.from_json(bad)
