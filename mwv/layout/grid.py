@@ -130,6 +130,9 @@ def footprint(grid: Grid, panel: int | None = None) -> tuple[int, int]:
 
 def pieces(grid: Grid, x: int, y: int, panel: int | None = None) -> Iterator[Piece]:
     """The windows of a grid drawn with its corner at (x, y), as `footprint` measures it; real elements only."""
+    if grid.width <= WIDEST and grid.height <= (panel or grid.height) and grid.elements == grid.rows * grid.cols:
+        yield Piece(x, y, 0, 0, grid.rows, grid.cols)
+        return
     high, wide = grid.thick
     tall = (panel or grid.height) // high if panel_count(grid, panel) > 1 else grid.rows
     broad = min(grid.cols, WIDEST // wide)

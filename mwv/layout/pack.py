@@ -19,8 +19,9 @@ TILE: Final = 512
 
 _OUTLINES: Final = 8
 _PARTS_AT_ONCE: Final = 10
-_MAX_WIDTH: Final = 131_072
-_ASPECT: Final = 6.0
+_MANY: Final = 100
+_MAX_WIDTH: Final = 130_000
+_ASPECT: Final = 9.0
 """A layer this many times as wide as tall is best: thirty of them make a page, and like matrices come close together."""
 _ASPECT_COST: Final = 0.16
 _PANEL_COST: Final = 0.02
@@ -96,7 +97,7 @@ def _cost(outline: _Outline, used: int) -> float:
     """The logarithm of an outline's area over the area used, and what its aspect costs."""
     width, height = outline[:2]
     tall = up(height, TILE)
-    too_wide = 4.0 * max(0.0, log2(width / _MAX_WIDTH))
+    too_wide = 10.0 * (width > _MAX_WIDTH)
     return log(width * tall / used) + _ASPECT_COST * abs(log2(width / tall / _ASPECT)) + too_wide
 
 
@@ -109,8 +110,9 @@ def _candidates(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> Iterator[t
             max((slot.height // leaf[2][1].panel for slot, leaf in zip(order, leaves, strict=True)), default=1) - 1
         )
         attention = sum(family(slot.path) < 2 for slot in matrices)
-        for block in _with_block([[leaf] for leaf in leaves], _rows([_leaf(slot) for slot in vectors]), attention):
-            yield block, extra + _APART_COST
+        if len(loose) < len(vectors):
+            for block in _with_block([[leaf] for leaf in leaves], _rows([_leaf(slot) for slot in vectors]), attention):
+                yield block, extra + _APART_COST
         beside = [_attached(leaf, owned[slot.path]) for slot, leaf in zip(order, leaves, strict=True)]
         for block in _with_block(beside, _rows([_leaf(slot) for slot in loose]), attention):
             yield block, extra
@@ -119,6 +121,8 @@ def _candidates(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> Iterator[t
 def _owners(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> tuple[dict[str, list[Slot]], list[Slot]]:
     """Vectors by the matrix they belong to, of whose module they share the path, and those that belong to none."""
     owned: dict[str, list[Slot]] = {slot.path: [] for slot in matrices}
+    if len(matrices) > _MANY:
+        return owned, list(vectors)
     loose: list[Slot] = []
     for vector in vectors:
         owner = max(owned, key=lambda path: len(_shared(path, vector.path)), default="")
@@ -162,13 +166,13 @@ def _with_block(fronts: list[list[_Outline]], loose: list[_Outline], attention: 
 
 
 def _caps(matrices: Sequence[Slot]) -> list[int | None]:
-    """Heights to which tall matrices may be folded, None for not at all; never until they are wider than tall."""
+    """Heights to which tall matrices may be folded, None for not at all; never much wider than tall."""
     tallest = max(matrices, key=lambda slot: slot.height, default=None)
     if tallest is None:
         return [None]
-    parts = range(2, min(tallest.height // max(tallest.width, CELL), 64) + 1)
-    few = [n for n in parts if n <= 4 or n & (n - 1) == 0]
-    return [None, *(-(-tallest.height // n) for n in few)]
+    parts = range(2, min(tallest.height * 4 // max(3 * tallest.width, CELL), 64) + 1)
+    even = [n for n in parts if tallest.height % (n * tallest.step) == 0] or [n for n in parts if n < 5 or n & (n - 1) == 0]
+    return [None, *(-(-tallest.height // n) for n in (even if len(even) < 5 else even[:4] + even[-1:]))]
 
 
 def _expert_shapes(matrices: Sequence[Slot]) -> list[int]:
@@ -181,9 +185,9 @@ def _expert_shapes(matrices: Sequence[Slot]) -> list[int]:
 
 
 def _leaf(slot: Slot, cap: int | None = None, across: int = 1) -> _Outline:
-    """One slot, folded into panels no higher than `cap` but not wider than high, its experts `across` abreast."""
+    """One slot, folded into panels no higher than `cap` but not much wider than high, its experts `across` abreast."""
     panel = slot.height
-    if cap is not None and slot.height > (cap := max(cap, slot.width)):
+    if cap is not None and slot.height > (cap := max(cap, slot.width * 3 // 4)):
         panels = -(-slot.height // cap)
         panel = min(slot.height, -(-slot.height // (panels * slot.step)) * slot.step)
     width = (-(-slot.height // panel) - 1) * up(slot.width) + slot.width
@@ -214,7 +218,10 @@ def _row(leaves: Iterable[_Outline], limit: int) -> _Outline:
 
 
 def _front(fronts: list[list[_Outline]]) -> list[_Outline]:
-    """The best outlines of a sequence of parts; a long one is cut into runs first."""
+    """The best outlines of a sequence of parts; a long one is cut into runs first, a very long one into rows."""
+    if len(fronts) > _MANY:
+        size = -(-len(fronts) // _PARTS_AT_ONCE)
+        fronts = [_rows([front[0] for front in fronts[i : i + size]]) for i in range(0, len(fronts), size)]
     while len(fronts) > _PARTS_AT_ONCE:
         size = max(2, -(-len(fronts) // _PARTS_AT_ONCE))
         fronts = [_front(fronts[i : i + size]) for i in range(0, len(fronts), size)]

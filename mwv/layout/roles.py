@@ -9,7 +9,7 @@ from mwv.layout.canvas import Role
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _LAYER_WORDS: Final = frozenset(
-    {"layers", "layer", "blocks", "block", "h", "blk", "resblocks", "resnets", "transformer_blocks"}
+    {"layers", "layer", "blocks", "block", "h", "blk", "resblocks", "resnets", "attentions", "transformer_blocks"}
 )
 """Lists of these are stacks even with one member."""
 _INNER_WORDS: Final = frozenset({"layers", "layer", "blocks", "block"})
@@ -49,8 +49,16 @@ def roles_of(names: Iterable[str]) -> dict[str, Role]:
     (`stages.0.blocks.1`, `blocks.0.1`). Any later number belongs to the slot, or is an expert's.
     """
     split = {name: name.split(".") for name in sorted(set(names))}
-    inner = _inner_lists(split.values())
-    at = {name: _layer_position(parts, inner) for name, parts in split.items()}
+    numbers = {
+        name: [i for i, part in enumerate(parts[:-1]) if part.isdecimal() and _NUMBER.fullmatch(part)]
+        for name, parts in split.items()
+    }
+    nested = [(split[name], at) for name, at in numbers.items() if len(at) > 1]
+    inner = _inner_lists(nested)
+    at = {
+        name: next((i for i in found[1:] if tuple(split[name][:i]) in inner), found[0]) if found else None
+        for name, found in numbers.items()
+    }
     members: defaultdict[str, set[str]] = defaultdict(set)
     for name, i in at.items():
         if i is not None:
@@ -73,28 +81,16 @@ def _is_stack(prefix: str, indices: set[str]) -> bool:
     return word in _LAYER_WORDS or (len(indices) > 1 and side_of(word) == "rest")
 
 
-def _layer_position(parts: Sequence[str], inner: frozenset[tuple[str, ...]]) -> int | None:
-    """Position of the component that is the layer's number; a number that ends the name is none."""
-    numbers = [i for i, part in enumerate(parts[:-1]) if _NUMBER.fullmatch(part)]
-    if not numbers:
-        return None
-    for i in numbers[1:]:
-        if tuple(parts[:i]) in inner:
-            return i
-    return numbers[0]
+def _inner_lists(names: Iterable[tuple[Sequence[str], Sequence[int]]]) -> frozenset[tuple[str, ...]]:
+    """Prefixes of numbered lists inside a numbered module, whose members are alike: most of their paths are the same.
 
-
-def _inner_lists(names: Iterable[Sequence[str]]) -> frozenset[tuple[str, ...]]:
-    """Prefixes of numbered lists inside a numbered module, whose members are alike: most of their paths are the same."""
+    `names` are components and the positions of the numbers among them.
+    """
     paths: defaultdict[tuple[str, ...], defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for parts in names:
-        numbers = [i for i, part in enumerate(parts[:-1]) if _NUMBER.fullmatch(part)]
+    for parts, numbers in names:
         for i in numbers[1:]:
-            if (
-                i == numbers[0] + 1
-                or parts[i - 1] == "transformer_blocks"
-                or (i == numbers[0] + 2 and parts[i - 1] in _INNER_WORDS)
-            ):
+            gap, word = i - numbers[0], parts[i - 1]
+            if gap == 1 or word == "transformer_blocks" or (gap == 2 and word in _INNER_WORDS):
                 paths[tuple(parts[:i])][parts[i]].add(".".join(parts[i + 1 :]))
                 break
     return frozenset(prefix for prefix, members in paths.items() if _alike(list(members.values())))
@@ -109,7 +105,7 @@ def _alike(members: Sequence[set[str]]) -> bool:
 def _expert(parts: Sequence[str]) -> tuple[str, int | None]:
     """A slot's path without its expert's number, and that number."""
     for i in range(1, len(parts)):
-        if _NUMBER.fullmatch(parts[i]) and _EXPERT_WORD.fullmatch(parts[i - 1].lower()):
+        if parts[i].isdecimal() and _NUMBER.fullmatch(parts[i]) and _EXPERT_WORD.fullmatch(parts[i - 1].lower()):
             return ".".join([*parts[:i], *parts[i + 1 :]]), int(parts[i])
     return ".".join(parts), None
 
@@ -152,7 +148,7 @@ def slot_order(slot: str) -> tuple[int, int, NaturalKey]:
     return family(slot), rank, natural(slot)
 
 
-_FIRST: Final = re.compile(r"vision|visual|image|audio|(?:^|[._])(?:vit|vae)(?:$|[._])")
+_FIRST: Final = re.compile(r"vision|visual|image|audio|stem|(?:^|[._])(?:vit|vae|v)(?:$|[._])")
 
 
 def stack_order(stack: str) -> tuple[int, NaturalKey]:

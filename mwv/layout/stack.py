@@ -1,8 +1,9 @@
-"""The tensors of one stack in, a Block of placements and regions out: its layers one under the other."""
+"""The tensors of one stack in, a Stack out: its layers one under the other, ready to be placed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import lcm, log2
 from typing import Final
 
@@ -50,13 +51,87 @@ class _Level:
 
 
 @dataclass(frozen=True)
-class Block:
-    """Placements and regions relative to their own origin, and the pixels that they need with the gap after them."""
+class Stack:
+    """Layers in columns of consecutive ones, and the pixels that they need with the gap after them."""
 
-    width: int
-    height: int
-    placements: tuple[Placement, ...]
-    regions: tuple[Region, ...] = ()
+    name: str
+    columns: tuple[tuple[_Level, ...], ...]
+
+    @property
+    def width(self) -> int:
+        """Pixels to where the next stack may start."""
+        return sum(_wide(column) for column in self.columns)
+
+    @property
+    def height(self) -> int:
+        """Pixels to where something may start below."""
+        return max(map(_high, self.columns))
+
+    def placements(self, x: int, y: int) -> Iterator[Placement]:
+        """Everything in the stack, its corner at (x, y)."""
+        for level, left, top in self._corners(x, y):
+            for part in level.parts:
+                spot = level.arrangement.spots[part.place]
+                expert = part.role.expert
+                dx, dy = spot.expert(0 if expert is None else level.ranks[part.place][expert])
+                yield part.placed(left + dx, top + dy, spot.panel)
+
+    def regions(self, x: int, y: int) -> Iterator[Region]:
+        """The stack, its columns if there are several, and its layers, its corner at (x, y)."""
+        layers = []
+        for level, left, top in self._corners(x, y):
+            rect = Rect(left, top, level.arrangement.width, level.arrangement.height)
+            layers.append(Region("layer", f"layer {level.layer}", self.name, level.layer, rect))
+        yield Region("stack", self.name or "layers", self.name, None, _around(region.rect for region in layers))
+        if len(self.columns) > 1:
+            rest = iter(layers)
+            for column in self.columns:
+                label = f"layers {column[0].layer} to {column[-1].layer}"
+                rect = _around(region.rect for region in islice(rest, len(column)))
+                yield Region("column", label, self.name, None, rect)
+        yield from layers
+
+    def _corners(self, x: int, y: int) -> Iterator[tuple[_Level, int, int]]:
+        """Every layer with its corner."""
+        for column in self.columns:
+            top = y
+            for level in column:
+                yield level, x, top
+                top += up(level.arrangement.height, TILE)
+            x += _wide(column)
+
+
+def _wide(column: Iterable[_Level]) -> int:
+    """Pixels of width that a column needs."""
+    return max(up(level.arrangement.width, TILE) for level in column)
+
+
+def _high(column: Iterable[_Level]) -> int:
+    """Pixels of height that a column needs."""
+    return sum(up(level.arrangement.height, TILE) for level in column)
+
+
+def _around(rects: Iterable[Rect]) -> Rect:
+    """The smallest rectangle around others."""
+    rects = list(rects)
+    x, y = min(rect.x for rect in rects), min(rect.y for rect in rects)
+    return Rect(x, y, max(rect.x + rect.width for rect in rects) - x, max(rect.y + rect.height for rect in rects) - y)
+
+
+def stack_of(name: str, members: Mapping[int, Layer], columns: int | None) -> Stack:
+    """Layers one under the other, in `columns` columns of consecutive ones, None for as many as make it nearly square."""
+    levels = _levels(members)
+    most = max(1, min(len(levels), MAX_STACK // _wide(levels)))
+    if columns is not None:
+        return _folded(name, levels, min(columns, most))
+    folded = (_folded(name, levels, n) for n in range(1, most + 1))
+    return min(folded, key=lambda stack: abs(log2(stack.width / stack.height)))
+
+
+def _folded(name: str, levels: Sequence[_Level], columns: int) -> Stack:
+    """A stack in no more than so many columns of equal numbers of layers."""
+    size = -(-len(levels) // columns)
+    return Stack(name, tuple(tuple(levels[i : i + size]) for i in range(0, len(levels), size)))
 
 
 def _levels(members: Mapping[int, Layer]) -> list[_Level]:
@@ -104,51 +179,3 @@ def _slot(place: Place, parts: Iterable[Part], experts: int) -> Slot:
     step = lcm(*(grid.band_rows * grid.thick[0] for grid in grids)) if width < WIDEST else height
     vector = experts == 1 and all(grid.rows == 1 for grid in grids)
     return Slot(place[0], height, width, step, experts, vector, place[1])
-
-
-def stack_block(name: str, members: Mapping[int, Layer], columns: int | None) -> Block:
-    """Layers one under the other, in `columns` columns of consecutive ones, None for as many as make it nearly square."""
-    levels = _levels(members)
-    width = max(up(level.arrangement.width, TILE) for level in levels)
-    most = max(1, min(len(levels), MAX_STACK // width))
-    if columns is None:
-        columns = min(range(1, most + 1), key=lambda n: (_ribbon(levels, n, width), n))
-    size = -(-len(levels) // min(columns, most))
-    placements: list[Placement] = []
-    regions: list[Region] = []
-    x = bottom = 0
-    for start in range(0, len(levels), size):
-        column = levels[start : start + size]
-        y = 0
-        for level in column:
-            box = Rect(x, y, level.arrangement.width, level.arrangement.height)
-            regions.append(Region("layer", f"layer {level.layer}", name, level.layer, box))
-            placements += _layer(level, x, y)
-            y += up(box.height, TILE)
-        wide = max(level.arrangement.width for level in column)
-        if size < len(levels):
-            label = f"layers {column[0].layer} to {column[-1].layer}"
-            regions.append(Region("column", label, name, None, Rect(x, 0, wide, y)))
-        x, bottom = x + up(wide, TILE), max(bottom, y)
-    right = max(region.rect.x + region.rect.width for region in regions)
-    lower = max(region.rect.y + region.rect.height for region in regions)
-    regions.insert(0, Region("stack", name or "layers", name, None, Rect(0, 0, right, lower)))
-    return Block(x, bottom, tuple(placements), tuple(regions))
-
-
-def _ribbon(levels: Sequence[_Level], columns: int, width: int) -> float:
-    """How far from a square a stack is in so many columns."""
-    size = -(-len(levels) // columns)
-    height = max(
-        sum(up(level.arrangement.height, TILE) for level in levels[start : start + size])
-        for start in range(0, len(levels), size)
-    )
-    return abs(log2(-(-len(levels) // size) * width / height))
-
-
-def _layer(level: _Level, x: int, y: int) -> Iterator[Placement]:
-    """What a layer holds, its corner at (x, y)."""
-    for part in level.parts:
-        spot = level.arrangement.spots[part.place]
-        dx, dy = spot.expert(level.ranks[part.place].get(part.role.expert, 0) if part.role.expert is not None else 0)
-        yield part.placed(x + dx, y + dy, spot.panel)

@@ -12,7 +12,7 @@ from mwv.layout.canvas import Canvas, Placement, Rect, Region, Role
 from mwv.layout.grid import footprint, grid_of, panels_of, up
 from mwv.layout.pack import TILE
 from mwv.layout.roles import natural, roles_of, side_of, stack_order
-from mwv.layout.stack import MAX_STACK, Block, Layer, Part, stack_block
+from mwv.layout.stack import MAX_STACK, Layer, Part, Stack, stack_of
 
 MAX_WIDTH: Final = 262_144
 """Pixels; what would be wider is folded."""
@@ -48,14 +48,13 @@ def arrange(
             role = part.role
             if role.layer is None:
                 loose.append(part)
-            elif (
-                stacks.setdefault(role.stack, {}).setdefault(role.layer, {}).setdefault((*part.place, role.expert), part)
-                is not part
-            ):
+                continue
+            members = stacks.setdefault(role.stack, {}).setdefault(role.layer, {})
+            if members.setdefault((*part.place, role.expert), part) is not part:
+                # Two names may lead to one place (experts.3.experts.w, experts.experts.3.w): the later one stays outside.
                 loose.append(replace(part, role=Role("", None, name, role.expert)))
     _reserve(stacks, {name: roles[name] for name in sorted({*index_names} - {name for name, _ in tensors})}, layers)
-    blocks = [stack_block(name, stacks[name], columns) for name in sorted(stacks, key=stack_order)]
-    return _canvas(blocks, loose)
+    return _canvas([stack_of(name, stacks[name], columns) for name in sorted(stacks, key=stack_order)], loose)
 
 
 def layout_digest_input(canvas: Canvas) -> list[Any]:
@@ -100,12 +99,11 @@ def _reserve(stacks: dict[str, dict[int, Layer]], missing: Mapping[str, Role], l
             for part in members[layer].values():
                 slot = part.role.slot, part.panel is not None
                 known[slot].setdefault(layer, []).append(part)
+        layers_of = {slot: list(models) for slot, models in known.items()}
         for name, role, layer in promised:
-            if layer >= limits.get(stack, layer + 1):
-                continue
-            for fused in (False, True):
-                if models := known.get((role.slot, fused)):
-                    for part in _reserved(name, role, models[_nearest(list(models), layer)]):
+            for slot in ((role.slot, False), (role.slot, True)):
+                if slot in known and layer < limits.get(stack, layer + 1):
+                    for part in _reserved(name, role, known[slot][_nearest(layers_of[slot], layer)]):
                         members.setdefault(layer, {}).setdefault((*part.place, part.role.expert), part)
 
 
@@ -128,13 +126,13 @@ def _reserved(name: str, role: Role, models: Sequence[Part]) -> Iterator[Part]:
         )
 
 
-def _canvas(stacks: Sequence[Block], loose: Sequence[Part]) -> Canvas:
+def _canvas(stacks: Sequence[Stack], loose: Sequence[Part]) -> Canvas:
     """Stacks side by side, tables left of them, heads right, the rest below; nothing above."""
     sides: dict[str, list[Part]] = {"embedding": [], "head": [], "rest": []}
     for part in loose:
         sides[side_of(part.name)].append(part)
     area = sum(up(width, TILE) * up(height, TILE) for width, height in (footprint(part.grid) for part in loose))
-    blocks, wide, tall = _side_by_side(stacks)
+    spread, wide, tall = _side_by_side(stacks)
     tall = tall or 1 << round(log2(sqrt(area) + 1))
     left_width, left = _beside(sides["embedding"], tall)
     _, right = _beside(sides["head"], tall)
@@ -143,15 +141,13 @@ def _canvas(stacks: Sequence[Block], loose: Sequence[Part]) -> Canvas:
     while x0 < left_width:
         x0 *= 2
     placements = [part.placed(x0 - dx - up(footprint(part.grid, panel)[0], TILE), y, panel) for part, panel, dx, y in left]
-    regions: list[Region] = []
-    for block, x, y in blocks:
-        placements += [_moved(placement, x0 + x, y) for placement in block.placements]
-        regions += [replace(r, rect=Rect(r.rect.x + x0 + x, r.rect.y + y, r.rect.width, r.rect.height)) for r in block.regions]
+    for stack, x, y in spread:
+        placements += stack.placements(x0 + x, y)
     bottom = tall if stacks else 0
     placements += [part.placed(x0 + dx, bottom + y, panel) for part, panel, dx, y in below]
     edge = x0 + max(wide, rest_width)
     placements += [part.placed(edge + dx, y, panel) for part, panel, dx, y in right]
-    return _bounded(placements, regions)
+    return _bounded(placements, [region for stack, x, y in spread for region in stack.regions(x0 + x, y)])
 
 
 def _bounded(placements: Sequence[Placement], regions: Sequence[Region]) -> Canvas:
@@ -167,21 +163,16 @@ def _bounded(placements: Sequence[Placement], regions: Sequence[Region]) -> Canv
     return Canvas(Rect(x, y, right - x, max(rect.y + rect.height for _, rect in rects) - y), tuple(placements), tuple(regions))
 
 
-def _moved(placement: Placement, dx: int, dy: int) -> Placement:
-    """The same placement elsewhere."""
-    return replace(placement, pieces=tuple(replace(piece, x=piece.x + dx, y=piece.y + dy) for piece in placement.pieces))
-
-
-def _side_by_side(stacks: Sequence[Block]) -> tuple[list[tuple[Block, int, int]], int, int]:
+def _side_by_side(stacks: Sequence[Stack]) -> tuple[list[tuple[Stack, int, int]], int, int]:
     """Stacks with their corners, in one row while it is no wider than MAX_STACK; width and height of all of them."""
-    placed: list[tuple[Block, int, int]] = []
+    placed: list[tuple[Stack, int, int]] = []
     x = y = wide = bottom = 0
-    for block in stacks:
-        if x and x + block.width > MAX_STACK:
+    for stack in stacks:
+        if x and x + stack.width > MAX_STACK:
             x, y = 0, bottom
-        placed.append((block, x, y))
-        x += block.width
-        wide, bottom = max(wide, x), max(bottom, y + block.height)
+        placed.append((stack, x, y))
+        x += stack.width
+        wide, bottom = max(wide, x), max(bottom, y + stack.height)
     return placed, wide, bottom
 
 
@@ -213,7 +204,7 @@ def _columns(parts: Sequence[Part], tall: int, least: int) -> tuple[int, list[_S
     spots: list[_Spot] = []
     x = y = wide = 0
     for width, height, part, panel in sorted(sized, key=lambda item: (item[1], natural(item[2].name))):
-        if y and y + height > max(tall, least):
+        if y and (panel is not None or y + height > max(tall, least)):
             x, y, wide = x + wide, 0, 0
         spots.append((part, panel, x, y))
         y += up(height, TILE)
