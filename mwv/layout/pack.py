@@ -155,14 +155,14 @@ def _orders(matrices: Sequence[Slot]) -> list[Sequence[Slot]]:
     return [matrices, [*matrices[:first], matrices[last - 1], *matrices[first : last - 1], *matrices[last:]]]
 
 
-def _with_block(fronts: list[list[_Outline]], loose: list[_Outline], attention: int) -> Iterator[list[list[_Outline]]]:
-    """The block of vectors at the end, or between attention and the rest."""
-    if not loose:
-        yield fronts
+def _with_block(parts: list[list[_Outline]], block: list[_Outline], attention: int) -> Iterator[list[list[_Outline]]]:
+    """The block of vectors at the end, or as the last part of the attention; so it is never above a matrix."""
+    if not block:
+        yield parts
         return
-    yield [*fronts, loose]
-    if 0 < attention < len(fronts):
-        yield [*fronts[:attention], loose, *fronts[attention:]]
+    yield [*parts, block]
+    if 0 < attention < len(parts):
+        yield [_front([*parts[:attention], block]), *parts[attention:]]
 
 
 def _caps(matrices: Sequence[Slot]) -> list[int | None]:
@@ -185,9 +185,9 @@ def _expert_shapes(matrices: Sequence[Slot]) -> list[int]:
 
 
 def _leaf(slot: Slot, cap: int | None = None, across: int = 1) -> _Outline:
-    """One slot, folded into panels no higher than `cap` but not much wider than high, its experts `across` abreast."""
+    """One slot, a tall one folded into panels no higher than `cap` but not much wider than high; experts `across` abreast."""
     panel = slot.height
-    if cap is not None and slot.height > (cap := max(cap, slot.width * 3 // 4)):
+    if cap is not None and 2 * slot.height > 3 * slot.width and slot.height > (cap := max(cap, slot.width * 3 // 4)):
         panels = -(-slot.height // cap)
         panel = min(slot.height, -(-slot.height // (panels * slot.step)) * slot.step)
     width = (-(-slot.height // panel) - 1) * up(slot.width) + slot.width

@@ -27,11 +27,18 @@ _DIGITS: Final = re.compile(r"([0-9]+)")
 
 Side = Literal["embedding", "head", "rest"]
 NaturalKey = tuple[tuple[int, int, str], ...]
+ModuleKey = tuple[NaturalKey, bool, NaturalKey]
 
 
 def natural(name: str) -> NaturalKey:
     """A sort key under which 2 comes before 10."""
     return tuple((0, int(part[:4000]), part) if i % 2 else (1, 0, part) for i, part in enumerate(_DIGITS.split(name)))
+
+
+def module_order(name: str) -> ModuleKey:
+    """Sort key of a module's tensors: by module, its weight before its bias and the others."""
+    module, _, leaf = name.rpartition(".")
+    return natural(module), leaf != "weight", natural(leaf)
 
 
 def side_of(name: str) -> Side:
@@ -111,6 +118,7 @@ def _expert(parts: Sequence[str]) -> tuple[str, int | None]:
 
 
 _ATTENTION: Final = re.compile(r"attn|attention|self_?att|mixer|mamba|ssm")
+_NORM: Final = re.compile(r"norm|(?:^|[._])ln_?[0-9a-z]*(?:$|[._])")
 _CROSS: Final = re.compile(r"cross|encoder_attn|encdec|attn2")
 _MLP: Final = re.compile(
     r"mlp|ffn|feed_?forward|expert|moe|intermediate|(?:^|\.)(?:output|fc[0-9]?|ff|c_fc|lin[0-9]|w[123]|densereludense)(?:$|\.)"
@@ -132,8 +140,10 @@ _RANKS: Final = tuple(
 
 
 def family(slot: str) -> int:
-    """0 attention, 1 cross-attention, 2 MLP, 3 anything else."""
+    """0 attention, 1 cross-attention, 2 MLP, 3 norms and anything else."""
     lower = slot.lower()
+    if _NORM.search(lower):
+        return 3
     if _CROSS.search(lower):
         return 1
     if _ATTENTION.search(lower):
@@ -141,11 +151,11 @@ def family(slot: str) -> int:
     return 2 if _MLP.search(lower) else 3
 
 
-def slot_order(slot: str) -> tuple[int, int, NaturalKey]:
-    """Sort key of slots: attention (q, k, v, o), cross-attention, MLP (router, gate, up, down), the rest by name."""
+def slot_order(slot: str) -> tuple[int, int, ModuleKey]:
+    """Sort key of slots: attention (q, k, v, o), cross-attention, MLP (router, gate, up, down), then norms and the rest."""
     lower = slot.lower()
     rank = next((i for i, pattern in enumerate(_RANKS) if pattern.search(lower)), len(_RANKS))
-    return family(slot), rank, natural(slot)
+    return family(slot), rank, module_order(slot)
 
 
 _FIRST: Final = re.compile(r"vision|visual|image|audio|stem|(?:^|[._])(?:vit|vae|v)(?:$|[._])")

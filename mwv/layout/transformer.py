@@ -11,7 +11,7 @@ from mwv.errors import LayoutError
 from mwv.layout.canvas import Canvas, Placement, Rect, Region, Role
 from mwv.layout.grid import footprint, grid_of, panels_of, up
 from mwv.layout.pack import TILE
-from mwv.layout.roles import natural, roles_of, side_of, stack_order
+from mwv.layout.roles import module_order, roles_of, side_of, stack_order
 from mwv.layout.stack import MAX_STACK, Layer, Part, Stack, stack_of
 
 MAX_WIDTH: Final = 262_144
@@ -203,7 +203,7 @@ def _columns(parts: Sequence[Part], tall: int, least: int) -> tuple[int, list[_S
         sized.append((*footprint(part.grid, panel), part, panel))
     spots: list[_Spot] = []
     x = y = wide = 0
-    for width, height, part, panel in sorted(sized, key=lambda item: (item[1], natural(item[2].name))):
+    for width, height, part, panel in sorted(sized, key=lambda item: (item[1], module_order(item[2].name))):
         if y and (panel is not None or y + height > max(tall, least)):
             x, y, wide = x + wide, 0, 0
         spots.append((part, panel, x, y))
@@ -217,7 +217,7 @@ def _below(parts: Sequence[Part], tall: int, limit: int) -> tuple[int, list[_Spo
     spots: list[_Spot] = []
     x = y = high = wide = 0
     kind = False
-    for part in sorted(parts, key=lambda part: (part.grid.rows == 1, natural(part.name))):
+    for part in sorted(parts, key=lambda part: (part.grid.rows == 1, module_order(part.name))):
         panel = _panel(part, tall, LEAST_PANEL)
         width, height = footprint(part.grid, panel)
         vector = part.grid.rows == 1
