@@ -8,6 +8,7 @@ library splits the bytes into opcodes; it reads no more than there is.
 
 import pickletools
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -66,10 +67,13 @@ def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
     """
     machine = _Machine(call, persistent)
     try:
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-            if step == MAX_STEPS:
-                raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            # genops decodes texts with escapes that Python warns of.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+                if step == MAX_STEPS:
+                    raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
+                machine.step(opcode.name, argument)
         return machine.stack.pop()
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise FormatError(f"{place}: the pickle is damaged ({type(error).__name__}); fetch the file again") from None

@@ -15,9 +15,12 @@ from mwv.checkpoint.torch_objects import Unreadable, View
 from mwv.errors import FormatError
 
 MAX_DEPTH: Final = 64
-# Containers and tensors met on all paths, and characters of all names: memo references make paths out of nothing.
-MAX_VISITS: Final = 500_000
+# Things met on all paths, and characters of all names: references to the memo make paths out of nothing.
+MAX_VISITS: Final = 1_500_000
 MAX_CHARACTERS: Final = 64_000_000
+PATH_COST: Final = 256
+"""What a tensor costs beside its name, in characters."""
+MAX_NOTES: Final = 10
 _WRAPPERS: Final = frozenset(
     (
         *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network"),
@@ -31,6 +34,8 @@ _RANDOM: Final = re.compile(r"(.*_)?(rng|random)_states?(_.*)?", re.IGNORECASE)
 _TRAINER_PREFIXES: Final = ("module.", "_orig_mod.")
 # Where a pickled torch.nn.Module keeps its tensors and its parts; their own names follow directly.
 _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
+
+_WALKED: Final = (View, Unreadable, Pairs, Inert, list, tuple)
 
 Path = tuple[str, ...]
 
@@ -51,14 +56,17 @@ def named_tensors(place: str, root: Any) -> Named:
         notes += _training_notes(path for path, _ in found if _is_training(path))
     else:
         kept = found
-    notes += [f"{shown('.'.join(path))}: left out, {leaf.what}" for path, leaf in kept if isinstance(leaf, Unreadable)]
+    unreadable = [f"{shown('.'.join(path))}: left out, {leaf.what}" for path, leaf in kept if isinstance(leaf, Unreadable)]
+    notes += unreadable[:MAX_NOTES]
+    if len(unreadable) > MAX_NOTES:
+        notes.append(f"{len(unreadable) - MAX_NOTES} more things of such kinds are left out")
     views = _unwrap([(path, leaf) for path, leaf in kept if isinstance(leaf, View)])
     names = _without_prefixes([".".join(path) or "tensor" for path, _ in views])
     return Named(tuple(zip(_unique(names), (view for _, view in views), strict=True)), tuple(notes))
 
 
 class _Walk:
-    """Goes through an object that may refer to itself, or to parts of it very often; both are bounded."""
+    """Goes through an object that may refer to itself, or to parts of it very often; what that costs is bounded."""
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -67,40 +75,48 @@ class _Walk:
 
     def tensors(self, value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Path, View | Unreadable]]:
         """Every tensor with the names of the containers that lead to it; `above` are those containers."""
-        if not isinstance(value, View | Unreadable | Pairs | Inert | list | tuple):
-            return
-        self._visits += 1
-        if self._visits > MAX_VISITS or self._characters > MAX_CHARACTERS or len(above) > MAX_DEPTH:
-            raise FormatError(f"{self._place}: the pickle is nested too deeply or refers to itself too often; no checkpoint")
         if isinstance(value, View | Unreadable):
-            self._characters += sum(map(len, path))
+            self._characters += sum(map(len, path)) + PATH_COST
+            self._spend(0)
             yield path, value
         elif id(value) not in above:
-            for name, child in _children(value):
-                yield from self.tensors(child, (*path, name) if name else path, (*above, id(value)))
+            if len(above) > MAX_DEPTH:
+                raise FormatError(f"{self._place}: the pickle is nested more than {MAX_DEPTH} deep; no checkpoint")
+            for name, child in self._children(value):
+                if isinstance(child, _WALKED):
+                    yield from self.tensors(child, (*path, name) if name else path, (*above, id(value)))
 
+    def _spend(self, visits: int) -> None:
+        self._visits += visits
+        if self._visits > MAX_VISITS or self._characters > MAX_CHARACTERS:
+            raise FormatError(f"{self._place}: the pickle refers to its parts too often; no checkpoint")
 
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    """What lies in a container, with names; an empty name adds nothing to a path."""
-    if isinstance(value, list | tuple):
-        yield from ((str(i), child) for i, child in enumerate(value))
-    elif isinstance(value, Pairs):
-        yield from _items(value).items()
-    elif isinstance(value, Inert):
+    def _children(self, value: Any) -> Iterator[tuple[str, Any]]:
+        """What lies in a container, with names; an empty name adds nothing to a path."""
+        if isinstance(value, list | tuple):
+            self._spend(len(value))
+            yield from ((str(i), child) for i, child in enumerate(value))
+        elif isinstance(value, Pairs):
+            yield from self._items(value.pairs).items()
+        elif isinstance(value, Inert):
+            yield from self._object(value)
+
+    def _object(self, value: Inert) -> Iterator[tuple[str, Any]]:
         # Objects with slots have a state of two dictionaries.
-        states = value.state if isinstance(value.state, tuple) else (value.state,)
-        for state in states:
+        for state in value.state if isinstance(value.state, tuple) else (value.state,):
             if isinstance(state, Pairs):
-                attributes = _items(state)
+                attributes = self._items(state.pairs)
                 parts = [(name, child) for name, child in attributes.items() if name in _MODULE_PARTS]
                 yield from ((("", child) for _, child in parts) if parts else attributes.items())
-        yield from _items(Pairs(value.pairs)).items()
-        yield from ((str(i), child) for i, child in enumerate(value.items))
+        # Subclasses of dict and list, named tuples.
+        yield from self._items(value.pairs).items()
+        for items in (value.items, value.arguments):
+            yield from self._children(items)
 
-
-def _items(value: Pairs) -> dict[str, Any]:
-    """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
-    return {str(key): child for key, child in value.pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
+    def _items(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+        """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
+        self._spend(len(pairs))
+        return {str(key): child for key, child in pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
 
 
 def _is_training(path: Path) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mwv.checkpoint.checks import MAX_DIMENSIONS
 from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
 from mwv.checkpoint.pickle_machine import Global, Inert, Pairs
 
@@ -57,6 +58,10 @@ _RAW_BITS: Final = {
 }
 
 
+# A pickle can name one long tuple again and again; what is copied of it must be short.
+MAX_ARGUMENTS: Final = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """A block of memory, an entry of the archive: `numel` elements of `dtype`, or bytes if that is None."""
@@ -107,7 +112,7 @@ def storage_of(identity: Any) -> Storage:
 def call(called: Global, arguments: tuple[Any, ...]) -> Any:
     """What calling `called` gives: a stand-in if it is known and harmless, else a record of the call."""
     handler = _CALLS.get((called.module, called.name))
-    return handler(arguments) if handler else Inert(called, arguments)
+    return handler(arguments) if handler and len(arguments) <= MAX_ARGUMENTS else Inert(called, arguments)
 
 
 def _natural(value: Any) -> bool:
@@ -115,7 +120,7 @@ def _natural(value: Any) -> bool:
 
 
 def _naturals(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, tuple | list) or not all(map(_natural, value)):
+    if not isinstance(value, tuple | list) or len(value) > MAX_DIMENSIONS or not all(map(_natural, value)):
         raise TypeError
     return tuple(value)
 
@@ -126,7 +131,7 @@ def _tensor(arguments: tuple[Any, ...]) -> View | Unreadable:
     shape, strides = _naturals(shape), _naturals(strides)
     if not isinstance(storage, Storage) or not _natural(offset) or len(shape) != len(strides):
         raise TypeError
-    if any(isinstance(part, Pairs) and ("neg", True) in part.pairs for part in rest):
+    if any(isinstance(part, Pairs) and ("neg", True) in part.pairs[:MAX_ARGUMENTS] for part in rest):
         return Unreadable("a view that negates on reading")
     given = next((part.name for part in rest if isinstance(part, Global) and part.module == "torch"), None)
     if given is None:
@@ -146,15 +151,9 @@ def _subclass(arguments: tuple[Any, ...]) -> Any:
     return call(function, inner)
 
 
-def _mapping(arguments: tuple[Any, ...]) -> Pairs:
-    """OrderedDict and its like, empty or from a list of pairs."""
-    pairs = Pairs()
-    for given in arguments:
-        if isinstance(given, Pairs):
-            pairs.pairs += given.pairs
-        elif isinstance(given, list):
-            pairs.pairs += [(key, value) for key, value in given]
-    return pairs
+def _mapping(arguments: tuple[Any, ...]) -> Any:
+    """An empty OrderedDict or its like; items are put into it later. Made of other things it stays a call."""
+    return Inert("a mapping", arguments) if any(isinstance(given, list | Pairs) for given in arguments) else Pairs()
 
 
 def _unreadable(what: str) -> Callable[[tuple[Any, ...]], Unreadable]:

@@ -350,7 +350,7 @@ def test_types_of_one_row_that_is_no_whole_block() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [(8, 2**40), (8, 3_999_999), (9, 2**40), (9, 4_000), (10, 2**36), (10, 10**7)],
+    [(8, 2**40), (8, 300_000), (9, 2**40), (9, 4_000), (10, 2**36), (10, 10**7)],
 )
 def test_endless_zeros_behind_a_header_cost_little(kind: int, count: int) -> None:
     # As in a sparse file: every length that is read is followed by enough bytes.
@@ -396,7 +396,7 @@ def test_damaged_headers_raise_nothing_else_and_ranges_stay_inside(changes: list
     except MwvError as error:
         assert "\n" not in str(error)
     else:
-        assert all(0 < t.offset and t.offset + t.nbytes <= len(data) for t in tensors)
+        assert all(t.offset > 0 and t.offset + t.nbytes <= len(data) for t in tensors)
 
 
 @settings(deadline=None, max_examples=200)
