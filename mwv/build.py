@@ -32,12 +32,18 @@ from mwv.report import ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.model import Scene, TileFiles
+from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
 from mwv.store import Store
 
 _BUFFER: Final = 256 << 20
 _BUFFER_PER_JOB: Final = 96 << 20
 """Bytes of tensors kept between hashing and drawing; a job needs about 60 MiB beside its share."""
+
+_SPEED: Final = 100e6
+_SITE_BYTES: Final = 1.0
+_CACHE_BYTES: Final = 0.25
+"""Measured with scripts/bench: elements per second and thread, bytes of site and of sums per element."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,11 @@ class Drawing:
     plan: Plan
     stored: tuple[StoredTensor | None, ...]
     """One per placement; None for a missing tensor."""
+
+    @property
+    def elements(self) -> int:
+        """Elements to be drawn."""
+        return sum(t.elements for t in self.shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +100,17 @@ def build(settings: Settings) -> None:
         raise MwvError(many + "\n".join(outcome.failures))
 
 
+def dry_run(settings: Settings) -> None:
+    """Print what a build would do, from headers alone."""
+    for path in settings.sources:
+        print(estimate(draw(path, settings), settings))
+
+
 def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
     """Render one checkpoint and add it to the site."""
     begin = time.monotonic()
     drawing = draw(path, settings)
+    _check_space(drawing, settings)
     rendering = render(drawing, settings, store)
     canvas, pyramid = drawing.canvas, rendering.pyramid
     scene = make_scene(drawing.shown, canvas, pyramid)
@@ -161,6 +179,27 @@ def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) 
         if tensor is not None and found is not None
     ])
     return Rendering(drawing, pyramid, learnt, renderer.tally, survey.traffic)
+
+
+def estimate(drawing: Drawing, settings: Settings) -> str:
+    """What building a drawing with an empty cache would take, in lines for a person."""
+    checkpoint, canvas, elements = drawing.checkpoint, drawing.canvas, drawing.elements
+    seconds = elements / (_SPEED * settings.jobs)
+    return "\n".join((
+        f"{checkpoint.name}: {len(drawing.shown):,} tensors, {amount(elements)} elements, {size(sum(t.nbytes for t in drawing.shown))}",
+        f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {drawing.plan.levels} levels",
+        f"  tiles   at most {drawing.plan.tile_count:,}",
+        f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
+        f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
+    ))
+
+
+def _check_space(drawing: Drawing, settings: Settings) -> None:
+    """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
+    needed = int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
+    free = shutil.disk_usage(settings.destination.resolve().parent).free
+    if needed > free:
+        say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
 
 
 def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store) -> tuple[Scene, TileFiles]:

@@ -45,20 +45,27 @@ def build(**options: Any) -> None:
 
     SOURCE is a safetensors, GGUF or PyTorch file, a shard or a shard index, or a directory that holds a model.
     """
-    from mwv import build as builder
-
     regen, serve_it = options.pop("regen_html"), options.pop("serve")
     settings = _settings(**options)
     if regen is not None:
         if settings.sources or settings.remove:
             raise UsageError("--regen-html takes no sources and no --remove: it only writes the pages of a site anew")
-        builder.regenerate(regen)
+        from mwv.site.writer import regenerate
+
+        regenerate(regen)
         return
     if not settings.sources and not settings.remove:
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
-    builder.build(settings)
+    from mwv import build as builder
+
+    if settings.dry_run:
+        builder.dry_run(settings)
+    else:
+        builder.build(settings)
     if serve_it and not settings.dry_run:
-        _serve(settings.destination, port=8000, open_browser=True)
+        from mwv.site.serve import serve as serve_site
+
+        serve_site(settings.destination, open_browser=True, announce=_announce)
 
 
 def _settings(
@@ -70,31 +77,154 @@ def _settings(
     listed = tuple(Path(line.strip()) for line in file_list if line.strip()) if file_list else ()
     if file_list and not listed:
         raise UsageError(f"{file_list.name}: lists no source")
-    sources = sources + listed
-    if demo:
-        from mwv.demo import write_demo
-
-        sources += write_demo(_demo_folder(rest["destination"]))
+    sources += listed
     if cache is not None and no_cache:
         raise UsageError("--cache and --no-cache contradict each other")
+    root = None if no_cache else cache_root(cache, os.environ, Path.cwd())
+    if demo:
+        sources += _demo(root)
     if rest["title"] is not None and len(sources) != 1:
         raise UsageError("--title names one model: give exactly one source with it")
     if rest["png"] is not None and len(sources) != 1:
         raise UsageError("--png shows one model: give exactly one source with it")
     if rest["png_size"] is not None and rest["png"] is None:
         raise UsageError("--png-size says how large --png is; give both")
-    if rest["tile_format"] == "avif" and rest["png"] is not None and rest["dry_run"]:
-        raise UsageError("--dry-run writes nothing, so --png has no effect with it")
+    if rest["dry_run"] and (rest["png"] is not None or rest["remove"] or rest["report"] is not None):
+        raise UsageError("--dry-run writes nothing: leave out --png, --remove and --report")
     if columns != "auto" and not (columns.isdecimal() and int(columns) > 0):
         raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
-    root = None if no_cache else cache_root(cache, os.environ, Path.cwd())
     return Settings(
         sources=sources,
         cache=root,
         columns=None if columns == "auto" else int(columns),
-        jobs=jobs or len(os.sched_getaffinity(0)),
+        jobs=jobs or _processors(),
         **rest,
     )
+
+
+@cli.command()
+@click.argument("directory", type=_PATH, default=Path("site"))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is this machine alone.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; default: the first free one from 8000 on.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
+def serve(directory: Path, host: str, port: int | None, open_browser: bool) -> None:
+    """Serve a site over http until interrupted."""
+    from mwv.site.serve import serve as serve_site
+
+    serve_site(directory, host=host, port=port, open_browser=open_browser, announce=_announce)
+
+
+@cli.command()
+@click.argument("source", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--stats", is_flag=True, help="Read and measure every tensor; without it only headers are read.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
+def inspect(source: Path, as_json: bool, stats: bool, jobs: int | None) -> None:
+    """List the tensors of a checkpoint."""
+    from mwv import inspect as inspector
+
+    found = inspector.inspect(source, stats=stats, jobs=jobs or _processors())
+    click.echo(inspector.as_json(found) if as_json else "\n".join(found.lines()))
+
+
+@cli.group()
+@click.option("--cache", "folder", type=_PATH, help="Cache folder; default: as for mwv build.")
+@click.pass_context
+def cache(context: click.Context, folder: Path | None) -> None:
+    """Look after the cache."""
+    from mwv.store import Store, cache_root
+
+    context.obj = context.with_resource(Store.open(cache_root(folder, os.environ, Path.cwd())))
+
+
+@cache.command()
+@click.pass_obj
+def info(store: Any) -> None:
+    """Say what the cache holds."""
+    from mwv.site.text import size, thousands
+    from mwv.upkeep import info as look
+
+    found = look(store)
+    click.echo(f"folder    {found.root}")
+    click.echo(f"results   {thousands(found.blobs)} in {size(found.nbytes)}")
+    click.echo(f"shared    {thousands(found.shared_blobs)} of them in {size(found.shared_nbytes)} are linked from sites, where they take no extra space")
+    click.echo(f"index     {thousands(found.index_entries)} entries in {size(found.index_nbytes)}")
+    click.echo(f"running   {found.running} builds")
+
+
+@cache.command()
+@click.option("--limit", default="10G", show_default=True, metavar="SIZE", help="Size to shrink to: bytes, or with K, M, G or T.")
+@click.pass_obj
+def prune(store: Any, limit: str) -> None:
+    """Remove what was used least recently, until the cache alone takes no more than a limit."""
+    from mwv.site.text import size, thousands
+    from mwv.upkeep import prune as shrink
+
+    done = shrink(store, _bytes(limit))
+    click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}; {size(done.left_nbytes)} are left")
+    if done.needed_blobs:
+        click.echo(f"{thousands(done.needed_blobs)} were left because a running build needs them")
+
+
+@cache.command()
+@click.pass_obj
+def verify(store: Any) -> None:
+    """Check every byte of the cache and remove what is damaged."""
+    from mwv.site.text import size, thousands
+    from mwv.upkeep import verify as check
+
+    done = check(store)
+    click.echo(f"{thousands(done.blobs)} results in {size(done.nbytes)} checked, {len(done.bad)} damaged")
+    for key in done.bad:
+        click.echo(f"{key}: damaged, {'kept, it cannot be removed now' if key in done.kept else 'removed'}")
+    if done.bad:
+        raise MwvError(f"{len(done.bad)} damaged results; what was removed is made again when it is needed")
+
+
+@cache.command()
+@click.pass_obj
+def clear(store: Any) -> None:
+    """Remove everything from the cache."""
+    from mwv.site.text import size, thousands
+    from mwv.upkeep import clear as empty
+
+    done = empty(store)
+    click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}")
+
+
+def _bytes(text: str) -> int:
+    """A size such as 500M or 10G in bytes."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    factors = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    if unit not in factors or not number.isdecimal():
+        raise UsageError(f"--limit takes a size such as 500M or 10G, not {text!r}")
+    return int(number) * factors[unit]
+
+
+def _demo(root: Path | None) -> tuple[Path, ...]:
+    """The demonstration models, kept beside the cache's results, or for this build alone if there is no cache."""
+    import tempfile
+
+    from mwv.demo import write_demo
+    from mwv.store import prepare
+
+    if root is not None:
+        try:
+            prepare(root)
+            return write_demo(root / "demo")
+        except OSError:
+            pass
+    folder = tempfile.TemporaryDirectory(prefix="mwv-demo-")
+    click.get_current_context().call_on_close(folder.cleanup)
+    return write_demo(Path(folder.name))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _announce(address: str) -> None:
+    click.echo(f"serving at {address} (Ctrl-C ends it)")
 
 
 def main() -> None:
