@@ -68,7 +68,9 @@ require_python() {
 make_venv() {
     "$PYTHON" -c 'import pip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null && return
     say "making .venv with $("$1" -c 'import sys; print("Python", sys.version.split()[0])')"
-    "$1" -m venv --clear "$VENV" || die "$1 could not make $VENV"
+    local log=${TMPDIR:-/tmp}/mwv-venv-$$.log
+    quietly "$log" "$1" -m venv --clear "$VENV" || die "$1 could not make $VENV"
+    rm -f "$log"
 }
 
 # What .venv was made for: this place and these dependencies. Compared as text, so that a ready start runs no other program.
@@ -83,6 +85,7 @@ ensure_environment() {
     stamp=$VENV/ready${extra:+-$extra}
     is_ready "$stamp" && return
     base=$(require_python)
+    trap 'say "interrupted; start again to go on"; exit 130' INT
     exec 9<"$ROOT/scripts/environment.sh"
     "$base" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
     if ! is_ready "$stamp"; then
@@ -94,6 +97,7 @@ ensure_environment() {
         wanted >"$stamp"
     fi
     exec 9<&-
+    trap - INT
 }
 
 # A Chromium for the browser tests; $CHROMIUM names one that is not on the PATH.
