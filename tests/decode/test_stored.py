@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from byte_sources import BytesSource, digests, stored, whole
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
@@ -13,12 +13,14 @@ from mwv.checkpoint.dtypes import PLAIN, DType
 from mwv.decode.tensor import Tensor
 from mwv.errors import UnsupportedError
 
+SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def numbers(*shape: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(SLOW_OK, max_examples=60)
 @given(st.data())
 def test_every_window_of_every_convolution_is_the_transposed_kernel(data: st.DataObject) -> None:
     o, i, kh, kw = (data.draw(st.integers(1, n)) for n in (150, 5, 3, 4))
@@ -39,7 +41,7 @@ def test_mosaics_of_other_types(name: str) -> None:
     np.testing.assert_array_equal(whole(stored(data, name, (66, 3, 2, 2), 12, patch=(2, 2)), 0, 6), expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(SLOW_OK, max_examples=40)
 @given(elements=st.integers(1, 1500), row=st.integers(1, 9), data=st.data())
 def test_folded_vectors_pad_their_last_row_with_zeros(elements: int, row: int, data: st.DataObject) -> None:
     vector = numbers(elements)

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 from byte_sources import BytesSource, digests, stored
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.info import TensorInfo
 from mwv.decode import strided
 from mwv.decode.stored import StoredTensor
+
+SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def of_view(view: torch.Tensor, row: int, **more: Any) -> StoredTensor:
@@ -54,7 +56,7 @@ def test_a_panel_of_strided_experts() -> None:
     same_as_contiguous(counting(3, 20, 90).transpose(1, 2), 20, first=1800, elements=1800)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(SLOW_OK, max_examples=80)
 @given(st.data())
 def test_any_view_of_any_shape(data: st.DataObject) -> None:
     shape = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
