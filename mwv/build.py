@@ -129,7 +129,9 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
     site.add_model(model, tiles, colour(*overview_codes(pyramid, canvas, store.get)))
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
-    return ModelReport(model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin)
+    return ModelReport(
+        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
+    )
 
 
 def draw(path: Path, settings: Settings) -> Drawing:
@@ -173,25 +175,30 @@ def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) 
     learnt: tuple[Learnt | None, ...] = tuple(None if s is None else survey.result(i) for i, s in enumerate(subjects))
     for shard in drawing.checkpoint.shards:
         shard.check_unchanged()
-    memory.remember([
-        (tensor, placement.grid, tuple(found[0]), found[1])
-        for tensor, placement, found in zip(drawing.stored, drawing.canvas.placements, learnt, strict=True)
-        if tensor is not None and found is not None
-    ])
+    memory.remember(
+        [
+            (tensor, placement.grid, tuple(found[0]), found[1])
+            for tensor, placement, found in zip(drawing.stored, drawing.canvas.placements, learnt, strict=True)
+            if tensor is not None and found is not None
+        ]
+    )
     return Rendering(drawing, pyramid, learnt, renderer.tally, survey.traffic)
 
 
 def estimate(drawing: Drawing, settings: Settings) -> str:
     """What building a drawing with an empty cache would take, in lines for a person."""
     checkpoint, canvas, elements = drawing.checkpoint, drawing.canvas, drawing.elements
+    nbytes = sum(t.nbytes for t in drawing.shown)
     seconds = elements / (_SPEED * settings.jobs)
-    return "\n".join((
-        f"{checkpoint.name}: {len(drawing.shown):,} tensors, {amount(elements)} elements, {size(sum(t.nbytes for t in drawing.shown))}",
-        f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {drawing.plan.levels} levels",
-        f"  tiles   at most {drawing.plan.tile_count:,}",
-        f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
-        f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
-    ))
+    return "\n".join(
+        (
+            f"{checkpoint.name}: {len(drawing.shown):,} tensors, {amount(elements)} elements, {size(nbytes)}",
+            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {drawing.plan.levels} levels",
+            f"  tiles   at most {drawing.plan.tile_count:,}",
+            f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
+            f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
+        )
+    )
 
 
 def _check_space(drawing: Drawing, settings: Settings) -> None:

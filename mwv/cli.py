@@ -22,19 +22,46 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("sources", nargs=-1, type=_PATH)
-@click.option("-o", "--out", "destination", type=_PATH, default=Path("site"), show_default=True, help="Folder of the site; models are added to it.")
+@click.option(
+    "-o",
+    "--out",
+    "destination",
+    type=_PATH,
+    default=Path("site"),
+    show_default=True,
+    help="Folder of the site; models are added to it.",
+)
 @click.option("-l", "--file-list", type=click.File(), help="File with one source per line; - is standard input.")
 @click.option("--demo", is_flag=True, help="Build a small built-in pair of models: a transformer and a finetune of it.")
 @click.option("--title", help="Title of the model, instead of its file's name.")
 @click.option("--columns", metavar="N|auto", default="1", show_default=True, help="Fold every stack of layers into N columns.")
 @click.option("--only", metavar="PATTERN", multiple=True, help="Show only tensors whose name matches; may be repeated.")
-@click.option("--tile-format", type=click.Choice(["png", "avif"]), default="png", show_default=True, help="png: codes, coloured live in the page. avif: pictures with baked-in colours.")
-@click.option("--tiles", type=click.Choice(["files", "xyz", "pmtiles"]), default="files", show_default=True, help="How tiles lie in the site.")
+@click.option(
+    "--tile-format",
+    type=click.Choice(["png", "avif"]),
+    default="png",
+    show_default=True,
+    help="png: codes, coloured live in the page. avif: pictures with baked-in colours.",
+)
+@click.option(
+    "--tiles",
+    type=click.Choice(["files", "xyz", "pmtiles"]),
+    default="files",
+    show_default=True,
+    help="How tiles lie in the site.",
+)
 @click.option("--png", type=_PATH, help="Write the whole canvas as one coloured picture, too.")
-@click.option("--png-size", type=click.IntRange(min=1), metavar="PIXELS", help="Longest side of that picture at most; default: 64 megapixels in all.")
+@click.option(
+    "--png-size",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="Longest side of that picture at most; default: 64 megapixels in all.",
+)
 @click.option("--remove", metavar="SLUG", multiple=True, help="Take a model out of the site; may be repeated.")
 @click.option("--regen-html", type=_PATH, metavar="DIR", help="Write the pages of an existing site anew, without its sources.")
-@click.option("--cache", type=_PATH, help="Cache folder; default: $MWV_CACHE, ./cache if it is ours, or the user's cache folder.")
+@click.option(
+    "--cache", type=_PATH, help="Cache folder; default: $MWV_CACHE, ./cache if it is ours, or the user's cache folder."
+)
 @click.option("--no-cache", is_flag=True, help="Keep nothing for the next build.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, from headers alone.")
@@ -69,7 +96,15 @@ def build(**options: Any) -> None:
 
 
 def _settings(
-    *, sources: tuple[Path, ...], file_list: Any, demo: bool, cache: Path | None, no_cache: bool, columns: str, jobs: int | None, **rest: Any
+    *,
+    sources: tuple[Path, ...],
+    file_list: Any,
+    demo: bool,
+    cache: Path | None,
+    no_cache: bool,
+    columns: str,
+    jobs: int | None,
+    **rest: Any,
 ) -> Settings:
     """Settings from options; contradictions are errors before any work."""
     from mwv.store import cache_root
@@ -147,13 +182,15 @@ def info(store: Any) -> None:
     found = look(store)
     click.echo(f"folder    {found.root}")
     click.echo(f"results   {thousands(found.blobs)} in {size(found.nbytes)}")
-    click.echo(f"shared    {thousands(found.shared_blobs)} of them in {size(found.shared_nbytes)} are linked from sites, where they take no extra space")
+    click.echo(f"shared    {thousands(found.shared_blobs)} of them in {size(found.shared_nbytes)} are linked from sites, too")
     click.echo(f"index     {thousands(found.index_entries)} entries in {size(found.index_nbytes)}")
     click.echo(f"running   {found.running} builds")
 
 
 @cache.command()
-@click.option("--limit", default="10G", show_default=True, metavar="SIZE", help="Size to shrink to: bytes, or with K, M, G or T.")
+@click.option(
+    "--limit", default="10G", show_default=True, metavar="SIZE", help="Size to shrink to: bytes, or with K, M, G or T."
+)
 @click.pass_obj
 def prune(store: Any, limit: str) -> None:
     """Remove what was used least recently, until the cache alone takes no more than a limit."""

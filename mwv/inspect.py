@@ -49,7 +49,8 @@ class Inspection:
         checkpoint = self.checkpoint
         total = sum(t.nbytes for t in checkpoint.tensors)
         kind = architecture(checkpoint) or "unknown architecture"
-        yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {thousands(parameters(checkpoint))} parameters, {size(total)}"
+        count = thousands(parameters(checkpoint))
+        yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {count} parameters, {size(total)}"
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""
@@ -121,7 +122,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows as text, columns aligned: the first three to the left, numbers to the right."""
     widths = [max((len(row[i]) for row in rows if i < len(row)), default=0) for i in range(max(map(len, rows)))]
     for row in rows:
-        cells = (cell.ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=False)))
+        cells = (
+            cell.ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        )
         yield "  ".join(cells).rstrip()
 
 

@@ -74,7 +74,16 @@ class Memory:
         if identity is None or self._opened_ns - identity.mtime_ns < _SETTLED_NS:
             return None
         info = tensor.info
-        place = (info.offset, info.dtype.name, info.byteorder, info.shape, info.strides, tensor.row_elements, tensor.first, tensor.count)
+        place = (
+            info.offset,
+            info.dtype.name,
+            info.byteorder,
+            info.shape,
+            info.strides,
+            tensor.row_elements,
+            tensor.first,
+            tensor.count,
+        )
         return key_of("digests", RECIPE_VERSION, dataclasses.astuple(identity), place)
 
 

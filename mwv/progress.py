@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final, Protocol
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,11 +14,8 @@ _PLAIN_SECONDS: Final = 10.0
 """How often a plain line is written where there is no terminal."""
 
 
-class Advance(Protocol):
-    """Takes note of finished work; safe from any thread."""
-
-    def __call__(self, tiles: int, elements: int) -> None:
-        """So many tiles and leaf elements more."""
+Advance = Callable[[int, int], None]
+"""Takes note of so many tiles and leaf elements more; safe from any thread."""
 
 
 def say(text: str) -> None:
@@ -32,8 +29,14 @@ def progress(title: str, tiles: int) -> Iterator[Advance]:
     lock, begin = Lock(), time.monotonic()
     done, elements, last = 0, 0, begin
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"),
-               TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tiles"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=tiles, speed="")
 

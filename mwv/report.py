@@ -48,7 +48,9 @@ class ModelReport:
         """What happened, in a line."""
         done = f"{self.tally.rendered:,} tiles rendered, {self.tally.reused:,} reused"
         read = self.traffic.read + self.traffic.hashed
-        return f"{self.model.title}: {amount(self.model.parameters)} parameters, {done}, {size(read)} read, {self.seconds:.1f} s"
+        return (
+            f"{self.model.title}: {amount(self.model.parameters)} parameters, {done}, {size(read)} read, {self.seconds:.1f} s"
+        )
 
 
 @dataclass

@@ -31,7 +31,10 @@ def archives(tiles: Mapping[TileId, str], levels: int, png: bool, blobs: Blobs, 
         shift = SUPER_LEVEL - level
         place = (x >> shift, y >> shift) if shift >= 0 else None
         groups.setdefault(place, {})[level, x, y] = key
-    names = {place: key_of("archive", VERSION, [[*id, key] for id, key in sorted(group.items())]) for place, group in groups.items()}
+    names = {
+        place: key_of("archive", VERSION, [[*tile, key] for tile, key in sorted(group.items())])
+        for place, group in groups.items()
+    }
 
     def make(place: Place) -> None:
         if not blobs.has(names[place]):
@@ -46,7 +49,7 @@ def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> 
     """One archive; zooms count from `top`, x and y from the corner of the first tile of its lowest zoom."""
     out = io.BytesIO()
     writer = Writer(out)
-    numbered = sorted((_number(id, top), key) for id, key in tiles.items())
+    numbered = sorted((_number(tile, top), key) for tile, key in tiles.items())
     for number, key in numbered:
         data = blobs.get(key)
         if data is None:
@@ -55,8 +58,8 @@ def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> 
     header = {
         "tile_type": TileType.PNG if png else TileType.AVIF,
         "tile_compression": Compression.NONE,
-        "min_zoom": top - max(id[0] for id in tiles),
-        "max_zoom": top - min(id[0] for id in tiles),
+        "min_zoom": top - max(tile[0] for tile in tiles),
+        "max_zoom": top - min(tile[0] for tile in tiles),
         "min_lon_e7": -1_800_000_000,
         "min_lat_e7": -850_000_000,
         "max_lon_e7": 1_800_000_000,
@@ -69,8 +72,8 @@ def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> 
     return out.getvalue()
 
 
-def _number(id: TileId, top: int) -> int:
+def _number(tile: TileId, top: int) -> int:
     """PMTiles number of a tile within its archive."""
-    level, x, y = id
+    level, x, y = tile
     across = (1 << (top - level)) - 1
     return int(zxy_to_tileid(top - level, x & across, y & across))

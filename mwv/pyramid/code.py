@@ -103,21 +103,23 @@ class Buckets:
 
 def _buckets(bounds: NDArray[Any], first: int, zero: bool) -> Buckets:
     """Buckets of non-negative floats of the type of `bounds`, codes counted from `first`; zero apart if `zero`."""
-    bits = bounds.view(np.uint32 if bounds.dtype == np.float32 else np.uint64)
-    shift = bits.dtype.type(8 * bits.itemsize - 16)
-    start = np.arange(32768, dtype=bits.dtype) << shift
+    word: Any = np.uint32 if bounds.dtype == np.float32 else np.uint64
+    bits = bounds.view(word)
+    width = 1 << (8 * bits.itemsize - 16)
+    start = np.array([i * width for i in range(32768)], word)
+    never = word(np.iinfo(word).max)
     level = np.searchsorted(bits, start, side="right")
-    after = np.append(bits, np.iinfo(bits.dtype).max)[level]
-    split = after < start + (bits.dtype.type(1) << shift)
+    after = np.append(bits, never)[level]
+    split = after < start + word(width)
     low = (first + level).astype(np.uint8)
     step = split.astype(np.uint8)
-    edge = np.where(split, after, np.iinfo(bits.dtype).max).astype(bits.dtype)
+    edge = np.where(split, after, never)
     if zero:
         low[0], step[0], edge[0] = ZERO, first - ZERO, 1
-    infinite = int(np.array(np.inf, bounds.dtype).view(bits.dtype) >> shift)
+    infinite = int(np.array(np.inf, bounds.dtype).view(word)) // width
     low[infinite:] = NAN
     low[infinite], step[infinite] = INF, NAN - INF
-    edge[infinite] = (bits.dtype.type(infinite) << shift) + bits.dtype.type(1)
+    edge[infinite] = word(infinite * width + 1)
     return Buckets(low, step, edge)
 
 
@@ -128,9 +130,9 @@ def _at_least(bounds: NDArray[np.float64], dtype: type[np.floating[Any]]) -> NDA
 
 
 @cache
-def leaf_buckets(dtype: type[np.floating[Any]]) -> Buckets:
+def leaf_buckets(dtype: str) -> Buckets:
     """The leaf scale for float32 or float64 bit patterns with sign (65,536 buckets); decides exactly as `leaf_codes`."""
-    bounds = _at_least(thresholds(SIGNED_STEPS), dtype)
+    bounds = _at_least(thresholds(SIGNED_STEPS), np.dtype(dtype).type)
     halves = (_buckets(bounds, POSITIVE, True), _buckets(bounds, NEGATIVE, True))
     return Buckets(
         np.concatenate([half.low for half in halves]),

@@ -32,7 +32,9 @@ class Summary:
     """(levels, 256): codes of the tiles of level 0, 1, … up to its own."""
 
 
-def draw_block(windows: Sequence[Window], grids: Sequence[Grid], tiles: Mapping[TileId, Any], read: ReadSamples, emit: Emit) -> Summary:
+def draw_block(
+    windows: Sequence[Window], grids: Sequence[Grid], tiles: Mapping[TileId, Any], read: ReadSamples, emit: Emit
+) -> Summary:
     """Draw a block; `tiles` holds the ids (x, y within the block) that show anything, `grids` the grid of each placement."""
     sums = Sums.empty(TILE, TILE)
     counts = np.zeros((BLOCK_LEVEL + 1, 256), np.int64)
@@ -110,10 +112,10 @@ def _draw_samples(
 ) -> None:
     if thick != (1, 1):
         thin = (slice(None, None, thick[0]), slice(None, None, thick[1]))
-        small = np.empty(codes[thin].shape, np.uint8), np.empty(codes[thin].shape, np.float32)
-        _draw_samples(samples, rows, (1, 1), *small)
-        for source, target in zip(small, (codes, summands), strict=True):
-            target[...] = source.repeat(thick[0], 0).repeat(thick[1], 1)
+        thin_codes, thin_summands = np.empty(codes[thin].shape, np.uint8), np.empty(codes[thin].shape, np.float32)
+        _draw_samples(samples, rows, (1, 1), thin_codes, thin_summands)
+        codes[...] = thin_codes.repeat(thick[0], 0).repeat(thick[1], 1)
+        summands[...] = thin_summands.repeat(thick[0], 0).repeat(thick[1], 1)
     elif isinstance(samples, Coded):
         leaf_coded(samples.bits[rows], *_coded_tables(samples.table), codes, summands)
     else:
@@ -123,4 +125,3 @@ def _draw_samples(
 @lru_cache(maxsize=64)
 def _coded_tables(table: Table) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     return code.leaf_codes(table.values), code.summands(table.values)
-

@@ -32,7 +32,7 @@ _SEAL: Final = 32
 
 @dataclass(frozen=True)
 class Pictures:
-    """Picture tiles by id, and which of them are PNG."""
+    """Picture tiles by tile, and which of them are PNG."""
 
     tiles: Mapping[TileId, str]
     png: frozenset[str]
@@ -48,10 +48,12 @@ def paint(pyramid: Pyramid, window: tuple[float, float], blobs: Blobs, jobs: int
         made[level, x, y] = _paint_tile(key, level, window, colours, blobs)
 
     for_all(jobs, one, pyramid.tiles.items())
-    return Pictures({id: made[id][0] for id in pyramid.tiles}, frozenset(key for key, is_png in made.values() if is_png))
+    return Pictures({tile: made[tile][0] for tile in pyramid.tiles}, frozenset(key for key, is_png in made.values() if is_png))
 
 
-def _paint_tile(key: str, level: int, window: tuple[float, float], colours: NDArray[np.uint8], blobs: Blobs) -> tuple[str, bool]:
+def _paint_tile(
+    key: str, level: int, window: tuple[float, float], colours: NDArray[np.uint8], blobs: Blobs
+) -> tuple[str, bool]:
     """Key of the picture of a tile, and whether it is a PNG."""
     names = [key_of("picture", VERSION, key, _PALETTE, [w.hex() for w in window], form) for form in ("png", f"avif{QUALITY}")]
     if level > 0 and blobs.has(names[1]):

@@ -25,7 +25,7 @@ TileId = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """Grid elements `rows` × `cols` from (`row`, `col`) of a placement, drawn with the corner at (`x`, `y`) of some rectangle."""
+    """Elements `rows` × `cols` from (`row`, `col`) of a placement's grid, drawn at (`x`, `y`) of some rectangle."""
 
     placement: int
     x: int
@@ -152,4 +152,3 @@ def sums_key(tile: str) -> str:
 def child_ids(x: int, y: int) -> tuple[tuple[int, int], ...]:
     """(x, y) of the four tiles under a tile, row by row."""
     return ((2 * x, 2 * y), (2 * x + 1, 2 * y), (2 * x, 2 * y + 1), (2 * x + 1, 2 * y + 1))
-

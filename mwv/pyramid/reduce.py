@@ -34,7 +34,9 @@ class Sums:
     def empty(cls, height: int, width: int) -> Self:
         """Sums over no elements at all."""
         shape = (height, width)
-        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint32), np.zeros(shape, np.uint8))
+        return cls(
+            np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint32), np.zeros(shape, np.uint8)
+        )
 
     def window(self, y: int, x: int, height: int, width: int) -> "Sums":
         """A view of a rectangle."""
@@ -75,7 +77,11 @@ def _leaf_float(values: Any, bits: Any, shift: Any, mask: Any, low: Any, step: A
 
 
 def leaf_coded(
-    bits: NDArray[Any], codes: NDArray[np.uint8], values: NDArray[np.float32], out: NDArray[np.uint8], summand: NDArray[np.float32]
+    bits: NDArray[Any],
+    codes: NDArray[np.uint8],
+    values: NDArray[np.float32],
+    out: NDArray[np.uint8],
+    summand: NDArray[np.float32],
 ) -> None:
     """Look bit patterns up: `out` becomes their codes, `summand` the values as they enter the sums."""
     _leaf_coded(bits, codes, values, out, summand)
@@ -86,7 +92,7 @@ def leaf_float(values: NDArray[np.floating[Any]], out: NDArray[np.uint8], summan
     bits = values.view(np.uint32 if values.dtype == np.float32 else np.uint64)
     word = bits.dtype.type
     width = 8 * values.itemsize
-    scale = code.leaf_buckets(values.dtype.type)
+    scale = code.leaf_buckets(values.dtype.name)
     _leaf_float(values, bits, word(width - 16), word((1 << (width - 1)) - 1), scale.low, scale.step, scale.edge, out, summand)
 
 
@@ -120,11 +126,11 @@ def _reduce_sums(t: Any, s: Any, n: Any, f: Any, total: Any, square: Any, count:
     for y in range(total.shape[0]):
         u, d = 2 * y, 2 * y + 1
         for x in range(total.shape[1]):
-            l, r = 2 * x, 2 * x + 1
-            total[y, x] = (t[u, l] + t[u, r]) + (t[d, l] + t[d, r])
-            square[y, x] = (s[u, l] + s[u, r]) + (s[d, l] + s[d, r])
-            count[y, x] = (n[u, l] + n[u, r]) + (n[d, l] + n[d, r])
-            flags[y, x] = (f[u, l] | f[u, r]) | (f[d, l] | f[d, r])
+            a, b = 2 * x, 2 * x + 1
+            total[y, x] = (t[u, a] + t[u, b]) + (t[d, a] + t[d, b])
+            square[y, x] = (s[u, a] + s[u, b]) + (s[d, a] + s[d, b])
+            count[y, x] = (n[u, a] + n[u, b]) + (n[d, a] + n[d, b])
+            flags[y, x] = (f[u, a] | f[u, b]) | (f[d, a] | f[d, b])
 
 
 def reduce_sums(sums: Sums, out: Sums) -> None:
@@ -141,8 +147,17 @@ def _mean_square(square: Any, count: Any, mean: Any) -> None:
 
 @_compiled
 def _overview_codes(
-    total: Any, square: Any, bits: Any, count: Any, flags: Any,
-    signed_low: Any, signed_edge: Any, low: Any, edge: Any, share: Any, out: Any
+    total: Any,
+    square: Any,
+    bits: Any,
+    count: Any,
+    flags: Any,
+    signed_low: Any,
+    signed_edge: Any,
+    low: Any,
+    edge: Any,
+    share: Any,
+    out: Any,
 ) -> None:
     # Both classes are looked up and one is selected: on real weights a branch on the class would be mispredicted.
     for y in range(out.shape[0]):
@@ -170,8 +185,17 @@ def overview_codes(sums: Sums, out: NDArray[np.uint8]) -> None:
     mean = np.empty(out.shape, np.float32)
     _mean_square(sums.square, sums.count, mean)
     _overview_codes(
-        sums.total, sums.square, mean.view(np.uint32), sums.count, sums.flags,
-        signed.low, signed.edge, balanced.low, balanced.edge, code.BALANCE, out,
+        sums.total,
+        sums.square,
+        mean.view(np.uint32),
+        sums.count,
+        sums.flags,
+        signed.low,
+        signed.edge,
+        balanced.low,
+        balanced.edge,
+        code.BALANCE,
+        out,
     )
 
 

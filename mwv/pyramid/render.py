@@ -34,6 +34,10 @@ Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
+def _unwatched(tiles: int, elements: int) -> None:
+    del tiles, elements
+
+
 @dataclass
 class Tally:
     """How many tiles were rendered, how many were found in the cache, and the bytes written to it."""
@@ -60,7 +64,7 @@ class Renderer:
     plan: Plan
     survey: Survey
     blobs: Blobs
-    progress: Progress = lambda tiles, elements: None
+    progress: Progress = _unwatched
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -74,18 +78,18 @@ class Renderer:
         for_all(jobs, self._block, self.plan.blocks)
         for level in range(BLOCK_LEVEL + 1, top + 1):
             for_all(jobs, partial(self._overview, level), self.plan.tiles_at(level))
-        tiles = {id: key for id, key in self._tiles.items() if id[0] < self.plan.levels}
+        tiles = {tile: key for tile, key in self._tiles.items() if tile[0] < self.plan.levels}
         counts = self._summary(top, 0, 0).counts if tiles else np.zeros((1, 256), np.int64)
         return Pyramid(self.plan.levels, dict(sorted(tiles.items())), counts[: self.plan.levels])
 
     def _block(self, at: tuple[int, int]) -> None:
         tiles = self._block_tiles(at)
         with self._lock:
-            self._tiles.update({_absolute(id, at): key for id, key in tiles.items()})
-        missing = {id for id, key in tiles.items() if self._wanted(id[0]) and not self.blobs.has(key)}
+            self._tiles.update({_absolute(tile, at): key for tile, key in tiles.items()})
+        missing = {tile for tile, key in tiles.items() if self._wanted(tile[0]) and not self.blobs.has(key)}
         if missing or not self.blobs.has(sums_key(tiles[BLOCK_LEVEL, 0, 0])):
             self._draw(at, tiles, missing)
-        self._count(rendered=len(missing), reused=sum(self._wanted(id[0]) for id in tiles) - len(missing))
+        self._count(rendered=len(missing), reused=sum(self._wanted(tile[0]) for tile in tiles) - len(missing))
         windows, placements = self.plan.blocks[at], self.plan.placements
         self.progress(len(tiles), sum(w.rows * w.cols for w in windows if placements[w.placement].tensor is not None))
 
@@ -94,7 +98,7 @@ class Renderer:
         return level < self.plan.levels
 
     def _block_tiles(self, at: tuple[int, int]) -> dict[TileId, str]:
-        """Keys of all tiles of a block that show anything, by id within the block."""
+        """Keys of all tiles of a block that show anything, by tile within the block."""
         leaves = leaf_windows(self.plan, self.plan.blocks[at])
         tiles = {(0, x, y): leaf_key(self.plan, windows, self.survey.digests) for x, y, windows in leaves}
         for level in range(1, BLOCK_LEVEL + 1):
@@ -108,9 +112,9 @@ class Renderer:
     def _draw(self, at: tuple[int, int], tiles: Mapping[TileId, str], missing: set[TileId]) -> Summary:
         """Draw a block, keep its missing tiles and its summary."""
 
-        def emit(id: TileId, lines: NDArray[np.uint8]) -> None:
-            if id in missing:
-                self._put_png(tiles[id], lines)
+        def emit(tile: TileId, lines: NDArray[np.uint8]) -> None:
+            if tile in missing:
+                self._put_png(tiles[tile], lines)
 
         grids = [placement.grid for placement in self.plan.placements]
         summary = draw_block(self.plan.blocks[at], grids, tiles, self.survey.samples, emit)
@@ -176,8 +180,8 @@ class Renderer:
             self.tally.written += written
 
 
-def _absolute(id: TileId, at: tuple[int, int]) -> TileId:
-    level, x, y = id
+def _absolute(tile: TileId, at: tuple[int, int]) -> TileId:
+    level, x, y = tile
     across = BLOCK_TILES >> level
     return level, at[0] * across + x, at[1] * across + y
 

@@ -1,10 +1,10 @@
 """A Summary in, the body of a cached blob out, and back."""
 
 import struct
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 from mwv.pyramid.draw import Summary
 from mwv.pyramid.plan import TILE
@@ -12,6 +12,8 @@ from mwv.pyramid.reduce import Sums
 
 _HEADER: Final = struct.Struct("<4sI")
 _MAGIC: Final = b"mwvS"
+# The stubs of isal take this class for an instance.
+_DEFLATE_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
 _PLANES: Final = tuple(np.dtype(t) for t in ("<f4", "<f4", "<u4", "u1"))
 _PIXELS: Final = TILE * TILE
 _LENGTH: Final = _PIXELS * sum(t.itemsize for t in _PLANES)
@@ -29,7 +31,7 @@ def unpack(body: bytes) -> Summary | None:
     try:
         magic, levels = _HEADER.unpack_from(body)
         data = isal_zlib.decompress(body[_HEADER.size :], bufsize=_LENGTH + levels * 2048)
-    except (struct.error, isal_zlib.error):
+    except (struct.error, _DEFLATE_ERROR):
         return None
     if magic != _MAGIC or len(data) != _LENGTH + levels * 2048:
         return None

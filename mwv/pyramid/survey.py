@@ -106,7 +106,9 @@ class Survey:
         digests = [digest for slab in slabs for digest in slab[0]]
         if subject.stats is not None:
             return digests, subject.stats
-        return digests, combine([s for _, s in slabs if s is not None], exponent=subject.tensor.exponent, elements=subject.grid.elements)
+        return digests, combine(
+            [s for _, s in slabs if s is not None], exponent=subject.tensor.exponent, elements=subject.grid.elements
+        )
 
     def _slab(self, index: int, slab: int) -> tuple[list[bytes], SlabStats | None]:
         with self._lock:

@@ -104,4 +104,3 @@ def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) 
     if missing:
         notes.append(f"{missing} tensors that the model should have are missing from these files; their places are kept.")
     return tuple(notes)
-

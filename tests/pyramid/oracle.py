@@ -30,7 +30,11 @@ def overview(values, real, missing, k):
     side = 1 << k
 
     def cells(a):
-        return a.reshape(a.shape[0] // side, side, a.shape[1] // side, side).swapaxes(1, 2).reshape(a.shape[0] // side, a.shape[1] // side, -1)
+        return (
+            a.reshape(a.shape[0] // side, side, a.shape[1] // side, side)
+            .swapaxes(1, 2)
+            .reshape(a.shape[0] // side, a.shape[1] // side, -1)
+        )
 
     finite = np.isfinite(values) & real
     v = np.where(finite & (values != 0), np.copysign(np.clip(np.abs(values), 2.0**-40, 2.0**30), values), 0.0)

@@ -19,7 +19,9 @@ def transformer(rng, dtype=np.float32, layers=2, width=192, special=True):
     for i in range(layers):
         name = f"model.layers.{i}."
         tensors[name + "self_attn.q_proj.weight"] = rng.standard_normal((width, width)) * 0.02 * 4**i
-        tensors[name + "mlp.up_proj.weight"] = np.exp2(rng.uniform(-60, 40, (width * 3, width))) * rng.choice([-1, 1], (width * 3, width))
+        tensors[name + "mlp.up_proj.weight"] = np.exp2(rng.uniform(-60, 40, (width * 3, width))) * rng.choice(
+            [-1, 1], (width * 3, width)
+        )
         tensors[name + "input_layernorm.weight"] = rng.standard_normal(width) + 1
         tensors[name + "mlp.experts.down"] = rng.choice([-0.125, 0.0, 0.125], (4, 96, 64))
     tensors = {name: np.asarray(value).astype(dtype) for name, value in tensors.items()}
@@ -72,7 +74,14 @@ def test_integers_are_drawn_in_their_unit(tmp_path):
     rng = np.random.default_rng(8)
     units = {}
     arrays = {}
-    for dtype, unit in ((np.int8, 2.0**-8), (np.uint8, 2.0**-8), (np.int16, 2.0**-16), (np.int32, 2.0**-32), (np.int64, 2.0**-32), (np.bool_, 1.0)):
+    for dtype, unit in (
+        (np.int8, 2.0**-8),
+        (np.uint8, 2.0**-8),
+        (np.int16, 2.0**-16),
+        (np.int32, 2.0**-32),
+        (np.int64, 2.0**-32),
+        (np.bool_, 1.0),
+    ):
         name = np.dtype(dtype).name
         low, high = (0, 2) if dtype is np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         arrays[name] = rng.integers(low, high, (200, 130), np.uint8 if dtype is np.bool_ else dtype).astype(dtype)
@@ -122,7 +131,7 @@ def test_a_changed_matrix_renders_only_the_tiles_over_it(tmp_path):
     placement = next(p for p in drawing.canvas.placements if p.name == changed)
     x, y = placement.pieces[0].x + 60, placement.pieces[0].y + 50
     over = {(k, (x // 512) >> k, (y // 512) >> k) for k in range(after.levels)}
-    differ = {id for id in after.tiles if after.tiles[id] != before.tiles[id]}
+    differ = {tile for tile in after.tiles if after.tiles[tile] != before.tiles[tile]}
     assert differ == over
     assert renderer.tally.rendered == len(over)
 
