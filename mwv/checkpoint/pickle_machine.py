@@ -11,6 +11,7 @@ import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from mwv.errors import FormatError
@@ -48,8 +49,15 @@ class Inert:
 Call = Callable[[Global, tuple[Any, ...]], Any]
 Persistent = Callable[[Any], Any]
 
-_CONSTANTS: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_EMPTY: Final[dict[str, Callable[[], Any]]] = {"EMPTY_LIST": list, "EMPTY_DICT": Pairs, "EMPTY_SET": list}
+_MADE: Final[dict[str, Callable[[], Any]]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": Pairs,
+    "EMPTY_SET": list,
+}
 _LITERALS: Final = frozenset(
     (
         *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -66,6 +74,7 @@ def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
     `call` decides what a call of a named class or function gives, `persistent` what a persistent id gives.
     """
     machine = _Machine(call, persistent)
+    handlers = machine.handlers
     try:
         with warnings.catch_warnings():
             # genops decodes texts with escapes that Python warns of.
@@ -73,7 +82,7 @@ def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
             for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
                 if step == MAX_STEPS:
                     raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
-                machine.step(opcode.name, argument)
+                handlers[opcode.name](argument)
         return machine.stack.pop()
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise FormatError(f"{place}: the pickle is damaged ({type(error).__name__}); fetch the file again") from None
@@ -90,19 +99,21 @@ class _Machine:
         self._call = call
         self._persistent = persistent
         # Missing on purpose: extension codes, buffers outside of the pickle, persistent ids as text. torch writes none.
-        names = (opcode.name for opcode in pickletools.opcodes)
-        self._handlers = {name: getattr(self, f"_{name.lower()}") for name in names if hasattr(self, f"_{name.lower()}")}
+        methods = ((opcode.name, getattr(self, f"_{opcode.name.lower()}", None)) for opcode in pickletools.opcodes)
+        self.handlers: dict[str, Callable[[Any], None]] = {
+            **{name: method for name, method in methods if method},
+            **dict.fromkeys(_LITERALS, self._push),
+            **dict.fromkeys(_IGNORED, self._ignore),
+            **{name: partial(self._make, maker) for name, maker in _MADE.items()},
+        }
 
-    def step(self, name: str, argument: Any) -> None:
-        """Carry out one opcode."""
-        if name in _LITERALS:
-            self.stack.append(argument)
-        elif name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _EMPTY:
-            self.stack.append(_EMPTY[name]())
-        elif name not in _IGNORED:
-            self._handlers[name](argument)
+    def _push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def _make(self, maker: Callable[[], Any], _: None) -> None:
+        self.stack.append(maker())
+
+    def _ignore(self, _: Any) -> None: ...
 
     def _mark(self, _: None) -> None:
         self._below.append(self.stack)
