@@ -26,7 +26,9 @@ _ASPECT: Final = 9.0
 _ASPECT_COST: Final = 0.16
 _PANEL_COST: Final = 0.02
 _APART_COST: Final = 0.03
-"""What an octave of aspect, a cut through the tallest matrix, and vectors away from their matrices cost, against ln(area)."""
+_ORDER_COST: Final = 0.03
+"""What an octave of aspect, a cut through the tallest matrix, vectors away from their matrices, and an unusual reading
+order cost, against the logarithm of the area."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _candidates(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> Iterator[t
     owned, loose = _owners(matrices, vectors)
     for cap, across, order in product(_caps(matrices), _expert_shapes(matrices), _orders(matrices)):
         leaves = [_leaf(slot, cap, across) for slot in order]
-        extra = _PANEL_COST * (
+        extra = _ORDER_COST * (order is not matrices) + _PANEL_COST * (
             max((slot.height // leaf[2][1].panel for slot, leaf in zip(order, leaves, strict=True)), default=1) - 1
         )
         attention = sum(family(slot.path) < 2 for slot in matrices)

@@ -8,9 +8,7 @@ from typing import Final, Literal
 from mwv.layout.canvas import Role
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
-_LAYER_WORDS: Final = frozenset(
-    {"layers", "layer", "blocks", "block", "h", "blk", "resblocks", "resnets", "attentions", "transformer_blocks"}
-)
+_LAYER_WORD: Final = re.compile(r"(?:.*_)?(?:layers?|blocks?|h|blk|resblocks|resnets|attentions)")
 """Lists of these are stacks even with one member."""
 _INNER_WORDS: Final = frozenset({"layers", "layer", "blocks", "block"})
 """A list of these inside a stage may be the real stack: `stages.0.blocks.1`."""
@@ -85,7 +83,7 @@ def roles_of(names: Iterable[str]) -> dict[str, Role]:
 def _is_stack(prefix: str, indices: set[str]) -> bool:
     """Whether a numbered list is a stack: well-known words always, others with two members; tables and heads never."""
     word = prefix.rpartition(".")[2]
-    return word in _LAYER_WORDS or (len(indices) > 1 and side_of(word) == "rest")
+    return bool(_LAYER_WORD.fullmatch(word)) or (len(indices) > 1 and side_of(word) == "rest")
 
 
 def _inner_lists(names: Iterable[tuple[Sequence[str], Sequence[int]]]) -> frozenset[tuple[str, ...]]:
