@@ -60,6 +60,17 @@ def test_kinds_of_data(values: np.ndarray, kind: Any) -> None:
     check_against_numpy(measured(values), values, rtol=1e-9)
 
 
+def test_ranks_interpolate_within_a_bucket() -> None:
+    values = (1 + RNG.random((500, 400))).astype(np.float32)
+    for percent, value in measured(values).percentiles:
+        assert abs(value - np.percentile(values, percent)) < 2**-7 / 8
+
+
+def test_zeros_are_zeros_among_finer_values() -> None:
+    values = np.where(RNG.random((300, 40)) < 0.6, 0, RNG.standard_normal((300, 40))).astype(np.float32)
+    assert dict(measured(values).percentiles)[50] == 0.0
+
+
 finite_or_not = st.floats(width=16) | st.sampled_from([0.0, -0.0, 1.0, np.inf, -np.inf, nan, 65504.0, 2.0**-24])
 
 
