@@ -60,7 +60,7 @@ def intact(stream: BinaryIO, size: int) -> bool:
             return False
         hasher.update(piece)
         left -= len(piece)
-    return stream.read(SEAL_BYTES + 1) == _SEAL_HEADER + hasher.digest()
+    return stream.read(SEAL_BYTES) == _SEAL_HEADER + hasher.digest()
 
 
 def _png_intact(stream: BinaryIO, size: int) -> bool:
