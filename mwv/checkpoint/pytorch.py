@@ -203,7 +203,7 @@ def _tensor(
     elements = check_shape(place, name, shape)
     begin, end, _ = archive.storage(view.storage.key)
     capacity = (end - begin) // dtype.block_bytes
-    promised = view.storage.dtype.nbytes(view.storage.numel) if view.storage.dtype else view.storage.numel
+    promised = view.storage.dtype.nbytes(view.storage.numel) if view.storage.dtype else 0
     if promised > end - begin:
         raise FormatError(
             f"{place}: tensor {shown(name)}: its storage needs {promised} bytes, it has {end - begin}; fetch it again"

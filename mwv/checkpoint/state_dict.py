@@ -49,7 +49,9 @@ class Named(NamedTuple):
 
 def named_tensors(place: str, root: Any) -> Named:
     """All tensors below `root`."""
-    found = list(_Walk(place).tensors(root, (), ()))
+    walk = _Walk(place)
+    walk.visit(root, ())
+    found = walk.found
     kept = [(path, leaf) for path, leaf in found if not _is_training(path)]
     notes = []
     if any(isinstance(leaf, View) for _, leaf in kept):
@@ -70,21 +72,25 @@ class _Walk:
 
     def __init__(self, place: str) -> None:
         self._place = place
+        self.found: list[tuple[Path, View | Unreadable]] = []
+        self._above: set[int] = set()
         self._visits = 0
         self._characters = 0
 
-    def tensors(self, value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Path, View | Unreadable]]:
-        """Every tensor with the names of the containers that lead to it; `above` are those containers."""
+    def visit(self, value: Any, path: Path) -> None:
+        """Note every tensor at or below `value`, with the names of the containers that lead to it."""
         if isinstance(value, View | Unreadable):
             self._characters += sum(map(len, path)) + PATH_COST
-            self._spend(0)
-            yield path, value
-        elif id(value) not in above:
-            if len(above) > MAX_DEPTH:
+            self._spend(1)
+            self.found.append((path, value))
+        elif id(value) not in self._above:
+            if len(self._above) > MAX_DEPTH:
                 raise FormatError(f"{self._place}: the pickle is nested more than {MAX_DEPTH} deep; no checkpoint")
+            self._above.add(id(value))
             for name, child in self._children(value):
                 if isinstance(child, _WALKED):
-                    yield from self.tensors(child, (*path, name) if name else path, (*above, id(value)))
+                    self.visit(child, (*path, name) if name else path)
+            self._above.discard(id(value))
 
     def _spend(self, visits: int) -> None:
         self._visits += visits
@@ -94,7 +100,7 @@ class _Walk:
     def _children(self, value: Any) -> Iterator[tuple[str, Any]]:
         """What lies in a container, with names; an empty name adds nothing to a path."""
         if isinstance(value, list | tuple):
-            self._spend(len(value))
+            self._spend(1 + len(value))
             yield from ((str(i), child) for i, child in enumerate(value))
         elif isinstance(value, Pairs):
             yield from self._items(value.pairs).items()
@@ -115,7 +121,7 @@ class _Walk:
 
     def _items(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
         """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
-        self._spend(len(pairs))
+        self._spend(1 + len(pairs))
         return {str(key): child for key, child in pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
 
 
@@ -135,10 +141,11 @@ def _training_notes(paths: Iterator[Path]) -> list[str]:
 def _unwrap(views: list[tuple[Path, View]]) -> list[tuple[Path, View]]:
     """Without the wrapper's name, if all tensors but single numbers lie in one wrapper; repeatedly."""
     while True:
-        outer = {path[0] for path, view in views if len(path) > 1 or _elements(view) > 1}
-        if len(outer) != 1 or not outer <= _WRAPPERS or any(len(path) == 1 and path[0] in outer for path, _ in views):
+        outer = {path[:1] for path, view in views if len(path) > 1 or _elements(view) > 1}
+        wrapper = next(iter(outer), ())
+        if len(outer) != 1 or not _WRAPPERS.issuperset(wrapper) or any(path == wrapper for path, _ in views):
             return views
-        views = [(path[1:] if path[0] in outer else path, view) for path, view in views]
+        views = [(path[1:] if path[:1] == wrapper else path, view) for path, view in views]
 
 
 def _elements(view: View) -> int:

@@ -64,7 +64,7 @@ MAX_ARGUMENTS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A block of memory, an entry of the archive: `numel` elements of `dtype`, or bytes if that is None."""
+    """A block of memory, an entry of the archive: `numel` elements of `dtype`, which is None for classes we do not know."""
 
     dtype: DType | None
     dtype_name: str
@@ -104,7 +104,7 @@ def storage_of(identity: Any) -> Storage:
     if tag != "storage" or not isinstance(kind, Global) or not isinstance(key, str) or not _natural(numel):
         raise TypeError
     if kind.name == "UntypedStorage":
-        return Storage(None, "uint8", key, numel)
+        return Storage(PLAIN["U8"], "uint8", key, numel)
     name = kind.name.removesuffix("Storage").lower()
     return Storage(dtype_named(name), name, key, numel)
 
@@ -135,7 +135,7 @@ def _tensor(arguments: tuple[Any, ...]) -> View | Unreadable:
         return Unreadable("a view that negates on reading")
     given = next((part.name for part in rest if isinstance(part, Global) and part.module == "torch"), None)
     if given is None:
-        return View(storage, offset, shape, strides, storage.dtype or PLAIN["U8"], storage.dtype_name)
+        return View(storage, offset, shape, strides, storage.dtype, storage.dtype_name)
     return View(storage, offset, shape, strides, dtype_named(given), given)
 
 
