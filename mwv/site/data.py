@@ -6,8 +6,9 @@ so that it loads from disk and that `parse` can read it back. Names of data file
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from blake3 import blake3
@@ -20,8 +21,6 @@ from mwv.site.text import canonical, plain
 DATA_VERSION: Final = 1
 PIECE: Final = 16
 """Tiles on each side of a piece of the tile map."""
-INLINE_TILES: Final = 1024
-"""A scene with at most so many tiles carries its whole tile map in its own script (about 70 KB)."""
 DETAIL_BYTES: Final = 128 * 1024
 """A file of details is closed when it holds this much text."""
 
@@ -152,9 +151,9 @@ def _placement_columns(canvas: Canvas, tensors: Sequence[TensorRow]) -> dict[str
         "expert": [-1 if p.role.expert is None else p.role.expert for p in placed],
         "pieces": [[n for q in p.pieces for n in (q.x, q.y, q.row, q.col, q.rows, q.cols)] for p in placed],
         "names": {str(i): p.name for i, p in enumerate(placed) if p.tensor is None or p.name != tensors[p.tensor].name},
-        "rms": [_short(s and s.rms) for s in stats],
-        "minimum": [_short(s and s.minimum) for s in stats],
-        "maximum": [_short(s and s.maximum) for s in stats],
+        "rms": [_short(s.rms if s else None) for s in stats],
+        "minimum": [_short(s.minimum if s else None) for s in stats],
+        "maximum": [_short(s.maximum if s else None) for s in stats],
         "zeros": [s.zeros if s else 0 for s in stats],
         "nan": {str(i): s.nan for i, s in enumerate(stats) if s and s.nan},
         "inf": {str(i): s.inf for i, s in enumerate(stats) if s and s.inf},
@@ -188,7 +187,7 @@ def _profile(values: Sequence[float]) -> str:
 
 
 def _panel(stats: TensorStats) -> str:
-    scalars = asdict(stats)
+    scalars = dict(vars(stats))
     profiles = {name: _profile(scalars.pop(name)) for name in ("row_rms", "col_rms")}
     inner = "".join(f',"{name}":{text}' for name, text in profiles.items())
     return canonical(plain(scalars))[:-1] + inner + "}"
@@ -239,7 +238,7 @@ def _pieces(scene: Scene, entry: Callable[[str], str]) -> Iterator[tuple[int, in
 
 
 def _tiles(scene: Scene, index: int, files: TileFiles) -> tuple[dict[str, Any], list[DataFile]]:
-    """The `tiles` field of the facts, and the pieces of the map where the scene has too many tiles to carry it."""
+    """The `tiles` field of the facts, which carries levels of one piece, and the pieces of larger levels as scripts."""
     tiles: dict[str, Any] = {
         "mode": files.mode,
         "base": xyz_folder(index) if files.mode == "xyz" else "../tiles/",
@@ -249,18 +248,19 @@ def _tiles(scene: Scene, index: int, files: TileFiles) -> tuple[dict[str, Any], 
     }
     if files.mode == "pmtiles":
         tiles["archives"] = {"top" if place is None else "{},{}".format(*place): name for place, name in scene.archives.items()}
-    grouped: dict[str, dict[str, Any]] = {}
+    tiles["map"], tiles["pieces"] = {}, {}
     scripts: list[DataFile] = []
-    inline = len(scene.tiles) <= INLINE_TILES
-    for level, column, row, entries in _pieces(scene, lambda key: tile_name(key, files)):
-        value: Any = entries
-        if not inline:
-            body = {"scene": index, "level": level, "x": column, "y": row, "keys": entries}
-            file = script(f"tiles-{index}-{level}-{column}-{row}", "tileMap", canonical(body))
-            scripts.append(file)
-            value = file.name.rpartition("-")[2].removesuffix(".js")
-        grouped.setdefault(str(level), {})[f"{column},{row}"] = value
-    tiles["map" if inline else "pieces"] = grouped
+    pieces = list(_pieces(scene, lambda key: tile_name(key, files)))
+    in_level = Counter(level for level, *_ in pieces)
+    for level, column, row, entries in pieces:
+        if in_level[level] == 1:
+            tiles["map"][str(level)] = {f"{column},{row}": entries}
+            continue
+        body = {"scene": index, "level": level, "x": column, "y": row, "keys": entries}
+        file = script(f"tiles-{index}-{level}-{column}-{row}", "tileMap", canonical(body))
+        scripts.append(file)
+        hashed = file.name.rpartition("-")[2].removesuffix(".js")
+        tiles["pieces"].setdefault(str(level), {})[f"{column},{row}"] = hashed
     return tiles, scripts
 
 

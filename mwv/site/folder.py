@@ -35,11 +35,15 @@ class Folder:
         self.strays: set[str] = set()
         """Paths that killed builds have announced."""
         self._lock: int | None = None
-        self._journal: list[str] = []
+        self._journal = False
         self._folders: set[Path] = set()
         self._can_link = True
-        with self._errors():
-            self._inspect()
+        try:
+            with self._errors():
+                self._inspect()
+        except BaseException:
+            self.close()
+            raise
 
     def _inspect(self) -> None:
         if not self.root.exists():
@@ -56,7 +60,7 @@ class Folder:
         index = self.root / "site.json"
         if index.exists():
             self.manifest = decode(index.read_bytes(), index)
-        elif journal is None and any(self.root.iterdir()):
+        elif journal is None and any(entry.name != WORK for entry in self.root.iterdir()):
             raise SiteError(f"{self.root}: holds files but no site of mwv; choose an empty or new folder")
         self.strays = {path for path in journal or () if is_ours(path)}
 
@@ -67,7 +71,6 @@ class Folder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.close()
             raise SiteError(f"{self.root}: another build is writing this site; wait until it is done") from None
         except OSError:
             self.close()  # a file system without locks: two builds at once are the user's care there
@@ -104,23 +107,32 @@ class Folder:
     def announce(self, paths: Iterable[str]) -> None:
         """Say which files will be made, before the first of them is."""
         new = [path for path in paths if path not in self.strays and path not in self.manifest.files]
-        if not new and self._journal:
-            return
+        if new or not self._journal:
+            self._note(new)
+
+    def doom(self, paths: Iterable[str]) -> None:
+        """Say which files will be deleted, before the manifest that names them is replaced."""
+        self._note([path for path in paths if path not in self.strays])
+
+    def _note(self, paths: list[str]) -> None:
+        """Write paths into the journal, which begins with what killed builds have left."""
         with self._errors():
             self.root.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             (self.root / WORK).mkdir(exist_ok=True)
             if not self._journal:
-                self._journal = [_JOURNAL_HEAD, *sorted(self.strays)]
-                (self.root / WORK / "part").write_text("\n".join(self._journal) + "\n", "utf-8")
-                os.replace(self.root / WORK / "part", self.root / WORK / "journal")
+                self._journal = True
+                part = self.root / WORK / "part"
+                part.write_text("".join(f"{line}\n" for line in (_JOURNAL_HEAD, *sorted(self.strays))), "utf-8")
+                part.replace(self.root / WORK / "journal")
             with (self.root / WORK / "journal").open("a", encoding="utf-8") as journal:
-                journal.writelines(f"{path}\n" for path in new)
-        self.strays.update(new)
+                journal.writelines(f"{path}\n" for path in paths)
+        self.strays.update(paths)
 
     def knows(self, path: str) -> bool:
         """Whether a path is ours: in the manifest, or announced by this build or one that was killed."""
-        return path in self.manifest.files or path in self.strays
+        # A site.json that was not ours has been refused at the beginning; it cannot name itself.
+        return path == "site.json" or path in self.manifest.files or path in self.strays
 
     def read(self, path: str) -> bytes:
         """A file of the site; raises SiteError if it is gone."""
@@ -143,7 +155,7 @@ class Folder:
             self._parent(target)
             part = self.root / WORK / "part"
             part.write_bytes(content)
-            os.replace(part, target)
+            part.replace(target)
 
     def _parent(self, target: Path) -> None:
         """Make the folder of a file; refuse one that a link has led out of the site."""
@@ -192,7 +204,7 @@ class Folder:
             if error.errno not in _NO_LINK:
                 raise
             shutil.copyfile(source, part)
-        os.replace(part, target)
+        part.replace(target)
         part.unlink(missing_ok=True)  # renaming one link over another of the same file leaves both
 
     def delete(self, paths: Iterable[str]) -> int:
@@ -229,7 +241,7 @@ class Folder:
                 (self.root / WORK / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 (self.root / WORK).rmdir()
-        self._journal = []
+        self._journal = False
         self.strays = set()
 
 

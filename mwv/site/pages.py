@@ -118,7 +118,9 @@ def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
     return {name: getattr(page, name) for name in page.__dataclass_fields__}
 
 
-def model_page(templates: Templates, entry: ModelEntry, record: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]]) -> bytes:
+def model_page(
+    templates: Templates, entry: ModelEntry, record: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]]
+) -> bytes:
     """`<slug>/index.html`."""
     page = ModelPage(
         entry=entry,

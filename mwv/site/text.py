@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 # Control characters, line separators, marks that change the direction of text, lone surrogates, invisible joiners.
-_INVISIBLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]")
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
 _RESERVED: Final = {"assets", "tiles"}
 SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 

@@ -103,6 +103,9 @@ class SiteWriter:
         Pages of models that were not added are written again when the templates have changed, or if `regenerate`.
         """
         old = self._folder.manifest
+        if not self._models and not old.files:
+            self._folder.close()  # nothing came and nothing was: make no empty site
+            return SiteReport((), 0)
         self._title = old.title if title is None else title
         again = regenerate or old.templates != self._templates.digest
         for path, content in self._templates.assets.values():
@@ -114,9 +117,11 @@ class SiteWriter:
         gallery = gallery_page(self._templates, self._title, list(self._models.values()))
         self._files["index.html"] = _entry(gallery, "page")
         manifest = Manifest(self._title, self._templates.digest, self._models, dict(sorted(self._files.items())))
+        unnamed = self._unnamed()
+        self._folder.doom(unnamed)
         self._folder.write("site.json", encode(manifest, GENERATOR))
         self._folder.write("index.html", gallery)
-        deleted = self._folder.delete(self._unnamed())
+        deleted = self._folder.delete(unnamed)
         self._folder.clear_journal()
         self._folder.close()
         return SiteReport(tuple(sorted(self._models)), deleted)

@@ -74,43 +74,39 @@ mwv.Legend = class {
   drawStrips() {
     const { colours } = this;
     const { positions, signs, steps } = mwv.colours;
-    const width = 240;
+    const [start, width, pitch] = [62, 258, 14];
     const margin = Math.max(steps / 4, (colours.high - colours.low) * 0.06);
     const [from, to] = [colours.low - margin, colours.high + margin];
-    const place = (/** @type {number} */ position) => ((position - from) / (to - from)) * width;
+    const place = (/** @type {number} */ position) => start + ((position - from) / (to - from)) * width;
     const palette = mwv.palette(colours.palette);
     const signed = palette.negative.join() !== palette.positive.join();
-    const rows = (signed ? [-1, 0, 1] : [0]).map((sign, row) => {
+    const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
+    const rows = classes.map(([sign, name], row) => {
       const codes = positions.map((_, code) => code).filter((code) => positions[code] !== null && signs[code] === sign);
       const rects = codes.map((code, i) => {
         const half = (/** @type {number} */ other) => (positions[code] + positions[other]) / 2;
-        const left = Math.max(0, i ? place(half(codes[i - 1])) : 0);
-        const right = Math.min(width, i + 1 < codes.length ? place(half(codes[i + 1])) : width);
+        const left = Math.max(start, i ? place(half(codes[i - 1])) : start);
+        const right = Math.min(start + width, i + 1 < codes.length ? place(half(codes[i + 1])) : start + width);
         if (right <= left) return "";
-        const [r, g, b] = colours.table[code];
-        return mwv.svg("rect", { x: left.toFixed(2), y: row * 13, width: (right - left + 0.3).toFixed(2), height: 11, fill: `rgb(${r},${g},${b})` });
+        const fill = `rgb(${colours.table[code].join()})`;
+        return mwv.svg("rect", { x: left.toFixed(2), y: row * pitch, width: (right - left + 0.3).toFixed(2), height: 11, fill });
       });
-      return mwv.svg("g", { "data-sign": sign }, ...rects.filter((rect) => rect !== ""));
+      return mwv.svg("g", {}, mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name), ...rects.filter((rect) => rect !== ""));
     });
-    const height = rows.length * 13;
-    const ticks = mwv.ticks(mwv.fromSteps(from), mwv.fromSteps(to)).map((value) => {
+    const height = rows.length * pitch;
+    const ticks = mwv.ticks(mwv.fromSteps(from), mwv.fromSteps(to), width).map((value) => {
       const x = place(Math.log2(value) * steps);
       return mwv.svg(
         "g",
         {},
-        mwv.svg("path", { class: "tick", d: `M${x.toFixed(1)} ${height - 1}v4` }),
-        mwv.svg("text", { x: Math.min(Math.max(x, 10), width - 10).toFixed(1), y: height + 14, "text-anchor": "middle" }, mwv.text.number(value, 2))
+        mwv.svg("path", { class: "tick", d: `M${x.toFixed(1)} ${height - 2}v4` }),
+        mwv.svg("text", { x: Math.min(x, start + width - 8).toFixed(1), y: height + 14, "text-anchor": "middle" }, mwv.text.number(value, 2))
       );
     });
-    const names = signed ? ["negative", "balanced", "positive"] : ["magnitude"];
+    const [low, high] = [colours.low, colours.high].map((value) => mwv.text.number(mwv.fromSteps(value), 3));
+    const label = `Magnitudes from ${low} to ${high} on a logarithmic scale`;
     this.strips.replaceChildren(
-      mwv.element("div", { class: "names" }, ...names.map((name) => mwv.element("span", {}, name))),
-      mwv.svg(
-        "svg",
-        { viewBox: `0 0 ${width} ${height + 18}`, role: "img", "aria-label": `Magnitudes from ${mwv.text.number(mwv.fromSteps(colours.low), 3)} to ${mwv.text.number(mwv.fromSteps(colours.high), 3)} on a logarithmic scale` },
-        ...rows,
-        ...ticks
-      )
+      mwv.svg("svg", { viewBox: `0 0 ${start + width} ${height + 18}`, role: "img", "aria-label": label }, ...rows, ...ticks)
     );
   }
 
@@ -128,25 +124,24 @@ mwv.Legend = class {
 };
 
 /**
- * Round values between two magnitudes for a logarithmic axis: at most seven.
+ * Round values between two magnitudes for a logarithmic axis of some width, the roundest first, none too close to another.
  * @param {number} low
  * @param {number} high
+ * @param {number} width
  * @returns {number[]}
  */
-mwv.ticks = function (low, high) {
-  const first = Math.floor(Math.log10(low));
-  const last = Math.ceil(Math.log10(high));
-  for (const digits of [[1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
-    const ticks = [];
-    for (let decade = first; decade <= last; decade += 1) {
+mwv.ticks = function (low, high, width) {
+  const pixel = Math.log10(high / low) / width;
+  const half = (/** @type {number} */ value) => (mwv.text.number(value, 2).length * 6 + 6) / 2;
+  const ticks = [];
+  for (const digits of [[1], [2, 5], [3, 7], [1.5, 4, 6]]) {
+    for (let decade = Math.floor(Math.log10(low)); decade <= Math.log10(high); decade += 1) {
       for (const digit of digits) {
         const value = Number(`${digit}e${decade}`);
-        if (value >= low && value <= high) ticks.push(value);
+        const free = ticks.every((other) => Math.abs(Math.log10(value / other)) >= (half(value) + half(other)) * pixel);
+        if (value >= low && value <= high && free) ticks.push(value);
       }
     }
-    if (ticks.length <= 6) return ticks;
   }
-  const decades = [];
-  for (let decade = first; decade <= last; decade += 2) decades.push(Number(`1e${decade}`));
-  return decades.filter((value) => value >= low && value <= high);
+  return ticks.sort((a, b) => a - b);
 };

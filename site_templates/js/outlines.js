@@ -59,12 +59,15 @@ mwv.OutlineLayer = L.Layer.extend({
     const context = this.context;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, size.x, size.y);
-    context.font = '500 11px ui-sans-serif, system-ui, "Segoe UI", sans-serif';
+    const letters = size.x > 2000 ? 13 : 11;
+    if (letters !== this.letters) this.widths.clear();
+    this.letters = letters;
+    context.font = `500 ${letters}px ui-sans-serif, system-ui, "Segoe UI", sans-serif`;
     context.textBaseline = "middle";
     this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
     this.taken = [];
     const seen = this.outline();
-    this.labelRegions();
+    this.labelRegions(seen);
     this.labelTensors(seen);
   },
 
@@ -74,7 +77,7 @@ mwv.OutlineLayer = L.Layer.extend({
     return [(x - left) * scale, (y - top) * scale, width * scale, height * scale];
   },
 
-  /** Draw the outlines in view; the rectangles big enough to be named, with their placements. */
+  /** Draw the outlines in view; the rectangles as wide as a name or so, with their placements. */
   outline() {
     const { context, scene, view } = this;
     const { nan, inf } = scene.facts.placements;
@@ -87,6 +90,7 @@ mwv.OutlineLayer = L.Layer.extend({
       const missing = scene.missing(placement);
       const odd = nan[placement] || inf[placement];
       if (missing) this.hatch(rect);
+      if (w >= 24) seen.push({ placement, rect });
       if (placement !== this.selected && !missing && !odd && (w < 6 || h < 6)) continue;
       context.lineWidth = 1;
       context.setLineDash(missing ? [4, 3] : []);
@@ -95,8 +99,10 @@ mwv.OutlineLayer = L.Layer.extend({
         context.lineWidth = 2;
         context.strokeStyle = "#ffffff";
       }
-      context.strokeRect(Math.round(x) - 0.5, Math.round(y) - 0.5, Math.max(2, Math.round(w) + 1), Math.max(2, Math.round(h) + 1));
-      if (w >= 24 && h >= 15) seen.push({ placement, rect });
+      // Cut near the view: far beyond it a line would only cost time.
+      const [left, top] = [Math.max(Math.round(x), -9) - 0.5, Math.max(Math.round(y), -9) - 0.5];
+      const [right, bottom] = [Math.min(Math.round(x + w), view.width + 9) + 0.5, Math.min(Math.round(y + h), view.height + 9) + 0.5];
+      context.strokeRect(left, top, Math.max(2, right - left), Math.max(2, bottom - top));
     }
     context.setLineDash([]);
     return seen;
@@ -135,7 +141,7 @@ mwv.OutlineLayer = L.Layer.extend({
 
   /** Write a name on a small dark ground unless another one stands there; whether it was written. */
   write(text, x, y, colour) {
-    const box = [x, y, this.width(text) + 10, 17];
+    const box = [x, y, this.width(text) + 10, this.letters + 6];
     const [w, h] = [box[2], box[3]];
     if (x < 0 || y < 0 || x + w > this.view.width || y + h > this.view.height) return false;
     for (const other of this.taken) {
@@ -152,30 +158,41 @@ mwv.OutlineLayer = L.Layer.extend({
     return true;
   },
 
-  /** Names of stacks above them, of layers left of them; inside, at the edge of the view, where there is no room. */
-  labelRegions() {
+  /** Names of stacks above them, of layers left of them; at the edge of the view where they begin outside it. */
+  labelRegions(seen) {
     const { view } = this;
-    for (const [kind, label, , , ...rect] of this.scene.facts.regions) {
+    for (const [kind, label, , layer, ...rect] of this.scene.facts.regions) {
       const [x, y, w, h] = this.onScreen(...rect);
       if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
       const text = mwv.text.visible(label);
-      const wide = this.width(text) + 10;
       if (kind === "stack") {
-        if (w >= wide) this.write(text, Math.max(x, 2), Math.max(y - 21, 2), "#ffd9a8");
-      } else if (kind === "layer" && h >= 19) {
-        const top = Math.min(Math.max(y + 1, 2), y + h - 18);
-        const beside = x - wide - 5;
-        if (beside >= 2) this.write(text, beside, top, "#a9cbff");
-        else if (w >= wide + 60) this.write(text, 2, top, "#a9cbff");
+        if (w >= this.width(text) + 10) this.write(text, Math.max(x, 2), Math.max(y - 21, 2), "#ffd9a8");
+      } else if (kind === "layer" && h >= 18) {
+        this.labelLayer(text, layer, [x, y, w, h], seen);
       }
     }
+  },
+
+  /** "layer 7" left of a layer, or "7" where a tensor leaves no room for more. */
+  labelLayer(text, layer, [x, y, w, h], seen) {
+    const top = Math.min(Math.max(y + 1, 2), y + h - 18);
+    const free = (/** @type {number} */ left) =>
+      left >= 2 && seen.every(({ rect: [a, b, c, d] }) => left > a + c || a >= x || top > b + d || top + 17 < b);
+    for (const name of [text, String(layer)]) {
+      const left = x - this.width(name) - 15;
+      if (free(left)) {
+        this.write(name, left, top, "#a9cbff");
+        return;
+      }
+    }
+    if (x < 40 && x + w > 120) this.write(text, 2, top, "#a9cbff");
   },
 
   /** Names of tensors in their top left corners, the largest first, in the longest form that fits. */
   labelTensors(seen) {
     const area = (/** @type {any} */ item) => item.rect[2] * item.rect[3];
-    seen.sort((a, b) => area(b) - area(a));
-    for (const { placement, rect } of seen.slice(0, 600)) {
+    const named = seen.filter(({ rect }) => rect[3] >= 15).sort((a, b) => area(b) - area(a));
+    for (const { placement, rect } of named.slice(0, 600)) {
       const [x, y, w, h] = rect;
       const left = Math.max(x, 0) + 4;
       const top = Math.max(y, 0) + 4;

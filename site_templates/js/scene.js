@@ -96,7 +96,7 @@ mwv.Scene = class {
     const { map, pieces } = this.facts.tiles;
     const place = (y - row * mwv.MAP_PIECE) * mwv.MAP_PIECE + (x - column * mwv.MAP_PIECE);
     const pick = (/** @type {string[] | undefined} */ keys) => keys?.[place] ?? "";
-    if (map) return pick(map[level]?.[`${column},${row}`]);
+    if (map[level]) return pick(map[level][`${column},${row}`]);
     const hash = pieces[level]?.[`${column},${row}`];
     if (!hash) return "";
     const id = `${this.facts.index}/${level}/${column}/${row}`;

@@ -80,11 +80,14 @@ mwv.TileLayer = L.GridLayer.extend({
   /** A tile inside a PMTiles archive as an object URL. */
   async archived(level, x, y, suffix) {
     const { base, archives } = this.scene.facts.tiles;
+    const top = this.scene.facts.levels - 1;
     const up = mwv.ARCHIVE_LEVELS - 1 - level;
     const inside = up >= 0;
     const [column, row] = [x >> up, y >> up];
     const digest = inside ? archives[`${column},${row}`] : archives.top;
-    const address = inside ? [up, x - (column << up), y - (row << up)] : [this.scene.facts.levels - 1 - level, x, y];
+    const address = inside
+      ? [Math.min(mwv.ARCHIVE_LEVELS - 1, top) - level, x - (column << up), y - (row << up)]
+      : [top - level, x, y];
     const url = new URL(`${base}${digest.slice(0, 2)}/${digest}.pmtiles`, location.href).href;
     if (!this.archives.has(url)) this.archives.set(url, new pmtiles.PMTiles(url));
     const tile = await this.archives.get(url).getZxy(...address);
