@@ -178,3 +178,13 @@ def build(
 def renamed(built: Built, **changes: Any) -> Built:
     """The same with other fields of the model."""
     return replace(built, model=replace(built.model, **changes))
+
+
+def many_tiles(built: Built, across: int = 20, slug: str = "large") -> Built:
+    """The same on a canvas so wide that level 0 needs several pieces of tile map; its tiles repeat those of `built`."""
+    scene = built.model.scenes[0]
+    keys = sorted(set(scene.tiles.values()))
+    tiles = {(0, x, y): keys[(x + 3 * y) % len(keys)] for x in range(across) for y in range(2)}
+    bounds = Rect(0, 0, across * SIDE, 2 * SIDE)
+    wide = replace(scene, tiles=tiles, levels=1, magnitudes=scene.magnitudes[:1], canvas=replace(scene.canvas, bounds=bounds))
+    return renamed(built, slug=slug, identity=slug, scenes=(wide,))
