@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mwv.checkpoint.source import FileSource, Source
+from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError
 
 MAX_DIMENSIONS: Final = 64
@@ -17,23 +17,6 @@ MAX_JSON_VALUES: Final = 4_000_000
 # One character beyond Latin-1 makes Python keep four bytes for each of the others.
 MAX_WIDE_JSON: Final = 32_000_000
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-def where(source: Source) -> str:
-    """How messages call a source: the path of a local file, else its name."""
-    return printable(str(source.path) if isinstance(source, FileSource) else source.name)
-
-
-def printable(text: str, longest: int = 1000) -> str:
-    """`text` on one line: control characters escaped, cut in the middle beyond `longest` characters."""
-    if len(text) > longest:
-        text = f"{text[: longest // 2]} … {text[-longest // 2 :]}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
-
-
-def shown(name: str) -> str:
-    """A tensor's name as messages quote it."""
-    return f"'{printable(name, 200)}'"
 
 
 def check_name(place: str, name: str) -> str:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
-from mwv.checkpoint.checks import parse_json, printable, where
+from mwv.checkpoint.checks import parse_json
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.source import FileSource
+from mwv.checkpoint.source import FileSource, is_file, where
+from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, MwvError
 
 MAX_CONFIG: Final = 4 * 2**20
@@ -17,7 +18,7 @@ def read_config(directory: Path) -> tuple[dict[str, Any], str | None]:
     A broken one is not worth refusing the weights for: it only tells of layers that are missing and of facts beside.
     """
     path = directory / "config.json"
-    if not path.is_file():
+    if not is_file(path):
         return {}, None
     try:
         return _parse(path), None

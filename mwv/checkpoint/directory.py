@@ -21,10 +21,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from mwv.checkpoint.checks import printable
 from mwv.checkpoint.formats import Format, by_content, by_name
 from mwv.checkpoint.shards import INDEX_SUFFIX, Selection, read_index, select_index, select_set, shard_name
-from mwv.checkpoint.source import FileSource
+from mwv.checkpoint.source import FileSource, is_directory, is_file
+from mwv.checkpoint.wording import printable
 from mwv.errors import MwvError, SourceError
 
 MAX_ENTRIES: Final = 100_000
@@ -96,11 +96,19 @@ def _regular_files(directory: Path, notes: dict[str, str]) -> list[Path]:
     files = []
     for name in names:
         path = directory / name
-        if path.is_file():
+        if is_file(path):
             files.append(path)
-        elif not path.is_dir():
-            notes[name] = "a link to nothing" if path.is_symlink() else "not a regular file"
+        elif not is_directory(path):
+            notes[name] = _what(path)
     return files
+
+
+def _what(path: Path) -> str:
+    try:
+        path.stat()
+    except OSError as error:
+        return "a link to nothing" if path.is_symlink() else f"cannot be read: {error.strerror}"
+    return "not a regular file"
 
 
 def _kind(path: Path, notes: dict[str, str]) -> Format | None:
@@ -133,33 +141,40 @@ def _reason(rules: Iterable[tuple[re.Pattern[str], str]], name: str) -> str | No
 def _select(directory: Path, paths: list[Path], indices: list[Path], notes: dict[str, str]) -> Selection:
     """Rules 4 and 5 for the files of one format."""
     names = {path.name for path in paths}
-    indexed = {}
+    indexed = []
     for index in indices:
         try:
             if names & set(read_index(index).values()):
-                indexed[index.name.removesuffix(INDEX_SUFFIX).split(".")[0]] = index
+                indexed.append(index)
         except MwvError as error:
             notes[index.name] = f"ignored: {error}"
     if indexed:
-        return select_index(_only(directory, indexed))
-    units: dict[str, Path] = {}
+        return select_index(_only(directory, [(Path(path.name.removesuffix(INDEX_SUFFIX)).stem, path) for path in indexed]))
+    sets: dict[str, tuple[str, Path]] = {}
+    files = []
     for path in paths:
-        parts = shard_name(path.name)
-        units.setdefault(f"{parts.stem}{parts.rest}-of-{parts.count}" if parts else path.name, path)
-    stems = {(parts.stem if (parts := shard_name(path.name)) else path.stem): path for path in reversed(units.values())}
-    path = _only(directory, stems) if len(stems) == len(units) else _only(directory, units)
+        if parts := shard_name(path.name):
+            sets.setdefault(parts.sibling(1), (parts.stem, path))
+        else:
+            files.append((path.stem, path))
+    path = _only(directory, [*files, *sets.values()])
     parts = shard_name(path.name)
     return select_set(directory, parts) if parts else Selection((path,))
 
 
-def _only(directory: Path, units: dict[str, Path]) -> Path:
-    """The sole path, or the one with the most usual name."""
-    if len(units) == 1:
-        return next(iter(units.values()))
+def _only(directory: Path, named: list[tuple[str, Path]]) -> Path:
+    """The sole path, or the one with the most usual name; of a file and a set with one name the file, as Hugging Face does."""
+    if len(named) == 1:
+        return named[0][1]
     for name in _USUAL:
-        if name in units:
-            return units[name]
-    listed = ", ".join(printable(path.name, 100) for path in list(units.values())[:8]) + (", …" if len(units) > 8 else "")
+        matches = [path for stem, path in named if stem == name]
+        files = [path for path in matches if not shard_name(path.name)]
+        if len(files) == 1 or len(matches) == 1:
+            return (files or matches)[0]
+        if matches:
+            named = [(name, path) for path in matches]
+            break
+    listed = ", ".join(printable(path.name, 100) for _, path in named[:8]) + (", …" if len(named) > 8 else "")
     raise SourceError(f"{printable(str(directory))}: holds several models ({listed}); name the one to show")
 
 
@@ -173,7 +188,7 @@ def _hints(directory: Path) -> bool:
 def _nothing(directory: Path) -> str:
     """What to say of a directory without weights; helpful for pipelines, whose parts lie in directories of their own."""
     with os.scandir(directory) as entries:
-        below = sorted(entry.name for entry in islice(entries, MAX_ENTRIES) if entry.is_dir())
+        below = sorted(entry.name for entry in islice(entries, MAX_ENTRIES) if is_directory(Path(entry.path)))
     hint = [name for name in below[:100] if _hints(directory / name)]
     advice = f"name one of its directories ({printable(', '.join(hint), 200)})" if hint else "name a checkpoint"
     return f"{printable(str(directory))}: holds no safetensors, PyTorch or GGUF weights; {advice}"

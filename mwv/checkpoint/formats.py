@@ -3,11 +3,10 @@
 from pathlib import PurePath
 from typing import Final, Literal
 
-from mwv.checkpoint.checks import where
 from mwv.checkpoint.gguf import is_gguf
 from mwv.checkpoint.pytorch import is_pytorch
 from mwv.checkpoint.safetensors import is_safetensors
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Source, where
 from mwv.errors import FormatError
 
 Format = Literal["safetensors", "pytorch", "gguf"]

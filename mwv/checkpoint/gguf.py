@@ -13,10 +13,11 @@ from typing import Final, Literal, NamedTuple
 import gguf
 import numpy as np
 
-from mwv.checkpoint.checks import MAX_NAME, check_name, check_shape, check_unique, shown, where
+from mwv.checkpoint.checks import MAX_NAME, check_name, check_shape, check_unique
 from mwv.checkpoint.dtypes import PLAIN, DType
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError, UnsupportedError
 
 MAGIC: Final = b"GGUF"

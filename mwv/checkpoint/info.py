@@ -12,7 +12,8 @@ from mwv.checkpoint.source import Source
 class TensorInfo:
     """One tensor of a checkpoint, its bytes proven to lie in its shard.
 
-    `strides` (in elements) is None for row-major contiguous data, the only layout that most formats know.
+    `offset` is the byte of the first element, `nbytes` reaches to the end of the last. `strides` (in elements, not
+    negative) is None for row-major contiguous data, the only layout that most formats know; 0 repeats elements.
     """
 
     name: str
@@ -48,4 +49,4 @@ class Checkpoint:
     index_names: tuple[str, ...] = ()
     """Tensor names that a shard index promises, present or not."""
     left_out: tuple[str, ...] = ()
-    """One line for each file of the directory that was not read, and why."""
+    """One line for each thing that could be weights and was not read (a file, a missing shard, a part of a pickle), and why."""

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from mwv.checkpoint.checks import check_unique, printable, where
+from mwv.checkpoint.checks import check_unique
 from mwv.checkpoint.config import architecture, read_config
 from mwv.checkpoint.directory import select_directory
 from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
@@ -18,7 +18,8 @@ from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.pytorch import read_pytorch
 from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
-from mwv.checkpoint.source import FileSource
+from mwv.checkpoint.source import FileSource, is_directory, where
+from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError
 
 __all__ = ["architecture", "open_checkpoint"]
@@ -37,7 +38,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises SourceError if it cannot be found or read, FormatError if a file lies, UnsupportedError if it holds what mwv
     cannot show.
     """
-    selection = select_directory(path) if path.is_dir() else select_file(path)
+    selection = select_directory(path) if is_directory(path) else select_file(path)
     sources: list[FileSource] = []
     try:
         for file in selection.files:

@@ -10,13 +10,14 @@ import zipfile
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-from mwv.checkpoint.checks import check_name, check_shape, printable, shown, where
+from mwv.checkpoint.checks import check_name, check_shape
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.pickle_machine import load
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Source, where
 from mwv.checkpoint.state_dict import named_tensors
 from mwv.checkpoint.torch_objects import View, call, storage_of
+from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError, UnsupportedError
 
 # The lists of a hundred thousand storages and tensors; a larger archive is no checkpoint.

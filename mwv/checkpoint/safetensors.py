@@ -7,10 +7,11 @@ no byte hides. The library's own reader maps the file and tells neither offsets 
 
 from typing import Any, Final, NamedTuple
 
-from mwv.checkpoint.checks import MAX_ELEMENTS, check_name, check_shape, parse_json, printable, shown, where
+from mwv.checkpoint.checks import MAX_ELEMENTS, check_name, check_shape, parse_json
 from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError, UnsupportedError
 
 MAX_HEADER: Final = 100_000_000

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mwv.checkpoint.checks import parse_json, printable, where
-from mwv.checkpoint.source import FileSource
+from mwv.checkpoint.checks import parse_json
+from mwv.checkpoint.source import FileSource, is_file, where
+from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
 
 MAX_INDEX: Final = 100_000_000
@@ -80,7 +81,7 @@ def select_index(path: Path) -> Selection:
     """The files that an index names; SourceError if none of them is there."""
     names = read_index(path)
     files = sorted(set(names.values()))
-    present = [file for file in files if (path.parent / file).is_file()]
+    present = [file for file in files if is_file(path.parent / file)]
     if not present:
         raise SourceError(f"{printable(str(path))}: none of the {len(files)} shards that it names is beside it; fetch them")
     notes = _missing(set(files) - set(present))
@@ -89,6 +90,8 @@ def select_index(path: Path) -> Selection:
 
 def select_file(path: Path) -> Selection:
     """The set that a file belongs to, by an index beside it or by its name; else the file alone."""
+    if not is_file(path):
+        return Selection((path,))
     if path.suffix.lower() == ".json":
         return select_index(path)
     notes: list[str] = []
@@ -99,7 +102,7 @@ def select_file(path: Path) -> Selection:
         except (FormatError, SourceError) as error:
             notes.append(f"ignored: {error}")
     parts = shard_name(path.name)
-    if parts and path.is_file():
+    if parts:
         selection = select_set(path.parent, parts)
         return Selection(selection.files, (), (*notes, *selection.notes))
     return Selection((path,), (), tuple(notes))
@@ -112,7 +115,7 @@ def select_set(directory: Path, parts: ShardName) -> Selection:
             f"{printable(str(directory / parts.sibling(parts.number)))}: at most {MAX_SHARDS} shards are possible"
         )
     names = [parts.sibling(number) for number in range(1, parts.count + 1)]
-    present = tuple(directory / name for name in names if (directory / name).is_file())
+    present = tuple(directory / name for name in names if is_file(directory / name))
     return Selection(present, (), _missing(set(names) - {path.name for path in present}))
 
 

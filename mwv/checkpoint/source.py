@@ -2,10 +2,12 @@
 
 import os
 import stat
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mwv.checkpoint.wording import printable
 from mwv.errors import SourceChangedError, SourceError
 
 
@@ -52,18 +54,21 @@ class FileSource:
         try:
             # O_NONBLOCK: opening a FIFO must not wait for a writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            raise SourceError(f"{path}: cannot be opened: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise SourceError(f"{printable(str(path))}: cannot be opened: {reason}") from None
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
-            raise SourceError(f"{path}: not a regular file")
+            raise SourceError(f"{printable(str(path))}: not a regular file")
+        # Also closes when the source is forgotten: a gallery opens many.
+        self._close = weakref.finalize(self, os.close, self._fd)
         self._identity = _identity(path, status)
 
     @property
     def name(self) -> str:
         """The file's name without its directory."""
-        return self._path.name
+        return printable(self._path.name)
 
     @property
     def path(self) -> Path:
@@ -88,11 +93,11 @@ class FileSource:
                 more = os.pread(self._fd, length - len(data), offset + len(data))
                 if not more:
                     raise SourceChangedError(
-                        f"{self._path}: ends at byte {offset + len(data)}, it was cut short while being read"
+                        f"{where(self)}: ends at byte {offset + len(data)}, it was cut short while being read"
                     )
                 data += more
         except OSError as error:
-            raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from None
+            raise SourceError(f"{where(self)}: cannot be read: {error.strerror}") from None
         return data
 
     def check_unchanged(self) -> None:
@@ -102,14 +107,41 @@ class FileSource:
         except OSError:
             same = False
         if not same:
-            raise SourceChangedError(f"{self._path}: changed while it was being read; build again when it is complete")
+            raise SourceChangedError(f"{where(self)}: changed while it was being read; build again when it is complete")
 
     def close(self) -> None:
         """Give the file descriptor back."""
-        os.close(self._fd)
+        self._close()
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` leads to a regular file; false if that cannot be found out."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_directory(path: Path) -> bool:
+    """Whether `path` leads to a directory; false if that cannot be found out."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def where(source: Source) -> str:
+    """How messages call a source: the path of a local file, else its name."""
+    return printable(str(source.path) if isinstance(source, FileSource) else source.name)
 
 
 def _identity(path: Path, status: os.stat_result) -> Identity:
     return Identity(
-        os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+        # Names that are no UTF-8 become text that can be written.
+        os.fsencode(os.path.realpath(path)).decode(errors="backslashreplace"),
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        status.st_dev,
     )

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from mwv.checkpoint.checks import shown
 from mwv.checkpoint.pickle_machine import Inert, Pairs
 from mwv.checkpoint.torch_objects import Unreadable, View
+from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError
 
 MAX_DEPTH: Final = 64

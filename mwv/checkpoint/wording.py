@@ -1,0 +1,13 @@
+"""Names as files and users give them in, text that stays on one line of a message out."""
+
+
+def printable(text: str, longest: int = 1000) -> str:
+    """`text` on one line: control characters escaped, cut in the middle beyond `longest` characters."""
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def shown(name: str) -> str:
+    """A tensor's name as messages quote it."""
+    return f"'{printable(name, 200)}'"
