@@ -21,9 +21,9 @@ BAND: Final = 64
 WIDEST: Final = 65_536
 """A wider grid is cut into parts, one under the other."""
 CELL: Final = 64
-"""Slots and panels start on multiples of this."""
+"""Slots start on multiples of this, and bands therefore at rows of pixels that are such."""
 GAP: Final = 8
-"""Least distance between two pieces that do not touch within one window of a grid."""
+"""Least distance between two pieces. Panels of one tensor stand just so far apart, so that they are seen to belong together."""
 
 
 def up(size: int, unit: int = CELL) -> int:
@@ -125,7 +125,7 @@ def footprint(grid: Grid, panel: int | None = None) -> tuple[int, int]:
         parts = -(-grid.width // WIDEST)
         return WIDEST, (parts - 1) * up(grid.height) + grid.height
     panels = panel_count(grid, panel)
-    return (panels - 1) * up(grid.width) + grid.width, grid.height if panel is None else min(panel, grid.height)
+    return (panels - 1) * up(grid.width, GAP) + grid.width, grid.height if panel is None else min(panel, grid.height)
 
 
 def pieces(grid: Grid, x: int, y: int, panel: int | None = None) -> Iterator[Piece]:
@@ -139,7 +139,7 @@ def pieces(grid: Grid, x: int, y: int, panel: int | None = None) -> Iterator[Pie
     whole = grid.elements // grid.cols
     for row in range(0, whole, tall):
         for part, col in enumerate(range(0, grid.cols, broad)):
-            at = x + row // tall * up(grid.width), y + part * up(grid.height)
+            at = x + row // tall * up(grid.width, GAP), y + part * up(grid.height)
             yield Piece(*at, row, col, min(tall, whole - row), min(broad, grid.cols - col))
     if rest := grid.elements - whole * grid.cols:
-        yield Piece(x + whole // tall * up(grid.width), y + whole % tall * high, whole, 0, 1, rest)
+        yield Piece(x + whole // tall * up(grid.width, GAP), y + whole % tall * high, whole, 0, 1, rest)

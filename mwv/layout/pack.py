@@ -11,7 +11,7 @@ from itertools import product, takewhile
 from math import log, log2, sqrt
 from typing import Any, Final
 
-from mwv.layout.grid import CELL, up
+from mwv.layout.grid import CELL, GAP, up
 from mwv.layout.roles import family, slot_order
 
 TILE: Final = 512
@@ -192,7 +192,7 @@ def _leaf(slot: Slot, cap: int | None = None, across: int = 1) -> _Outline:
     if cap is not None and 2 * slot.height > 3 * slot.width and slot.height > (cap := max(cap, slot.width * 3 // 4)):
         panels = -(-slot.height // cap)
         panel = min(slot.height, -(-slot.height // (panels * slot.step)) * slot.step)
-    width = (-(-slot.height // panel) - 1) * up(slot.width) + slot.width
+    width = (-(-slot.height // panel) - 1) * up(slot.width, GAP) + slot.width
     across = min(across, slot.experts)
     down = -(-slot.experts // across)
     cell = up(width), up(panel)

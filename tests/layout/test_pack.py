@@ -23,7 +23,7 @@ def cells(slot: Slot, arrangement: Arrangement) -> list[tuple[int, int, int, int
     """Rectangles that a slot covers: every panel of every expert."""
     spot = arrangement.spots[slot.path, slot.kind]
     panels = -(-slot.height // spot.panel)
-    pitch = -(-(slot.width + 8) // 64) * 64
+    pitch = -(-(slot.width + 8) // 8) * 8
     return [
         (x + i * pitch, y, slot.width, min(spot.panel, slot.height - i * spot.panel))
         for x, y in map(spot.expert, range(slot.experts))
@@ -55,7 +55,7 @@ def test_slots_keep_apart_start_on_cells_and_stay_in_the_box(found: tuple[Slot, 
     arrangement = pack(found)
     rects = [rect for slot in found for rect in cells(slot, arrangement)]
     for x, y, width, height in rects:
-        assert x % 64 == y % 64 == 0
+        assert x % 8 == y % 64 == 0
         assert x + width <= arrangement.width
         assert y + height <= arrangement.height
     for (ax, ay, aw, ah), (bx, by, bw, bh) in combinations(rects, 2):

@@ -95,7 +95,8 @@ def check(canvas: Canvas, tensors: Tensors) -> None:
         assert region.rect.x % 512 == region.rect.y % 512 == 0, region
     for placement in canvas.placements:
         first = placement.pieces[0]
-        assert all(piece.x % 64 == 0 for piece in placement.pieces)
+        assert placement.pieces[0].x % 64 == 0
+        assert all(piece.x % 8 == 0 for piece in placement.pieces)
         if placement.role.layer is None:
             assert first.x % 512 == first.y % 512 == 0, placement.name
         else:
