@@ -60,6 +60,7 @@ mwv.Colours = class {
     this.table = [];
     /** @type {(() => void)[]} */
     this.listeners = [];
+    /** The frame that will move the window on; 0 when it stands still. */
     this.frame = 0;
     const channels = ["R", "G", "B"].map((c) => mwv.svg(`feFunc${c}`, { type: "discrete" }));
     this.channels = channels;
@@ -95,6 +96,7 @@ mwv.Colours = class {
    */
   setWindow(low, high, gentle = true) {
     cancelAnimationFrame(this.frame);
+    this.frame = 0;
     if (low === this.low && high === this.high) return;
     if (!gentle || matchMedia("(prefers-reduced-motion: reduce)").matches) {
       [this.low, this.high] = [low, high];
@@ -107,7 +109,7 @@ mwv.Colours = class {
       const eased = t * (2 - t);
       [this.low, this.high] = from.map((value, i) => Math.round(value + (to[i] - value) * eased));
       this.apply();
-      if (t < 1) this.frame = requestAnimationFrame(step);
+      this.frame = t < 1 ? requestAnimationFrame(step) : 0;
     };
     this.frame = requestAnimationFrame(step);
   }

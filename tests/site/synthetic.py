@@ -187,4 +187,4 @@ def many_tiles(built: Built, across: int = 20, slug: str = "large") -> Built:
     tiles = {(0, x, y): keys[(x + 3 * y) % len(keys)] for x in range(across) for y in range(2)}
     bounds = Rect(0, 0, across * SIDE, 2 * SIDE)
     wide = replace(scene, tiles=tiles, levels=1, magnitudes=scene.magnitudes[:1], canvas=replace(scene.canvas, bounds=bounds))
-    return renamed(built, slug=slug, identity=slug, scenes=(wide,))
+    return renamed(built, slug=slug, title=slug, identity=slug, scenes=(wide,))

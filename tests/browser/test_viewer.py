@@ -1,0 +1,274 @@
+"""In: synthetic sites in Chromium. Out: the right colours on the screen, names, panel and legend, over http and from disk."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, expect
+from synthetic import ODD_NAMES, Built
+
+from mwv.pyramid.palette import PALETTES, table
+from mwv.site.text import visible
+
+PageFactory = Callable[..., Page]
+
+
+def open_model(page: Page, root: str, slug: str = "odd") -> None:
+    page.goto(f"{root}/{slug}/index.html")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until no tile is on its way and the window stands still."""
+    page.wait_for_function("() => !mwv.view.layer.isLoading() && mwv.view.colours.frame === 0")
+
+
+def look(page: Page, x: float, y: float, zoom: float) -> None:
+    """Put the canvas point (x, y) into the middle of the map, with nothing drawn over the tiles."""
+    page.evaluate("([x, y, zoom]) => mwv.view.map.setView([y, x], zoom, { animate: false })", [x, y, zoom])
+    settle(page)
+
+
+def screen(page: Page) -> NDArray[np.uint8]:
+    """What the map shows, with outlines, names and controls taken away."""
+    page.add_style_tag(content=".outlines, .float, .leaflet-control { visibility: hidden !important }")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    with Image.open(io.BytesIO(page.screenshot(clip=box))) as image:  # type: ignore[arg-type]
+        return np.asarray(image.convert("RGB")).copy()
+
+
+def expected(page: Page, codes: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
+    """The picture that the codes of a level make in the map's view, with the window that the page has chosen."""
+    view: Any = page.evaluate("""() => {
+        const { map, colours } = mwv.view;
+        const corner = map.containerPointToLatLng([0, 0]), size = map.getSize();
+        return { x: corner.lng, y: corner.lat, w: size.x, h: size.y, scale: 2 ** map.getZoom(),
+                 palette: colours.palette, low: mwv.fromSteps(colours.low), high: mwv.fromSteps(colours.high) };
+    }""")
+    colours = table(view["palette"], view["low"], view["high"])
+    ground = np.zeros((view["h"], view["w"]), np.uint8)
+    # Centres of screen pixels in pixels of the level.
+    across = np.floor((view["x"] + (np.arange(view["w"]) + 0.5) / view["scale"]) / 2**level + 1e-6).astype(int)
+    down = np.floor((view["y"] + (np.arange(view["h"]) + 0.5) / view["scale"]) / 2**level + 1e-6).astype(int)
+    inside_x, inside_y = (across >= 0) & (across < codes.shape[1]), (down >= 0) & (down < codes.shape[0])
+    ground[np.ix_(inside_y, inside_x)] = codes[np.ix_(down[inside_y], across[inside_x])]
+    return colours[ground]
+
+
+@pytest.mark.parametrize("zoom", [0, -1, -2])
+def test_colours_on_the_screen_are_those_of_the_table(page: Page, root: str, models: dict[str, Built], zoom: int) -> None:
+    open_model(page, root)
+    look(page, 1500, 1100, zoom)
+    shown, wanted = screen(page), expected(page, models["odd"].codes[-zoom], -zoom)
+    assert len(np.unique(wanted.reshape(-1, 3), axis=0)) > 30
+    assert (shown == wanted).all(2).mean() == 1
+
+
+def test_pixels_stay_crisp_beyond_the_deepest_zoom(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http)
+    look(page, 1700, 600, 4)
+    assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
+    look(page, 1700, 600, 6)
+    assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
+
+
+def test_no_seams_and_no_foreign_colours_between_levels(page: Page, http: str, models: dict[str, Built]) -> None:
+    """At a zoom between levels every pixel has a colour of the table: nothing is blended, no gap shows between tiles."""
+    open_model(page, http)
+    look(page, 700, 900, -0.25)
+    colours = table("signed", *page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]"))
+    shown = screen(page)
+    known = {tuple(colour) for colour in colours.tolist()}
+    assert {tuple(colour) for colour in np.unique(shown.reshape(-1, 3), axis=0).tolist()} <= known
+    assert (shown[300:500, 300:800] == colours[0]).all(2).sum() == 0
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_the_page_computes_the_tables_of_python(page: Page, http: str, palette: str) -> None:
+    open_model(page, http)
+    for low, high in ((2**-10, 2.0), (0.0123, 0.0456), (2**-14, 2**12), (0.5, 0.5), (3e-5, 1700.0)):
+        theirs = page.evaluate("([name, low, high]) => mwv.table(name, mwv.steps(low), mwv.steps(high))", [palette, low, high])
+        assert (np.array(theirs) == table(palette, low, high)).all()
+
+
+def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http)
+    look(page, 1500, 1100, 0)
+    page.locator("#palette").select_option("viridis")
+    low = page.get_by_label("Smallest magnitude of the scale")
+    low.focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    settle(page)
+    assert page.locator("#fit-window").get_attribute("aria-pressed") == "false"
+    assert page.evaluate("mwv.view.colours.palette") == "viridis"
+    before = page.evaluate("mwv.view.colours.low")
+    assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
+    look(page, 1500, 1100, -1)
+    assert page.evaluate("mwv.view.colours.low") == before
+    page.evaluate("document.querySelector('#fit-window').click()")
+    settle(page)
+    assert page.evaluate("mwv.view.colours.low") != before
+
+
+def test_the_window_follows_the_level_in_view(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http)
+    for zoom in (0, -1, -2):
+        look(page, 1500, 1100, zoom)
+        window = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
+        assert window == pytest.approx(models["odd"].model.scenes[0].magnitudes[-zoom], rel=0.006)
+
+
+def test_only_tiles_that_exist_are_asked_for(page: Page, root: str, models: dict[str, Built]) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_model(page, root, "large")
+    for x in (500, 9000, 200):
+        look(page, x, 500, 0)
+    tiles = [url for url in asked if "/tiles/" in url and url.endswith(".png")]
+    assert tiles and len(set(tiles)) <= len(models["odd"].files.paths)
+    assert any("/tiles-0-0-0-0-" in url for url in asked) and any("/tiles-0-0-1-0-" in url for url in asked)
+
+
+def test_a_click_shows_the_tensor(page: Page, root: str, models: dict[str, Built]) -> None:
+    open_model(page, root)
+    look(page, 700, 900, 0)
+    page.locator("#map").click(position={"x": 600, "y": 200})
+    panel = page.locator("#tensor")
+    expect(panel.locator("h2")).to_have_text("model.embed_tokens.weight")
+    row = models["odd"].model.tensors[0]
+    expect(panel).to_contain_text("700 × 1400")
+    expect(panel).to_contain_text(row.digest)
+    stats = row.stats[0]
+    assert stats.rms is not None
+    expect(panel).to_contain_text(f"{stats.rms:.4g}")
+    expect(panel.get_by_label("Histogram of values")).to_be_visible()
+    expect(panel.get_by_label("RMS by row")).to_be_visible()
+    panel.get_by_title("Close").click()
+    expect(panel).to_be_hidden()
+
+
+def test_every_odd_name_is_shown_as_text(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http)
+    title = page.title()
+    placements = models["odd"].model.scenes[0].canvas.placements
+    for name in ODD_NAMES:
+        piece = next(p for p in placements if p.name == name).pieces[0]
+        look(page, piece.x + 100, piece.y + 100, 0)
+        box = page.locator("#map").bounding_box()
+        assert box is not None
+        page.locator("#map").click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+        expect(page.locator("#tensor h2")).to_have_text(visible(name).strip())
+        expect(page.locator("#tensor .digest")).to_be_visible()
+    assert page.title() == title
+    assert page.locator("#tensor script, #tensor img").count() == 0
+
+
+def test_a_missing_tensor_says_so(page: Page, http: str) -> None:
+    open_model(page, http)
+    look(page, 1000, 1400, 0)
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    page.locator("#map").click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    expect(page.locator("#tensor h2")).to_have_text("lm_head.weight")
+    expect(page.locator("#tensor")).to_contain_text("missing")
+
+
+@pytest.mark.parametrize("zoom", [-3, -2, -1, 0, 1, 3])
+def test_names_never_overlap(page: Page, http: str, zoom: int) -> None:
+    open_model(page, http)
+    look(page, 1500, 1300, zoom)
+    boxes = page.evaluate("mwv.view.outlines.taken")
+    assert boxes
+    for i, (x, y, w, h) in enumerate(boxes):
+        for a, b, c, d in boxes[:i]:
+            assert x >= a + c or a >= x + w or y >= b + d or b >= y + h
+
+
+def test_names_appear_by_size(page: Page, http: str) -> None:
+    open_model(page, http)
+    counts = []
+    for zoom in (-3, 0):
+        look(page, 1800, 700, zoom)
+        counts.append(page.evaluate("mwv.view.outlines.taken.length"))
+    look(page, 1800, 700, -6)
+    assert page.evaluate("mwv.view.outlines.names(0)")[0] == "model.embed_tokens.weight"
+    assert counts[0] > 0 and counts[1] > 0
+
+
+def test_the_legend_shows_the_colours_of_the_table(page: Page, http: str) -> None:
+    open_model(page, http)
+    look(page, 1500, 1100, 0)
+    swatches = page.locator(".swatches i").evaluate_all("items => items.map((i) => getComputedStyle(i).backgroundColor)")
+    low, high = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
+    colours = table("signed", low, high)
+    assert swatches == ["rgb({}, {}, {})".format(*colours[code]) for code in (255, 254, 1, 0, 251)]
+    fills = page.locator(".strips rect").evaluate_all("items => items.map((i) => i.getAttribute('fill'))")
+    known = {"rgb({},{},{})".format(*colour) for colour in colours.tolist()}
+    assert len(fills) > 60 and set(fills) <= known
+    ticks = page.locator(".strips text:not(.class)").all_text_contents()
+    assert len(ticks) >= 3 and all(low / 4 < float(tick) < high * 4 for tick in ticks)
+
+
+def test_a_tile_that_fails_is_tried_again(new_page: PageFactory, http: str) -> None:
+    page = new_page()
+    tries: dict[str, int] = {}
+
+    def flaky(route: Any) -> None:
+        tries[route.request.url] = tries.get(route.request.url, 0) + 1
+        if tries[route.request.url] == 1:
+            route.fulfill(status=200, content_type="image/png", body=b"no picture")
+        else:
+            route.continue_()
+
+    page.route("**/tiles/**/*.png", flaky)
+    page.goto(f"{http}/odd/index.html")
+    page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
+    assert tries and set(tries.values()) == {2}
+    assert page.locator(".broken").count() == 0
+
+
+def test_a_tile_that_cannot_be_had_is_marked(new_page: PageFactory, http: str) -> None:
+    page = new_page()
+    page.route("**/tiles/**/*.png", lambda route: route.fulfill(status=200, content_type="image/png", body=b"no picture"))
+    page.goto(f"{http}/odd/index.html")
+    expect(page.locator(".broken").first).to_be_attached()
+    page.wait_for_function("() => !mwv.view.layer.isLoading()")
+
+
+def test_without_javascript_there_are_picture_and_table(new_page: PageFactory, root: str) -> None:
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{root}/odd/index.html")
+    expect(page.locator("img.overview")).to_be_visible()
+    expect(page.locator("table.tensors tbody tr")).to_have_count(26)
+    expect(page.locator("#map")).to_be_hidden()
+    page.get_by_role("link", name="Tensor table").first.click()
+    expect(page.get_by_role("heading", name="Tensors")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1366, 768), (3840, 2160)])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_nothing_is_cut_at_any_size(new_page: PageFactory, http: str, width: int, height: int, theme: str) -> None:
+    page = new_page(width, height, color_scheme=theme)
+    for address in ("index.html", "odd/index.html"):
+        page.goto(f"{http}/{address}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for box in page.locator("button:visible, select:visible, a:visible").evaluate_all(
+            "items => items.map((i) => i.getBoundingClientRect()).map((r) => [r.left, r.right])"
+        ):
+            assert box[0] >= -1 and box[1] <= width + 1
+
+
+def test_the_gallery_leads_to_the_models(page: Page, root: str) -> None:
+    page.goto(f"{root}/index.html")
+    expect(page.locator(".card")).to_have_count(2)
+    assert page.locator(".card img").first.evaluate("image => image.naturalWidth") > 0
+    page.get_by_role("link", name="Tiny & <i>odd</i>").click()
+    page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
+    page.get_by_role("link", name="All models").first.click()
+    expect(page.locator(".card")).to_have_count(2)
