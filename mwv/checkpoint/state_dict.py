@@ -7,6 +7,7 @@ States of training are left out, unless there is nothing else.
 
 import re
 from collections.abc import Iterator
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from mwv.checkpoint.pickle_machine import Inert, Pairs
@@ -141,18 +142,11 @@ def _training_notes(paths: Iterator[Path]) -> list[str]:
 def _unwrap(views: list[tuple[Path, View]]) -> list[tuple[Path, View]]:
     """Without the wrapper's name, if all tensors but single numbers lie in one wrapper; repeatedly."""
     while True:
-        outer = {path[:1] for path, view in views if len(path) > 1 or _elements(view) > 1}
+        outer = {path[:1] for path, view in views if len(path) > 1 or prod(view.shape) > 1}
         wrapper = next(iter(outer), ())
         if len(outer) != 1 or not _WRAPPERS.issuperset(wrapper) or any(path == wrapper for path, _ in views):
             return views
         views = [(path[1:] if path[:1] == wrapper else path, view) for path, view in views]
-
-
-def _elements(view: View) -> int:
-    product = 1
-    for n in view.shape:
-        product *= n
-    return product
 
 
 def _without_prefixes(names: list[str]) -> list[str]:

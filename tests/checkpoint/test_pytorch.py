@@ -440,6 +440,13 @@ def test_long_arguments_that_many_calls_share_are_not_copied() -> None:
         read(archive(shapes + mappings, {}))
 
 
+def test_a_call_with_more_arguments_than_torch_gives_is_none_of_its_calls() -> None:
+    call = view()
+    call.arguments += (None,) * 11
+    assert read(archive(torch_pickle({"v": view(), "w": call}), {"0": bytes(16)})).tensors[0].name == "v"
+    assert len(read(archive(torch_pickle({"v": view(), "w": call}), {"0": bytes(16)})).tensors) == 1
+
+
 @pytest.mark.parametrize("depth", [1_000, 100_000])
 def test_deep_nesting_is_refused(depth: int) -> None:
     with pytest.raises(FormatError, match="nested more than"):
