@@ -38,12 +38,12 @@ _USUAL: Final = (
     "consolidated",
 )
 _NEVER: Final = (
-    (re.compile(r"optim", re.I), "optimizer state"),
+    (re.compile(r"(^|[._-])optim(izers?)?(_states?)?([._-]|$)", re.I), "optimizer state"),
     (re.compile(r"^(lr_)?scheduler", re.I), "scheduler state"),
     (re.compile(r"^(grad_)?scaler", re.I), "state of a gradient scaler"),
     (re.compile(r"^(rng_state|random_states?)", re.I), "state of a random generator"),
     (re.compile(r"^training_args\.", re.I), "training arguments"),
-    (re.compile(r"imatrix", re.I), "importance matrix"),
+    (re.compile(r"(^|[._-])imatrix\.gguf$", re.I), "importance matrix"),
 )
 _LAST_RESORT: Final = (
     (re.compile(r"^adapter_model", re.I), "adapter beside the model; name it to show it"),
@@ -75,11 +75,11 @@ def select_directory(directory: Path) -> Selection:
     indices = [path for path in files if path.name.endswith(INDEX_SUFFIX)]
     selection = _select(directory, choice[kind], indices, notes)
     chosen = {path.name for path in selection.files}
-    for group in (*found.values(), *last.values()):
-        for path in group:
+    for other in _ORDER:
+        for path in (*found[other], *last[other]):
             if path.name not in chosen:
-                other = by_name(path.name) != kind and f"the {kind} weights were taken; name it to show it"
-                notes[path.name] = _reason(_LAST_RESORT, path.name) or other or "another model or variant; name it to show it"
+                what = "another model or variant" if other == kind else f"the {kind} weights were taken"
+                notes[path.name] = _reason(_LAST_RESORT, path.name) or f"{what}; name it to show it"
     lines = (f"{printable(name, 200)}: {reason}" for name, reason in sorted(notes.items()))
     return Selection(selection.files, selection.index_names, (*selection.notes, *lines))
 

@@ -323,7 +323,8 @@ def test_a_training_directory(tmp_path: Path) -> None:
         (["adapter_model.safetensors", "pytorch_model.bin"], ["pytorch_model.bin"]),
         (["model.pt", "optimizer.pt"], ["model.pt"]),
         (["model.safetensors", "m-00001-of-00001.safetensors"], ["model.safetensors"]),
-        (["imatrix.gguf", "m.gguf"], ["m.gguf"]),
+        (["imatrix.gguf", "m.imatrix.gguf", "m-imatrix-Q4_0.gguf"], ["m-imatrix-Q4_0.gguf"]),
+        (["tiny-optimized.safetensors", "zero_optim_states.pt", "optimizer_0.bin"], ["tiny-optimized.safetensors"]),
         (["model.safetensors", "model-00001-of-00001.safetensors"], ["model.safetensors"]),
     ],
 )
