@@ -98,7 +98,7 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[DataFile]:
         "placements": _placement_columns(scene.canvas, model.tensors),
         "details": {"first": first, "files": [file.name for file in details]},
     }
-    return [*details, *pieces, script(f"scene-{index}", "scene", canonical(plain(facts)))]
+    return [*details, *pieces, script(f"scene-{index}", "scene", canonical(facts))]
 
 
 def _rect(rect: Any) -> list[int]:
@@ -190,7 +190,7 @@ def _panel(stats: TensorStats) -> str:
     scalars = dict(vars(stats))
     profiles = {name: _profile(scalars.pop(name)) for name in ("row_rms", "col_rms")}
     inner = "".join(f',"{name}":{text}' for name, text in profiles.items())
-    return canonical(plain(scalars))[:-1] + inner + "}"
+    return canonical(scalars)[:-1] + inner + "}"
 
 
 def detail_files(index: int, tensors: Sequence[TensorRow]) -> tuple[list[DataFile], list[int]]:

@@ -77,5 +77,8 @@ def plain(value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """JSON of one form: keys sorted, no spaces, ASCII alone (so U+2028 and lone surrogates are escapes), no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    """JSON of one form: keys sorted, no spaces, ASCII alone (so U+2028 and lone surrogates are escapes), null for NaN."""
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    except ValueError:  # rare, and looking at every number first takes longer than writing them
+        return canonical(plain(value))

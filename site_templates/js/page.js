@@ -32,26 +32,31 @@
   limit();
   map.on("resize", limit);
 
-  const layer = new mwv.TileLayer(scene).addTo(map);
+  /* From disk a browser cannot read inside archives: the overview stands in for them. */
+  const unreadable = tiles.mode === "pmtiles" && location.protocol === "file:";
+  const layer = unreadable ? L.imageOverlay(find("map").dataset.overview, bounds) : new mwv.TileLayer(scene);
+  layer.addTo(map);
   const outlines = new mwv.OutlineLayer(scene).addTo(map);
 
   /* Colours: live where tiles are codes, baked in where they are pictures. */
-  if (tiles.picture) {
+  let colours = null;
+  if (unreadable || tiles.picture) {
     find("legend").hidden = true;
-    notice("Colours are part of these tiles: palette and scale cannot be changed.");
+    notice(
+      unreadable
+        ? "This is the overview: the tiles lie in archives that a browser cannot read from disk. Serve the folder: mwv serve"
+        : "Colours are part of these tiles: palette and scale cannot be changed."
+    );
   } else {
-    const colours = new mwv.Colours(map.getPane("tilePane"));
+    colours = new mwv.Colours(map.getPane("tilePane"));
     const fit = (gentle = true) => {
       if (colours.fitted) colours.setWindow(...mwv.fittedWindow(scene.facts, map.getZoom()), gentle);
     };
     fit(false);
     map.on("zoomend", () => fit());
     mwv.legend = new mwv.Legend(find("legend").querySelector(".legend-body"), colours, fit);
-    mwv.view = { map, scene, layer, outlines, colours };
   }
-  if (tiles.mode === "pmtiles" && location.protocol === "file:") {
-    notice("The tiles lie in PMTiles archives, which a browser cannot read from disk. Serve the folder: mwv serve");
-  }
+  mwv.view = { map, scene, layer, outlines, colours };
 
   /* Selection. */
   const panel = new mwv.Panel(find("tensor"), scene, () => outlines.select(-1));

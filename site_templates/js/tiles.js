@@ -26,6 +26,13 @@ mwv.TileLayer = L.GridLayer.extend({
     });
   },
 
+  onAdd(map) {
+    L.GridLayer.prototype.onAdd.call(this, map);
+    this.on("tileunload", ({ tile }) => {
+      if (tile.src.startsWith("blob:")) URL.revokeObjectURL(tile.src);
+    });
+  },
+
   /* Between two levels show the finer one enlarged: shrinking pixels would lose some, and with them perhaps a NaN. */
   _setView(center, zoom, noPrune, noUpdate) {
     L.GridLayer.prototype._setView.call(this, center, Math.floor(zoom + 1e-6), noPrune, noUpdate);

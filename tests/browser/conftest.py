@@ -3,10 +3,8 @@
 import sys
 import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,19 +12,51 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "site"))
 
 import synthetic
 
+from mwv.pyramid.archive import archives
+from mwv.site.serve import open_server
 from mwv.site.writer import SiteWriter
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: Any) -> None:
-        pass
+class Files:
+    """Results by key, each a file of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def has(self, key: str) -> bool:
+        return (self.folder / key).exists()
+
+    def get(self, key: str) -> bytes | None:
+        return (self.folder / key).read_bytes()
+
+    def put(self, key: str, body: bytes) -> None:
+        (self.folder / key).write_bytes(body)
+
+    put_png = put
+
+
+def archived(built: synthetic.Built, folder: Path) -> synthetic.Built:
+    """The same with its tiles in PMTiles archives."""
+    scene = built.model.scenes[0]
+    names = archives(scene.tiles, scene.levels, True, Files(folder), 1)
+    model = replace(
+        built.model, slug="archived", title="archived", identity="archived", scenes=(replace(scene, archives=names),)
+    )
+    files = replace(built.files, mode="pmtiles", paths={name: folder / name for name in names.values()})
+    return replace(built, model=model, files=files)
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, synthetic.Built]:
     folder = tmp_path_factory.mktemp("browser-tiles")
     odd = synthetic.build(folder, slug="odd", layers=8)
-    return {"odd": odd, "large": synthetic.many_tiles(odd)}
+    grid = synthetic.renamed(odd, slug="grid", title="grid", identity="grid")
+    return {
+        "odd": odd,
+        "large": synthetic.many_tiles(odd),
+        "grid": replace(grid, files=replace(odd.files, mode="xyz")),
+        "archived": archived(odd, folder),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +72,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, models: dict[str, synthetic.B
 @pytest.fixture(scope="session")
 def http(site: Path) -> Iterator[str]:
     """The site's address on the loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    server = open_server(site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server.url.rstrip("/")
     server.shutdown()
     server.server_close()
 
@@ -52,4 +82,4 @@ def http(site: Path) -> Iterator[str]:
 @pytest.fixture(params=["http", "file"])
 def root(request: pytest.FixtureRequest, site: Path) -> str:
     """The site's address, once over http and once from disk."""
-    return request.getfixturevalue("http") if request.param == "http" else site.as_uri()
+    return str(request.getfixturevalue("http")) if request.param == "http" else site.as_uri()

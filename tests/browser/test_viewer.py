@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,23 @@ def test_the_page_computes_the_tables_of_python(page: Page, http: str, palette: 
     for low, high in ((2**-10, 2.0), (0.0123, 0.0456), (2**-14, 2**12), (0.5, 0.5), (3e-5, 1700.0)):
         theirs = page.evaluate("([name, low, high]) => mwv.table(name, mwv.steps(low), mwv.steps(high))", [palette, low, high])
         assert (np.array(theirs) == table(palette, low, high)).all()
+
+
+@pytest.mark.parametrize("slug", ["grid", "archived"])
+def test_tiles_addressed_otherwise_show_the_same(page: Page, http: str, models: dict[str, Built], slug: str) -> None:
+    open_model(page, http, slug)
+    for zoom in (0, -2):
+        look(page, 1500, 1100, zoom)
+        assert (screen(page) == expected(page, models["odd"].codes[-zoom], -zoom)).all()
+
+
+def test_archives_from_disk_are_replaced_by_the_overview_and_the_page_says_so(page: Page, site: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site.as_uri()}/archived/index.html")
+    expect(page.locator("#notice")).to_contain_text("mwv serve")
+    expect(page.locator(".leaflet-image-layer")).to_be_visible()
+    assert not [url for url in asked if url.endswith(".pmtiles")]
 
 
 def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, models: dict[str, Built]) -> None:
@@ -266,9 +284,9 @@ def test_nothing_is_cut_at_any_size(new_page: PageFactory, http: str, width: int
 
 def test_the_gallery_leads_to_the_models(page: Page, root: str) -> None:
     page.goto(f"{root}/index.html")
-    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".card")).to_have_count(4)
     assert page.locator(".card img").first.evaluate("image => image.naturalWidth") > 0
     page.get_by_role("link", name="Tiny & <i>odd</i>").click()
     page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
     page.get_by_role("link", name="All models").first.click()
-    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".card")).to_have_count(4)

@@ -122,7 +122,9 @@ def test_classes_of_the_tile_code() -> None:
     for cell, meaning in tables()["The tile code / code"]:
         for code in codes(cell):
             covered.append(code)
-            expected = next((s for word, s in (("negative", -1), ("balanced", 0), ("positive", 1)) if meaning.startswith(word)), None)
+            expected = next(
+                (s for word, s in (("negative", -1), ("balanced", 0), ("positive", 1)) if meaning.startswith(word)), None
+            )
             assert (magnitude(code) > 0) == (expected is not None)
             if expected is not None:
                 assert sign(code) == expected
