@@ -1,42 +1,65 @@
 """A Summary in, the body of a cached blob out, and back."""
 
 import struct
-from typing import Final, cast
+import zlib
+from typing import Final
 
 import numpy as np
-from isal import igzip_lib, isal_zlib
+from numpy.typing import NDArray
 
 from mwv.pyramid.draw import Summary
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.reduce import Sums
 
-_HEADER: Final = struct.Struct("<4sI")
+_HEADER: Final = struct.Struct("<4s5I")
 _MAGIC: Final = b"mwvS"
-# The stubs of isal take this class for an instance.
-_DEFLATE_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
-_PLANES: Final = tuple(np.dtype(t) for t in ("<f4", "<f4", "<u4", "u1"))
-_PIXELS: Final = TILE * TILE
-_LENGTH: Final = _PIXELS * sum(t.itemsize for t in _PLANES)
+_MOST_LEVELS: Final = 64
 
 
 def pack(summary: Summary) -> bytes:
-    """Magic, number of levels, then deflated: the four planes of the sums and the counts as int64, all little-endian."""
-    planes = [plane.astype(t, copy=False).tobytes() for plane, t in zip(summary.sums.planes, _PLANES, strict=True)]
-    counts = summary.counts.astype("<i8", copy=False)
-    return _HEADER.pack(_MAGIC, len(counts)) + isal_zlib.compress(b"".join([*planes, counts.tobytes()]), 1)
+    """The sums of a tile and the counts below it, little-endian.
+
+    Magic, number of levels and the rectangle (y, x, height, width) that holds all pixels that are not padding; Σv and Σv² of
+    that rectangle as float32, which are noise and stay as they are; then deflated, since nearly constant: n as uint32 and
+    the flags as bytes of that rectangle, and the counts as int64 (levels × 256).
+    """
+    sums = summary.sums
+    shown = (sums.count > 0) | (sums.flags > 0)
+    y, height = _extent(np.any(shown, axis=1))
+    x, width = _extent(np.any(shown, axis=0))
+    part = sums.window(y, x, height, width)
+    plain = part.total.astype("<f4").tobytes() + part.square.astype("<f4").tobytes()
+    rest = part.count.astype("<u4").tobytes() + part.flags.tobytes() + summary.counts.astype("<i8").tobytes()
+    return _HEADER.pack(_MAGIC, len(summary.counts), y, x, height, width) + plain + zlib.compress(rest, 1)
+
+
+def _extent(shown: NDArray[np.bool_]) -> tuple[int, int]:
+    """Where the true entries begin, and the length up to the last."""
+    places = np.flatnonzero(shown)
+    return (int(places[0]), int(places[-1] - places[0] + 1)) if places.size else (0, 0)
 
 
 def unpack(body: bytes) -> Summary | None:
     """The summary that was packed, or None if the body is not one."""
+    if len(body) < _HEADER.size:
+        return None
+    magic, levels, y, x, height, width = _HEADER.unpack_from(body)
+    if magic != _MAGIC or levels > _MOST_LEVELS or y + height > TILE or x + width > TILE:
+        return None
+    pixels = height * width
+    packed = _HEADER.size + 8 * pixels
+    wanted = 5 * pixels + levels * 2048
     try:
-        magic, levels = _HEADER.unpack_from(body)
-        data = isal_zlib.decompress(body[_HEADER.size :], bufsize=_LENGTH + levels * 2048)
-    except (struct.error, _DEFLATE_ERROR):
+        rest = zlib.decompressobj().decompress(body[packed:], wanted + 1)
+    except zlib.error:
         return None
-    if magic != _MAGIC or len(data) != _LENGTH + levels * 2048:
+    if len(rest) != wanted:
         return None
-    planes, offset = [], 0
-    for t in _PLANES:
-        planes.append(np.frombuffer(data, t, _PIXELS, offset).reshape(TILE, TILE))
-        offset += _PIXELS * t.itemsize
-    return Summary(Sums(*planes), np.frombuffer(data, "<i8", offset=offset).reshape(levels, 256))
+    sums = Sums.empty(TILE, TILE)
+    target = sums.window(y, x, height, width)
+    shape = (height, width)
+    target.total[...] = np.frombuffer(body, "<f4", pixels, _HEADER.size).reshape(shape)
+    target.square[...] = np.frombuffer(body, "<f4", pixels, _HEADER.size + 4 * pixels).reshape(shape)
+    target.count[...] = np.frombuffer(rest, "<u4", pixels).reshape(shape)
+    target.flags[...] = np.frombuffer(rest, "u1", pixels, 4 * pixels).reshape(shape)
+    return Summary(sums, np.frombuffer(rest, "<i8", levels * 256, 5 * pixels).reshape(levels, 256))

@@ -12,13 +12,13 @@ from blake3 import blake3
 from mwv.decode.tensor import BAND_ROWS, Coded, Samples, Tensor
 from mwv.errors import SourceChangedError
 from mwv.layout.grid import Grid
+from mwv.measure import slabs
 from mwv.measure.slabs import SlabStats, combine
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
 
 SLAB_BANDS: Final = 64
 """Bands (of 64 storage rows) whose statistics are taken together."""
-VERSION: Final = 1
 
 
 class Blobs(Protocol):
@@ -82,13 +82,15 @@ class Survey:
         self._lock = Lock()
         self._buffer: OrderedDict[tuple[int, int], _Entry] = OrderedDict()
         self._buffered = 0
-        self._slabs: dict[tuple[int, int], Future[tuple[list[bytes], SlabStats | None]]] = {}
+        self._slabs: dict[tuple[int, int], Future[list[bytes]]] = {}
+        self._measured: dict[int, dict[int, SlabStats]] = {}
+        self._stats: dict[int, TensorStats] = {}
 
     def digests(self, index: int, first: int, last: int) -> bytes:
         """Joined value digests of bands `first` to `last` - 1 of a subject."""
-        slabs = range(first // SLAB_BANDS, -(-last // SLAB_BANDS))
-        found = [digest for slab in slabs for digest in self._slab(index, slab)[0]]
-        start = first - slabs.start * SLAB_BANDS
+        touched = range(first // SLAB_BANDS, -(-last // SLAB_BANDS))
+        found = [digest for slab in touched for digest in self._slab(index, slab)]
+        start = first - touched.start * SLAB_BANDS
         return b"".join(found[start : start + last - first])
 
     def samples(self, index: int, band: int, col: int, cols: int) -> Samples | None:
@@ -102,15 +104,10 @@ class Survey:
         """Value digests of all bands of a subject, and its statistics."""
         subject = self.subjects[index]
         assert subject is not None
-        slabs = [self._slab(index, slab) for slab in range(-(-subject.tensor.bands // SLAB_BANDS))]
-        digests = [digest for slab in slabs for digest in slab[0]]
-        if subject.stats is not None:
-            return digests, subject.stats
-        return digests, combine(
-            [s for _, s in slabs if s is not None], exponent=subject.tensor.exponent, elements=subject.grid.elements
-        )
+        digests = [digest for slab in range(_slabs_of(subject)) for digest in self._slab(index, slab)]
+        return digests, self._stats[index] if subject.stats is None else subject.stats
 
-    def _slab(self, index: int, slab: int) -> tuple[list[bytes], SlabStats | None]:
+    def _slab(self, index: int, slab: int) -> list[bytes]:
         with self._lock:
             future = self._slabs.get((index, slab))
             mine = future is None
@@ -123,7 +120,7 @@ class Survey:
                 future.set_exception(error)
         return future.result()
 
-    def _survey(self, index: int, slab: int) -> tuple[list[bytes], SlabStats | None]:
+    def _survey(self, index: int, slab: int) -> list[bytes]:
         subject = self.subjects[index]
         assert subject is not None
         tensor, grid = subject.tensor, subject.grid
@@ -131,16 +128,28 @@ class Survey:
         if subject.digests is not None:
             digests = list(subject.digests[bands.start : bands.stop])
             if subject.stats is not None:
-                return digests, None
+                return digests
         else:
             digests = [tensor.digest(band, self._load(subject, index, band)) for band in bands]
-        key = key_of("slab", VERSION, blake3(b"".join(digests)).hexdigest(), grid.cols, grid.patch, grid.elements % grid.cols)
-        body = self.blobs.get(key)
-        stats = None if body is None else SlabStats.from_bytes(body)
+        joined = blake3(b"".join(digests)).hexdigest()
+        key = key_of("slab", slabs.VERSION, joined, grid.cols, grid.patch, grid.elements % grid.cols)
+        stats = _unpacked(self.blobs.get(key))
         if stats is None:
             stats = self._measure(subject, index, bands, digests)
             self.blobs.put(key, stats.to_bytes())
-        return digests, stats
+        self._keep(subject, index, slab, stats)
+        return digests
+
+    def _keep(self, subject: Subject, index: int, slab: int, stats: SlabStats) -> None:
+        """Combine the statistics of a tensor as soon as the last of its slabs is there; the parts are then let go."""
+        with self._lock:
+            parts = self._measured.setdefault(index, {})
+            parts[slab] = stats
+            if len(parts) < _slabs_of(subject):
+                return
+            del self._measured[index]
+        ordered = [parts[i] for i in sorted(parts)]
+        self._stats[index] = combine(ordered, exponent=subject.tensor.exponent, elements=subject.grid.elements)
 
     def _measure(self, subject: Subject, index: int, bands: range, digests: Sequence[bytes]) -> SlabStats:
         grid = subject.grid
@@ -196,6 +205,17 @@ class Survey:
             while self._buffered > self.budget and len(self._buffer) > 1:
                 self._buffered -= len(self._buffer.popitem(last=False)[1].raw)
         return raw
+
+
+def _slabs_of(subject: Subject) -> int:
+    return -(-subject.tensor.bands // SLAB_BANDS)
+
+
+def _unpacked(body: bytes | None) -> SlabStats | None:
+    try:
+        return None if body is None else SlabStats.from_bytes(body)
+    except ValueError:
+        return None
 
 
 def _add(stats: SlabStats, samples: Samples, rows: slice, cols: int, row: int) -> None:
