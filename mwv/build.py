@@ -34,7 +34,7 @@ from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.model import Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
-from mwv.store import Store
+from mwv.store.store import Store
 
 _BUFFER: Final = 256 << 20
 _BUFFER_PER_JOB: Final = 96 << 20

@@ -107,7 +107,7 @@ def _settings(
     **rest: Any,
 ) -> Settings:
     """Settings from options; contradictions are errors before any work."""
-    from mwv.store import cache_root
+    from mwv.store.store import cache_root
 
     listed = tuple(Path(line.strip()) for line in file_list if line.strip()) if file_list else ()
     if file_list and not listed:
@@ -167,7 +167,7 @@ def inspect(source: Path, as_json: bool, stats: bool, jobs: int | None) -> None:
 @click.pass_context
 def cache(context: click.Context, folder: Path | None) -> None:
     """Look after the cache."""
-    from mwv.store import Store, cache_root
+    from mwv.store.store import Store, cache_root
 
     context.obj = context.with_resource(Store.open(cache_root(folder, os.environ, Path.cwd())))
 
@@ -177,7 +177,7 @@ def cache(context: click.Context, folder: Path | None) -> None:
 def info(store: Any) -> None:
     """Say what the cache holds."""
     from mwv.site.text import size, thousands
-    from mwv.upkeep import info as look
+    from mwv.store.upkeep import info as look
 
     found = look(store)
     click.echo(f"folder    {found.root}")
@@ -195,7 +195,7 @@ def info(store: Any) -> None:
 def prune(store: Any, limit: str) -> None:
     """Remove what was used least recently, until the cache alone takes no more than a limit."""
     from mwv.site.text import size, thousands
-    from mwv.upkeep import prune as shrink
+    from mwv.store.upkeep import prune as shrink
 
     done = shrink(store, _bytes(limit))
     click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}; {size(done.left_nbytes)} are left")
@@ -208,7 +208,7 @@ def prune(store: Any, limit: str) -> None:
 def verify(store: Any) -> None:
     """Check every byte of the cache and remove what is damaged."""
     from mwv.site.text import size, thousands
-    from mwv.upkeep import verify as check
+    from mwv.store.upkeep import verify as check
 
     done = check(store)
     click.echo(f"{thousands(done.blobs)} results in {size(done.nbytes)} checked, {len(done.bad)} damaged")
@@ -223,7 +223,7 @@ def verify(store: Any) -> None:
 def clear(store: Any) -> None:
     """Remove everything from the cache."""
     from mwv.site.text import size, thousands
-    from mwv.upkeep import clear as empty
+    from mwv.store.upkeep import clear as empty
 
     done = empty(store)
     click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}")
@@ -243,7 +243,7 @@ def _demo(root: Path | None) -> tuple[Path, ...]:
     import tempfile
 
     from mwv.demo import write_demo
-    from mwv.store import prepare
+    from mwv.store.store import prepare
 
     if root is not None:
         try:

@@ -9,6 +9,7 @@ element-wise +, ×, ÷ and √, which IEEE 754 defines to the bit. No sines, no 
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from safetensors.numpy import save_file
 
 Array = npt.NDArray[np.float32]
 Tensors = dict[str, Array]
+
+_WRITTEN = 1_767_225_600
 
 EDITION = 1
 """Raised with every change of a byte, so that files of an older edition are written anew."""
@@ -215,6 +218,8 @@ def write_model(folder: Path, text: str, tensors: Mapping[str, npt.NDArray[ml_dt
     (folder / "config.json").unlink(missing_ok=True)
     partial = folder / "model.safetensors.partial"
     save_file(dict(tensors), partial, metadata={"format": "pt"})
+    # Settled long ago: a file written just now could change unseen, so its digests would not be remembered.
+    os.utime(partial, (_WRITTEN, _WRITTEN))
     partial.replace(folder / "model.safetensors")
     (folder / "config.json").write_text(text)
 

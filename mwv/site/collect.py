@@ -69,6 +69,7 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         nbytes=info.nbytes,
         digest=blake3(bands).hexdigest() if bands else "",
         stats=tuple(stats for _, stats in panels),
+        exponent=info.dtype.exponent,
         note="unknown dtype, shown as raw integers" if info.dtype.is_raw else "",
     )
 

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from cachekit import Faults, key, png
-from mwv.store import Store
+from mwv.store.store import Store
 args = sys.argv[1:]
 """
 

@@ -11,7 +11,7 @@ from pmtiles.reader import MemorySource, Reader
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
-from mwv.blob import body_of, intact, plausible, seal
+from mwv.store.blob import body_of, intact, plausible, seal
 
 SEALED = b"sums of a block" * 9
 SEALED += seal(SEALED)

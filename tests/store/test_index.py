@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import mwv.index
-from mwv.index import Index
+import mwv.store.index
+from mwv.store.index import Index
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_a_lock_that_is_never_released_costs_a_few_waits_and_no_more(
     index.close()
     opened = []
     connect = sqlite3.connect
-    monkeypatch.setattr(mwv.index, "_PATIENCE", 0.01)
+    monkeypatch.setattr(mwv.store.index, "_PATIENCE", 0.01)
     with closing(connect(folder / "cache.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: opened.append(1) or connect(*args, **options))

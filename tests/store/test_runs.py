@@ -3,9 +3,9 @@ from pathlib import Path
 
 from cachekit import Spawn, key
 
-from mwv.index import Index
-from mwv.runs import Watch, record_use, recorded_uses, shut_gate
-from mwv.store import Store
+from mwv.store.index import Index
+from mwv.store.runs import Watch, record_use, recorded_uses, shut_gate
+from mwv.store.store import Store
 
 
 def test_no_build_gets_an_answer_while_the_gate_is_shut(root: Path) -> None:

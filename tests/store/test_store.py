@@ -12,7 +12,7 @@ import pytest
 from cachekit import Spawn, key, png
 
 from mwv.errors import StoreError
-from mwv.store import TAG, TAG_NAME, Store, cache_root, is_ours
+from mwv.store.store import TAG, TAG_NAME, Store, cache_root, is_ours
 
 
 def test_what_was_put_is_there_in_this_build_and_in_the_next(root: Path) -> None:

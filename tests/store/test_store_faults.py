@@ -9,8 +9,8 @@ import pytest
 from cachekit import Faults, Spawn, key, png
 
 from mwv.errors import StoreError
-from mwv.store import Store
-from mwv.upkeep import prune
+from mwv.store.store import Store
+from mwv.store.upkeep import prune
 
 BODIES = {key(0): png(0), key(1): b"sums" * 50, key(2): png(2)}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cachekit import Spawn, key, png
 
-import mwv.upkeep
+import mwv.store.upkeep
 from mwv.errors import StoreError
-from mwv.store import Store
-from mwv.upkeep import clear, info, prune, verify
+from mwv.store.store import Store
+from mwv.store.upkeep import clear, info, prune, verify
 
 BODY = b"x" * 960  # 1,000 bytes with its seal
 
@@ -185,8 +185,8 @@ def test_a_build_keeps_what_it_asked_for_when_it_prunes_itself(root: Path) -> No
 
 def test_a_build_that_asks_while_a_prune_is_under_way_is_heard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, range(10))
-    monkeypatch.setattr(mwv.upkeep, "_BATCH", 1)
-    shut_gate, answers = mwv.upkeep.shut_gate, {}
+    monkeypatch.setattr(mwv.store.upkeep, "_BATCH", 1)
+    shut_gate, answers = mwv.store.upkeep.shut_gate, {}
     late = Store.open(root)
 
     @contextmanager
@@ -198,7 +198,7 @@ def test_a_build_that_asks_while_a_prune_is_under_way_is_heard(root: Path, monke
         with shut_gate(folder):
             yield
 
-    monkeypatch.setattr(mwv.upkeep, "shut_gate", ask_first)
+    monkeypatch.setattr(mwv.store.upkeep, "shut_gate", ask_first)
     with Store.open(root) as store:
         prune(store, 0)
     assert set(answers.values()) == {True, False}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mwv.blob import intact
+from mwv.store.blob import intact
 from mwv.errors import StoreError
-from mwv.runs import Watch, record_use, recorded_uses, shut_gate
-from mwv.store import Store, blob_path, is_ours, open_blob
+from mwv.store.runs import Watch, record_use, recorded_uses, shut_gate
+from mwv.store.store import Store, blob_path, is_ours, open_blob
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.([0-9a-f]{32})\.[0-9]+")

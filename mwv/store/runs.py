@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from blake3 import blake3
 
-from mwv.index import Index
+from mwv.store.index import Index
 
 _KEY_BYTES = 16
 _ID = re.compile("[0-9a-f]{32}")

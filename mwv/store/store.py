@@ -1,8 +1,8 @@
 """Keys and bytes in, files named by key out: the content-addressed cache, which may lose anything and never lies.
 
-Below its root lie `blobs/ab/<key>` (what was made), `index/` (advice: see mwv.index), `running/` and `gate` (who counts on
-which blob: see mwv.runs) and `CACHEDIR.TAG`, the first thing written, which tells a cache of ours from a foreign folder.
-A blob is written under a temporary name and renamed, and proves itself (see mwv.blob). Nothing is synced to disk
+Below its root lie `blobs/ab/<key>` (what was made), `index/` (advice: see mwv.store.index), `running/` and `gate` (who counts on
+which blob: see mwv.store.runs) and `CACHEDIR.TAG`, the first thing written, which tells a cache of ours from a foreign folder.
+A blob is written under a temporary name and renamed, and proves itself (see mwv.store.blob). Nothing is synced to disk
 on the way: after a power cut a blob may be short or full of zeros, which `has` and `get` take for a miss, and waiting for
 the disk at every tile would cost more than making the tile anew.
 """
@@ -21,10 +21,10 @@ from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
-from mwv.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
+from mwv.store.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
 from mwv.errors import StoreError
-from mwv.index import Index
-from mwv.runs import Run, record_use
+from mwv.store.index import Index
+from mwv.store.runs import Run, record_use
 
 TAG_NAME = "CACHEDIR.TAG"
 TAG = """\

@@ -1,0 +1,99 @@
+"""A bfloat16 file and the tiles of its site in, seconds of each part of the work out: the floor under a build.
+
+Every part is timed alone, in this one process and thread, over the same data: reading bands, BLAKE3 of bands, the table
+from bits to codes and values with the 2 × 2 sums, deflating the codes of all tiles, writing the tiles. Run as a program.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+from mwv.checkpoint.open import open_checkpoint
+from mwv.decode.stored import StoredTensor
+from mwv.decode.tensor import BAND_ROWS, Coded
+from mwv.pyramid import code, png
+from mwv.pyramid.draw import STRIP
+from mwv.pyramid.plan import BLOCK, TILE
+from mwv.pyramid.reduce import Sums, leaf_coded, reduce_leaf
+
+
+def bands(path: Path) -> list[tuple[StoredTensor, int]]:
+    """All bands of all tensors, in the order of the file."""
+    checkpoint = open_checkpoint(path)
+    tensors = [StoredTensor(checkpoint.shards[t.shard], t, t.shape[-1]) for t in checkpoint.tensors]
+    return [(tensor, band) for tensor in tensors for band in range(tensor.bands)]
+
+
+def look_up(every: list[tuple[StoredTensor, int]], raw: list[bytes], coded: Coded) -> None:
+    """Codes, values and 2 × 2 sums of all elements, a strip of a block at a time."""
+    codes, values = code.leaf_codes(coded.table.values), code.summands(coded.table.values)
+    out, summand = np.empty((STRIP, BLOCK), np.uint8), np.empty((STRIP, BLOCK), np.float32)
+    sums = Sums.empty(STRIP // 2, BLOCK // 2)
+    for (tensor, _), band in zip(every, raw, strict=True):
+        rows = np.frombuffer(band, coded.bits.dtype).reshape(-1, tensor.row_elements)
+        for begin in range(0, tensor.row_elements, BLOCK):
+            bits = rows[:, begin : begin + BLOCK]
+            height, width = bits.shape
+            leaf_coded(bits, codes, values, out[:height, :width], summand[:height, :width])
+            reduce_leaf(out[:height, :width], summand[:height, :width], sums.window(0, 0, height // 2, width // 2))
+
+
+def scan_lines(files: list[Path]) -> list[Any]:
+    """The tiles as the encoder takes them: every line led by its filter byte."""
+    tiles = []
+    for file in files:
+        lines = np.zeros((TILE, TILE + 1), np.uint8)
+        lines[:, 1:] = png.decode_gray(file.read_bytes())
+        tiles.append(lines)
+    return tiles
+
+
+def write_files(folder: Path, pictures: list[bytes]) -> None:
+    """One file a tile, in 256 folders."""
+    for index, data in enumerate(pictures):
+        (folder / f"{index % 256:02x}" / str(index)).write_bytes(data)
+
+
+def timed(work: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each repeat."""
+    seconds = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return seconds
+
+
+def main(path: Path, site: Path, repeats: int) -> dict[str, list[float]]:
+    """Seconds of each part."""
+    every = bands(path)
+    raw = [tensor.read(band) for tensor, band in every]
+    tensor, band = max(every, key=lambda entry: entry[0].row_elements)
+    coded = tensor.samples(band, tensor.read(band), 0, min(BAND_ROWS, tensor.row_elements))
+    assert isinstance(coded, Coded)
+    look_up(every[:1], raw[:1], coded)  # compiles
+    found = {"pread": timed(lambda: [tensor.read(band) and None for tensor, band in every], repeats)}
+    found["blake3"] = timed(lambda: [blake3(data).digest() for data in raw], repeats)
+    found["table"] = timed(lambda: look_up(every, raw, coded), repeats)
+    del raw
+    tiles = scan_lines(sorted(site.glob("tiles/*/*.png")))
+    found["isal"] = timed(lambda: [len(png.encode_scanlines(tile)) for tile in tiles], repeats)
+    pictures = [png.encode_scanlines(tile) for tile in tiles]
+    del tiles
+    found["write"] = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory(dir=site.parent) as folder:
+            for index in range(256):
+                (Path(folder) / f"{index:02x}").mkdir()
+            found["write"] += timed(lambda folder=Path(folder): write_files(folder, pictures), 1)  # type: ignore[misc]
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))))

@@ -1,0 +1,173 @@
+"""The invariants of a build on real checkpoints: same bytes whatever the cache holds, and nothing done twice."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mwv.build import build
+from mwv.settings import Settings
+
+LONG_AGO = 1_600_000_000
+
+
+def run(sources, site, cache, **options):
+    """The models' entries in the report of a build."""
+    report = site.parent / f"{site.name}.json"
+    build(Settings(tuple(sources), site, cache, report=report, **options))
+    return json.loads(report.read_text())["models"]
+
+
+def tree(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def tiles(site):
+    return {p.stem for p in (site / "tiles").rglob("*.png")}
+
+
+def settled(path):
+    """A file that was written long ago, so that its digests are remembered."""
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    return path
+
+
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory, bert, smollm2):
+    """(site, cache) of both models, built with an empty cache and one thread."""
+    folder = tmp_path_factory.mktemp("cold")
+    models = run([bert, smollm2], folder / "site", folder / "cache", jobs=1)
+    assert all(m["tiles"]["rendered"] == m["tiles"]["total"] for m in models)
+    assert all(m["bytes"]["read"] + m["bytes"]["hashed"] >= m["bytes"]["source"] for m in models)
+    return folder / "site", folder / "cache"
+
+
+def test_a_second_build_renders_nothing_and_reads_no_tensor(cold, bert, smollm2):
+    site, cache = cold
+    before = tree(site)
+    for model in run([bert, smollm2], site, cache, jobs=2):
+        assert model["tiles"]["rendered"] == 0
+        assert model["tiles"]["reused"] == model["tiles"]["total"]
+        assert model["bytes"]["read"] == model["bytes"]["hashed"] == 0
+    assert tree(site) == before
+
+
+def test_threads_and_caches_leave_no_trace_in_the_site(cold, tmp_path, bert, smollm2):
+    site, cache = cold
+    want = tree(site)
+    run([bert, smollm2], tmp_path / "two", tmp_path / "cache", jobs=2)
+    assert tree(tmp_path / "two") == want
+    run([bert, smollm2], tmp_path / "warm", cache, jobs=2)
+    assert tree(tmp_path / "warm") == want
+    shutil.rmtree(tmp_path / "cache" / "index")
+    run([bert, smollm2], tmp_path / "no-index", tmp_path / "cache", jobs=1)
+    assert tree(tmp_path / "no-index") == want
+    shutil.rmtree(tmp_path / "cache" / "blobs")
+    run([bert, smollm2], tmp_path / "no-blobs", tmp_path / "cache", jobs=2)
+    assert tree(tmp_path / "no-blobs") == want
+    run([bert, smollm2], tmp_path / "none", None, jobs=2)
+    assert tree(tmp_path / "none") == want
+
+
+def test_models_in_successive_calls_make_the_same_site(cold, tmp_path, bert, smollm2):
+    site, cache = cold
+    run([smollm2], tmp_path / "site", cache, jobs=2)
+    run([bert], tmp_path / "site", cache, jobs=2)
+    assert tree(tmp_path / "site") == tree(site)
+
+
+def over(site, slug, name, row, column):
+    """Ids of the tiles over one element of a matrix, from the site's own scene data."""
+    scene = next((site / slug).glob("scene-0-*.js")).read_text()
+    return json.loads(scene[scene.index("(") + 1 : scene.rindex(")")])
+
+
+def test_one_changed_matrix_renders_only_what_lies_over_it(cold, tmp_path, bert):
+    _, cache = cold
+    first = run([bert], tmp_path / "site", cache, jobs=2)[0]
+    arrays = load_file(bert)
+    name = "encoder.layer.3.attention.self.query.weight"
+    arrays[name] = arrays[name] * np.float32(1.5)
+    (tmp_path / "tuned").mkdir()
+    save_file(arrays, settled_parent := tmp_path / "tuned" / "model.safetensors", metadata={"format": "pt"})
+    shutil.copy(bert.parent / "config.json", tmp_path / "tuned")
+    settled(settled_parent)
+    before = tiles(tmp_path / "site")
+    model = run([tmp_path / "tuned"], tmp_path / "site", cache, jobs=2)[0]
+    # A matrix of 384 × 384 lies under at most 2 × 2 leaves, and so does its part of every overview.
+    assert 0 < model["tiles"]["rendered"] <= 4 * first["canvas"]["levels"]
+    assert model["tiles"]["rendered"] == len(tiles(tmp_path / "site") - before)
+    # The new file is hashed; drawn is only the block (4096 × 4096 pixels) that the matrix lies in.
+    assert model["bytes"]["read"] <= 4096 * 4096 * 4
+    assert model["bytes"]["read"] + model["bytes"]["hashed"] <= model["bytes"]["source"]
+
+
+@pytest.mark.parametrize("rows", [1, 64, 70_000])
+def test_a_grown_vocabulary_leaves_the_layers_alone(cold, tmp_path, bert, rows):
+    _, cache = cold
+    arrays = load_file(bert)
+    name = "embeddings.word_embeddings.weight"
+    more = np.random.default_rng(rows).standard_normal((rows, arrays[name].shape[1])).astype(np.float32)
+    arrays[name] = np.concatenate([arrays[name], more])
+    folder = tmp_path / "grown"
+    folder.mkdir()
+    save_file(arrays, folder / "model.safetensors", metadata={"format": "pt"})
+    shutil.copy(bert.parent / "config.json", folder)
+    from mwv.build import draw
+    from mwv.settings import Settings as Options
+
+    options = Options((), tmp_path / "site", None)
+    old, new = draw(bert, options), draw(folder, options)
+    model = run([folder], tmp_path / "site", cache, jobs=2)[0]
+    spots = {p.name: p.pieces for p in new.canvas.placements}
+    for placement in old.canvas.placements:
+        if placement.name != name:
+            assert spots[placement.name] == placement.pieces, f"{placement.name} moved"
+    # Rendered are tiles over the embedding alone: its leaves and what lies above them.
+    columns = {x // 512 for p in new.canvas.placements if p.name == name for x in (p.pieces[0].x, p.pieces[-1].x)}
+    low, high = min(columns), max(columns)
+    allowed = {
+        (level, x, y)
+        for level, x, y in _ids(tmp_path / "site", "grown")
+        if (low >> level) <= x <= (high >> level)
+    }
+    assert model["tiles"]["rendered"] <= len(allowed)
+    stack = [p for p in new.canvas.placements if p.role.layer is not None]
+    assert min(piece.x for p in stack for piece in p.pieces) // 512 > high
+
+
+def _ids(site, slug):
+    """(level, x, y) of all tiles of a model, from the tile map of its scene data."""
+    text = next((site / slug).glob("scene-0-*.js")).read_text()
+    scene = json.loads(text[text.index("(") + 1 : text.rindex(")")])
+    found = []
+    for level, pieces in scene["tiles"]["map"].items():
+        for place, entries in pieces.items():
+            column, row = map(int, place.split(","))
+            found += [
+                (int(level), column * 16 + i % 16, row * 16 + i // 16) for i, entry in enumerate(entries) if entry
+            ]
+    return found
+
+
+def test_the_same_bytes_under_headers_that_swap_f16_and_bf16_are_two_models(tmp_path):
+    bits = np.random.default_rng(0).integers(0, 0x7800, (200, 300), np.uint16)
+    header = {"w": {"dtype": "F16", "shape": [200, 300], "data_offsets": [0, bits.nbytes]}}
+    for dtype in ("F16", "BF16"):
+        header["w"]["dtype"] = dtype
+        head = json.dumps(header).encode().ljust(128)
+        path = tmp_path / f"{dtype}.safetensors"
+        path.write_bytes(len(head).to_bytes(8, "little") + head + bits.tobytes())
+        settled(path)
+    sites = []
+    for dtype in ("F16", "BF16", "F16", "BF16"):
+        site = tmp_path / f"site{len(sites)}"
+        run([tmp_path / f"{dtype}.safetensors"], site, tmp_path / "cache", jobs=1)
+        sites.append(tiles(site))
+    assert sites[0] == sites[2]
+    assert sites[1] == sites[3]
+    assert not sites[0] & sites[1]
