@@ -41,9 +41,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=number, default=3, metavar="N", help="how often a build is repeated (3)")
     parser.add_argument("--jobs", type=number, default=2, metavar="N", help="threads where there are several (2)")
     parser.add_argument("--full", action="store_true", help="second build of 1 G and a canvas of 70 G elements, too")
-    parser.add_argument(
-        "--folder", type=Path, metavar="DIR", help="where to work; a temporary folder in it is removed at the end"
-    )
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="where to work; what is made there is deleted at the end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, options and facts about the machine")
     options = parser.parse_args(argv)
     unknown = [name for name in options.rows if name not in ROWS]
@@ -55,7 +53,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table whose columns line up, too."""
     met = {True: "yes", False: "no", None: ""}
-    lines = [HEAD, *((row.what, row.figure, row.target, met[row.met], row.how) for row in rows)]
+    lines: list[tuple[str, ...]] = [HEAD, *((row.what, row.figure, row.target, met[row.met], row.how) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD) - 1)] + [3]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(

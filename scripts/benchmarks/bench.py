@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.runs import MWV, ROOT, MeasureError, Run, Series, build, cold_builds, module, remove, run, size_of
+from benchmarks.runs import MWV, ROOT, MeasureError, Run, Series, build, cold_builds, module, run, size_of
 
 GIB = 1 << 30
 
@@ -44,11 +44,8 @@ class Bench:
 
     def model(self, kind: str, argument: object) -> Path:
         """A synthetic model, written unless it is there."""
-        path = (
-            self.folder
-            / (kind if isinstance(argument, Path) else f"{kind}-{argument}")
-            / ("model.gguf" if kind == "q4_k" else "model.safetensors")
-        )
+        place = self.folder / (kind if isinstance(argument, Path) else f"{kind}-{argument}")
+        path = place / ("model.gguf" if kind == "q4_k" else "model.safetensors")
         if not path.exists():
             say(f"writing a synthetic model ({path.parent.name})")
             module("models", kind, path, str(argument))
@@ -57,14 +54,12 @@ class Bench:
     def builds(self, source: Path, jobs: int) -> Series:
         """Cold builds of a model, after one that is thrown away: it fills the page cache and numba's cache of compiled code."""
         say(f"building {source.parent.name}, {self.repeats} × with {jobs} threads, after one that does not count")
-        place = self.folder / "once"
-        build([source], place, jobs)
-        remove(place)
-        return cold_builds([source], self.place(source, jobs), jobs, self.repeats)
+        build([source], self.place(source, jobs, 0), jobs)
+        return cold_builds([source], [self.place(source, jobs, i + 1) for i in range(self.repeats)], jobs)
 
-    def place(self, source: Path, jobs: int) -> Path:
-        """Where site and cache of a model's builds lie."""
-        return self.folder / f"built-{source.parent.name}-{jobs}"
+    def place(self, source: Path, jobs: int, number: int = 1) -> Path:
+        """Where site and cache of one of a model's builds lie."""
+        return self.folder / f"built-{source.parent.name}-{jobs}-{number}"
 
     @cached_property
     def llama(self) -> Path:
@@ -141,9 +136,8 @@ def bf16(bench: Bench) -> Iterator[Row]:
     yield speed_row("bf16", what, bench.together, bench.jobs, 120e6)
     gain = bench.alone.least.seconds / bench.together.least.seconds
     met = gain >= 1.7 if bench.jobs == 2 else None
-    yield Row(
-        "bf16", f"the same, {bench.jobs} threads against 1", f"{gain:.2f} ×", "≥ 1.7 × with 2", met, "ratio of the minima"
-    )
+    what = f"the same, {bench.jobs} threads against 1"
+    yield Row("bf16", what, f"{gain:.2f} ×", "≥ 1.7 × with 2", met, "ratio of the minima", {"value": gain})
 
 
 def parts(bench: Bench) -> Iterator[Row]:
@@ -172,8 +166,9 @@ def dzsave(bench: Bench) -> Iterator[Row]:
     mine = series.least.seconds / leaves
     ratio = theirs / mine
     how = (
-        f"{1e3 * theirs:.2f} ms a leaf tile (min {min(found['seconds']):.2f} s, median {median(found['seconds']):.2f} s, the call "
-        f"alone, codes in memory, {found['suffix']}) against {1e3 * mine:.2f} ms (whole command), {bench.jobs} threads each; "
+        f"{1e3 * theirs:.2f} ms a leaf tile (min {min(found['seconds']):.2f} s, median {median(found['seconds']):.2f} s, "
+        f"the call alone, codes in memory, {found['suffix']}) against {1e3 * mine:.2f} ms (whole command), "
+        f"{bench.jobs} threads each; "
         f"{found['bytes'] / found['tiles'] / 1024:.0f} KiB a leaf tile against {size_of(top) / leaves / 1024 * 4 / 3:.0f}"
     )
     detail = {"value": ratio, "dzsave": found, "leaves": leaves, "build": series.least.seconds}
@@ -207,7 +202,7 @@ def second(bench: Bench) -> Iterator[Row]:
         model = bench.model("bf16", 10**9)
         place = bench.place(model, bench.jobs)
         say("building a model of 1 G parameters")
-        cold_builds([model], place, bench.jobs, 1)
+        cold_builds([model], [place], bench.jobs)
     else:
         model, place = bench.llama, bench.warm
     series = Series(tuple(build([model], place, bench.jobs) for _ in range(bench.repeats)))
@@ -223,9 +218,6 @@ def second(bench: Bench) -> Iterator[Row]:
         f"whole command: {series.text()}" + ("" if sized else "; --full takes 1 G"),
         {"value": seconds, "runs": series.facts()},
     )
-    if bench.full:
-        remove(place)
-        remove(model.parent)
 
 
 def finetune(bench: Bench) -> Iterator[Row]:
@@ -240,8 +232,8 @@ def finetune(bench: Bench) -> Iterator[Row]:
     expected = still.seconds + hashing + share * full.seconds
     ratio = tuned.seconds / expected
     how = (
-        f"whole command, once, {bench.jobs} threads; expected {expected:.2f} s = second build {still.seconds:.2f} s + reading and "
-        f"hashing {hashing:.2f} s + {share:.1%} of the first build's {full.seconds:.2f} s"
+        f"whole command, once, {bench.jobs} threads; expected {expected:.2f} s = second build {still.seconds:.2f} s + "
+        f"reading and hashing {hashing:.2f} s + {share:.1%} of the first build's {full.seconds:.2f} s"
     )
     yield Row(
         "finetune",
@@ -268,8 +260,6 @@ def memory(bench: Bench) -> Iterator[Row]:
     how += "" if bench.full else "; --full takes 70 G"
     what = f"a canvas of {done.of_models('elements') / 1e9:.0f} G elements"
     yield _peak_row(bench, what, done.peak, {"value": done.peak, "run": done.facts()}, how)
-    remove(place)
-    remove(model.parent)
 
 
 def _peak_row(bench: Bench, what: str, peak: int, detail: dict[str, Any], how: str) -> Row:

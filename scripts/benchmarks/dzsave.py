@@ -7,13 +7,13 @@ the call itself is timed. The number of threads is that of VIPS_CONCURRENCY. Run
 import json
 import math
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyvips
+
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray
 
@@ -36,13 +36,13 @@ def main(level: Path, repeats: int) -> dict[str, Any]:
     codes = mosaic(sorted(level.glob("*/*.png")))
     seconds: list[float] = []
     nbytes = 0
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory(dir=level.parent) as folder:
-            image = pyvips.Image.new_from_memory(codes.data, codes.shape[1], codes.shape[0], 1, "uchar")
-            begin = time.perf_counter()
-            image.dzsave(f"{folder}/out", layout="google", tile_size=TILE, overlap=0, suffix=SUFFIX)
-            seconds.append(time.perf_counter() - begin)
-            nbytes = sum(file.stat().st_size for file in Path(folder).rglob("*.png"))
+    for number in range(repeats):
+        folder = level.parents[2] / f"dzsave-{number}"
+        image = pyvips.Image.new_from_memory(codes.data, codes.shape[1], codes.shape[0], 1, "uchar")
+        begin = time.perf_counter()
+        image.dzsave(str(folder), layout="google", tile_size=TILE, overlap=0, suffix=SUFFIX)
+        seconds.append(time.perf_counter() - begin)
+        nbytes = sum(file.stat().st_size for file in folder.rglob("*.png"))
     return {"seconds": seconds, "tiles": codes.size // TILE**2, "bytes": nbytes, "suffix": SUFFIX}
 
 

@@ -106,7 +106,7 @@ def write_safetensors(path: Path, model: Llama, filled: int | None = None) -> No
             count = min(left, prod(shape))
             left -= count
             for begin in range(0, count, PIECE):
-                file.write(gaussian(rng, min(PIECE, count - begin), centre, spread))
+                file.write(gaussian(rng, min(PIECE, count - begin), centre, spread).data)
         file.truncate(8 + len(text) + end)
 
 
@@ -120,7 +120,7 @@ def write_finetune(path: Path, base: Path) -> str:
         name = matrices[len(matrices) // 2]
         begin, end = header[name]["data_offsets"]
         file.seek(8 + length + begin)
-        file.write(gaussian(np.random.default_rng(1), (end - begin) // 2, 0.0, 0.03))
+        file.write(gaussian(np.random.default_rng(1), (end - begin) // 2, 0.0, 0.03).data)
     return str(name)
 
 
