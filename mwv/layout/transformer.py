@@ -18,8 +18,9 @@ MAX_WIDTH: Final = 262_144
 """Pixels; what would be wider is folded."""
 SIDE: Final = 65_536
 """Pixels of width for the tables left of the stacks, and for the heads right of them."""
-LEAST_ORIGIN: Final = 4096
-"""The first stack stands at a power of two, at least this, so that what grows left of it moves no tile of it."""
+LEAST_ORIGIN: Final = 32_768
+"""The first stack stands at a power of two, at least this, so that what grows left of it moves no tile of it on any level
+that shows the stack alone. Empty columns cost nothing: viewers begin at the bounds of what is drawn."""
 LEAST_PANEL: Final = 4096
 
 _Spot = tuple[Part, int | None, int, int]

@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mwv.build import build
+from mwv.build import build, draw
 from mwv.settings import Settings
 
 LONG_AGO = 1_600_000_000
@@ -80,12 +79,6 @@ def test_models_in_successive_calls_make_the_same_site(cold, tmp_path, bert, smo
     assert tree(tmp_path / "site") == tree(site)
 
 
-def over(site, slug, name, row, column):
-    """Ids of the tiles over one element of a matrix, from the site's own scene data."""
-    scene = next((site / slug).glob("scene-0-*.js")).read_text()
-    return json.loads(scene[scene.index("(") + 1 : scene.rindex(")")])
-
-
 def test_one_changed_matrix_renders_only_what_lies_over_it(cold, tmp_path, bert):
     _, cache = cold
     first = run([bert], tmp_path / "site", cache, jobs=2)[0]
@@ -93,9 +86,8 @@ def test_one_changed_matrix_renders_only_what_lies_over_it(cold, tmp_path, bert)
     name = "encoder.layer.3.attention.self.query.weight"
     arrays[name] = arrays[name] * np.float32(1.5)
     (tmp_path / "tuned").mkdir()
-    save_file(arrays, settled_parent := tmp_path / "tuned" / "model.safetensors", metadata={"format": "pt"})
+    save_file(arrays, tmp_path / "tuned" / "model.safetensors", metadata={"format": "pt"})
     shutil.copy(bert.parent / "config.json", tmp_path / "tuned")
-    settled(settled_parent)
     before = tiles(tmp_path / "site")
     model = run([tmp_path / "tuned"], tmp_path / "site", cache, jobs=2)[0]
     # A matrix of 384 × 384 lies under at most 2 × 2 leaves, and so does its part of every overview.
@@ -117,41 +109,25 @@ def test_a_grown_vocabulary_leaves_the_layers_alone(cold, tmp_path, bert, rows):
     folder.mkdir()
     save_file(arrays, folder / "model.safetensors", metadata={"format": "pt"})
     shutil.copy(bert.parent / "config.json", folder)
-    from mwv.build import draw
-    from mwv.settings import Settings as Options
-
-    options = Options((), tmp_path / "site", None)
+    options = Settings((), tmp_path / "site", None)
     old, new = draw(bert, options), draw(folder, options)
     model = run([folder], tmp_path / "site", cache, jobs=2)[0]
     spots = {p.name: p.pieces for p in new.canvas.placements}
     for placement in old.canvas.placements:
         if placement.name != name:
             assert spots[placement.name] == placement.pieces, f"{placement.name} moved"
-    # Rendered are tiles over the embedding alone: its leaves and what lies above them.
-    columns = {x // 512 for p in new.canvas.placements if p.name == name for x in (p.pieces[0].x, p.pieces[-1].x)}
-    low, high = min(columns), max(columns)
-    allowed = {
+    # Rendered are at most the tiles that show the tables left of the stack, on any level.
+    stack = min(piece.x for p in new.canvas.placements if p.role.layer is not None for piece in p.pieces)
+    rects = [p.rect(piece) for p in new.canvas.placements for piece in p.pieces if piece.x < stack]
+    left = {
         (level, x, y)
-        for level, x, y in _ids(tmp_path / "site", "grown")
-        if (low >> level) <= x <= (high >> level)
+        for r in rects
+        for level in range(model["canvas"]["levels"])
+        for x in range((r.x // 512) >> level, ((r.x + r.width - 1) // 512 >> level) + 1)
+        for y in range((r.y // 512) >> level, ((r.y + r.height - 1) // 512 >> level) + 1)
     }
-    assert model["tiles"]["rendered"] <= len(allowed)
-    stack = [p for p in new.canvas.placements if p.role.layer is not None]
-    assert min(piece.x for p in stack for piece in p.pieces) // 512 > high
-
-
-def _ids(site, slug):
-    """(level, x, y) of all tiles of a model, from the tile map of its scene data."""
-    text = next((site / slug).glob("scene-0-*.js")).read_text()
-    scene = json.loads(text[text.index("(") + 1 : text.rindex(")")])
-    found = []
-    for level, pieces in scene["tiles"]["map"].items():
-        for place, entries in pieces.items():
-            column, row = map(int, place.split(","))
-            found += [
-                (int(level), column * 16 + i % 16, row * 16 + i // 16) for i, entry in enumerate(entries) if entry
-            ]
-    return found
+    assert 0 < model["tiles"]["rendered"] <= len(left)
+    assert model["tiles"]["rendered"] + model["tiles"]["reused"] == model["tiles"]["total"]
 
 
 def test_the_same_bytes_under_headers_that_swap_f16_and_bf16_are_two_models(tmp_path):

@@ -86,7 +86,7 @@ def check(canvas: Canvas, tensors: Tensors) -> None:
     found = rects(canvas)
     for placement, rect in found:
         assert canvas.bounds.x <= rect.x and rect.x + rect.width <= canvas.width <= 262_144, placement.name
-        assert rect.y >= canvas.bounds.y == 0 and rect.y + rect.height <= canvas.height, placement.name
+        assert rect.y >= canvas.bounds.y >= 0 and rect.y + rect.height <= canvas.height, placement.name
     boxes = [(rect, placement.name) for placement, rect in found]
     assert not crossing(boxes, 0)
     assert all(one == other for one, other in crossing(boxes, 8))
