@@ -25,31 +25,32 @@ def leaf(values):
     return out.astype(np.uint8)
 
 
-def overview(values, real, missing, k):
-    """Codes of level k from leaf values (float64), masks of real elements and of missing ones, all H × W, padded to 2^k."""
-    side = 1 << k
+def overviews(values, real, missing, levels):
+    """Codes, mean square and sign balance of levels 1, 2, … from leaf values (float64) and masks, sides multiples of 2^levels.
 
-    def cells(a):
-        return (
-            a.reshape(a.shape[0] // side, side, a.shape[1] // side, side)
-            .swapaxes(1, 2)
-            .reshape(a.shape[0] // side, a.shape[1] // side, -1)
-        )
-
+    Sums are float64 throughout, so adding them level by level is as good as adding all elements at once.
+    """
     finite = np.isfinite(values) & real
     v = np.where(finite & (values != 0), np.copysign(np.clip(np.abs(values), 2.0**-40, 2.0**30), values), 0.0)
-    n, total, square = cells(real).sum(-1), cells(v).sum(-1), cells(v * v).sum(-1)
-    mean = square / np.maximum(n, 1)
-    share = total**2 / np.maximum(n * square, 1e-300)
-    signed = np.where(total > 0, 200, 2) + level_of(np.sqrt(np.where(mean > 0, mean, 1)), 3)
-    balanced = 49 + level_of(np.sqrt(np.where(mean > 0, mean, 1)), 11)
-    out = np.where(share > 0.3, signed, balanced)
-    out[square == 0] = 1
-    out[n == 0] = 0
-    out[(n == 0) & cells(missing).any(-1)] = 251
-    out[cells(np.isinf(values) & real).any(-1)] = 254
-    out[cells(np.isnan(values) & real).any(-1)] = 255
-    return out.astype(np.uint8), mean, share
+    n, total, square = real.astype(np.float64), v, v * v
+    flags = [np.isnan(values) & real, np.isinf(values) & real, missing]
+    for _ in range(levels):
+        n, total, square = (quads(a).sum((1, 3)) for a in (n, total, square))
+        flags = [quads(a).any((1, 3)) for a in flags]
+        mean = square / np.maximum(n, 1)
+        share = total**2 / np.maximum(n * square, 1e-300)
+        root = np.sqrt(np.where(mean > 0, mean, 1))
+        out = np.where(share > 0.3, np.where(total > 0, 200, 2) + level_of(root, 3), 49 + level_of(root, 11))
+        out[square == 0] = 1
+        out[n == 0] = 0
+        out[(n == 0) & flags[2]] = 251
+        out[flags[1]] = 254
+        out[flags[0]] = 255
+        yield out.astype(np.uint8), mean, share
+
+
+def quads(a):
+    return a.reshape(a.shape[0] // 2, 2, a.shape[1] // 2, 2)
 
 
 def disagreement(got, want, mean, share):

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import oracle
 from PIL import Image
 
 from mwv import build
@@ -82,27 +83,68 @@ def grid_values(array, grid, panel):
     return values.reshape(grid.rows, grid.cols), real.reshape(grid.rows, grid.cols)
 
 
-def painted(drawing, arrays, units, levels):
-    """(values, real, missing) of what is drawn, float64 value × unit, from a corner that is a multiple of 2^(levels - 1)."""
+def corner(drawing, levels):
+    """(left, top) of what is drawn, and its (height, width), in multiples of 2^(levels - 1)."""
     side = 1 << (levels - 1)
     bounds = drawing.canvas.bounds
     left, top = bounds.x // side * side, bounds.y // side * side
-    shape = (-(-(drawing.canvas.height - top) // side) * side, -(-(drawing.canvas.width - left) // side) * side)
+    return (left, top), (-(-(drawing.canvas.height - top) // side) * side, -(-(drawing.canvas.width - left) // side) * side)
+
+
+def painted(drawing, arrays, units, at, shape):
+    """(values, real, missing) of a rectangle of the canvas in float64, value × unit; `arrays` is asked by tensor name."""
+    left, top = at
     values, real, missing = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
     for placement in drawing.canvas.placements:
         high, wide = placement.grid.thick
+        rects = [(piece, placement.rect(piece)) for piece in placement.pieces]
+        inside = [(p, r) for p, r in rects if r.y < top + shape[0] and r.y + r.height > top]
+        if not inside:
+            continue
         if placement.tensor is not None:
             name = drawing.shown[placement.tensor].name
             grid, mask = grid_values(arrays[name], placement.grid, placement.panel)
-            grid = grid * units.get(name, 1.0)
-        for piece in placement.pieces:
-            rect = placement.rect(piece)
-            target = (slice(rect.y - top, rect.y - top + rect.height), slice(rect.x - left, rect.x - left + rect.width))
+        for piece, rect in inside:
+            first, last = max(rect.y, top), min(rect.y + rect.height, top + shape[0])
+            target = (slice(first - top, last - top), slice(rect.x - left, rect.x - left + rect.width))
             assert not (real[target] | missing[target]).any(), "placements overlap"
             if placement.tensor is None:
                 missing[target] = True
                 continue
-            window = (slice(piece.row, piece.row + piece.rows), slice(piece.col, piece.col + piece.cols))
-            values[target] = grid[window].repeat(high, 0).repeat(wide, 1)
+            rows = slice(piece.row + (first - rect.y) // high, piece.row + -(-(last - rect.y) // high))
+            window = (rows, slice(piece.col, piece.col + piece.cols))
+            values[target] = (grid[window] * units.get(name, 1.0)).repeat(high, 0).repeat(wide, 1)
             real[target] = mask[window].repeat(high, 0).repeat(wide, 1)
-    return (left, top), values, real, missing
+    return values, real, missing
+
+
+def inner(codes, at, shape, level):
+    """The part of a level that covers a rectangle, padded where there are no tiles."""
+    x, y = (n >> level for n in at)
+    part = codes[y : y + (shape[0] >> level), x : x + (shape[1] >> level)]
+    full = np.zeros((shape[0] >> level, shape[1] >> level), np.uint8)
+    full[: part.shape[0], : part.shape[1]] = part
+    return full
+
+
+def check_levels(drawing, arrays, units, pyramid, blobs, strip=None):
+    """Every pixel of every level against float64 (invariant I4), in strips of `strip` rows if given."""
+    at, (height, width) = corner(drawing, pyramid.levels)
+    levels = [level_codes(pyramid, blobs, level) for level in range(pyramid.levels)]
+    for level, codes in enumerate(levels):
+        whole = inner(codes, at, (height, width), level)
+        assert np.count_nonzero(whole) == np.count_nonzero(codes), "something is drawn outside the bounds"
+        np.testing.assert_array_equal(np.bincount(codes.ravel(), minlength=256)[1:], pyramid.counts[level][1:])
+    differing = pixels = 0
+    for y in range(0, height, strip or height):
+        place, shape = (at[0], at[1] + y), (min(strip or height, height - y), width)
+        values, real, missing = painted(drawing, arrays, units, place, shape)
+        leaf = np.where(missing, 251, np.where(real, oracle.leaf(values), 0))
+        np.testing.assert_array_equal(inner(levels[0], place, shape, 0), leaf)
+        for level, (want, mean, share) in enumerate(oracle.overviews(values, real, missing, pyramid.levels - 1), 1):
+            differ, unexcused = oracle.disagreement(inner(levels[level], place, shape, level), want, mean, share)
+            assert unexcused == 0, f"{unexcused} pixels of level {level} differ from float64 away from any border"
+            differing += differ
+            pixels += int((want != 0).sum())
+    assert differing <= pixels * 1e-4, f"{differing} of {pixels} overview pixels differ from float64"
+    return pixels

@@ -1,9 +1,15 @@
+import dataclasses
+
 import ml_dtypes
 import numpy as np
-import oracle
 import pytest
 import scenes
 from safetensors.numpy import save_file
+
+from mwv.build import _stored
+from mwv.errors import SourceChangedError
+from mwv.layout.transformer import arrange
+from mwv.pyramid.plan import make_plan
 
 
 def transformer(rng, dtype=np.float32, layers=2, width=192, special=True):
@@ -32,34 +38,6 @@ def transformer(rng, dtype=np.float32, layers=2, width=192, special=True):
     return tensors
 
 
-def inner(codes, corner, shape, level):
-    """The part of a level that was painted; everything outside must be padding."""
-    x, y = (n >> level for n in corner)
-    height, width = (n >> level for n in shape)
-    part = codes[y : y + height, x : x + width]
-    assert np.count_nonzero(part) == np.count_nonzero(codes)
-    full = np.zeros((height, width), np.uint8)
-    full[: part.shape[0], : part.shape[1]] = part
-    return full
-
-
-def check_levels(drawing, arrays, units, pyramid, blobs):
-    """Every pixel of every level against float64 (invariant I4)."""
-    corner, values, real, missing = scenes.painted(drawing, arrays, units, pyramid.levels)
-    leaf = inner(scenes.level_codes(pyramid, blobs, 0), corner, values.shape, 0)
-    np.testing.assert_array_equal(leaf, np.where(missing, 251, np.where(real, oracle.leaf(values), 0)))
-    differing = pixels = 0
-    for level in range(1, pyramid.levels):
-        codes = scenes.level_codes(pyramid, blobs, level)
-        want, mean, share = oracle.overview(values, real, missing, level)
-        differ, unexcused = oracle.disagreement(inner(codes, corner, values.shape, level), want, mean, share)
-        assert unexcused == 0, f"{unexcused} pixels of level {level} differ from float64 away from any border"
-        differing += differ
-        pixels += int((want != 0).sum())
-        np.testing.assert_array_equal(np.bincount(codes.ravel(), minlength=256)[1:], pyramid.counts[level][1:])
-    assert differing <= pixels * 1e-4, f"{differing} of {pixels} overview pixels differ from float64"
-
-
 @pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float16, np.float64])
 def test_every_pixel_of_every_level_is_what_float64_says(tmp_path, dtype):
     with np.errstate(over="ignore", invalid="ignore"):
@@ -67,7 +45,7 @@ def test_every_pixel_of_every_level_is_what_float64_says(tmp_path, dtype):
     save_file(arrays, tmp_path / "model.safetensors")
     blobs, drawing = scenes.DictBlobs(), scenes.draw(tmp_path / "model.safetensors")
     pyramid, _, _ = scenes.rendered(drawing, blobs)
-    check_levels(drawing, arrays, {}, pyramid, blobs)
+    scenes.check_levels(drawing, arrays, {}, pyramid, blobs)
 
 
 def test_integers_are_drawn_in_their_unit(tmp_path):
@@ -89,7 +67,7 @@ def test_integers_are_drawn_in_their_unit(tmp_path):
     save_file(arrays, tmp_path / "model.safetensors")
     blobs, drawing = scenes.DictBlobs(), scenes.draw(tmp_path / "model.safetensors")
     pyramid, _, _ = scenes.rendered(drawing, blobs)
-    check_levels(drawing, arrays, units, pyramid, blobs)
+    scenes.check_levels(drawing, arrays, units, pyramid, blobs)
 
 
 @pytest.mark.parametrize("budget", [1, 300_000, 64 << 20])
@@ -159,26 +137,17 @@ def test_a_missing_layer_keeps_its_place(tmp_path):
     arrays = transformer(np.random.default_rng(13), layers=3)
     part = {name: value for name, value in arrays.items() if ".layers.1." not in name}
     save_file(part, tmp_path / "model.safetensors")
-    from mwv.layout.transformer import arrange
-    from mwv.pyramid.plan import make_plan
-
     drawing = scenes.draw(tmp_path / "model.safetensors")
     canvas = arrange([(t.name, t.shape) for t in drawing.shown], layers=3, index_names=tuple(arrays))
-    import dataclasses
-
-    from mwv.build import _stored
-
     stored = tuple(_stored(drawing.checkpoint, drawing.shown, p) for p in canvas.placements)
     drawing = dataclasses.replace(drawing, canvas=canvas, plan=make_plan(canvas), stored=stored)
     assert any(p.tensor is None for p in canvas.placements)
     blobs = scenes.DictBlobs()
     pyramid, _, _ = scenes.rendered(drawing, blobs)
-    check_levels(drawing, part, {}, pyramid, blobs)
+    scenes.check_levels(drawing, part, {}, pyramid, blobs)
 
 
 def test_a_file_that_changes_between_hashing_and_drawing_is_an_error(tmp_path):
-    from mwv.errors import SourceChangedError
-
     path = tmp_path / "model.safetensors"
     save_file({"a.weight": np.random.default_rng(0).standard_normal((4096, 300)).astype(np.float32)}, path)
     drawing, blobs = scenes.draw(path), scenes.DictBlobs()
