@@ -16,7 +16,7 @@ from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.errors import MwvError, SourceChangedError, SourceError
+from mwv.errors import LostError, MwvError, SourceChangedError, SourceError, StoreError
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
@@ -111,10 +111,12 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
     begin = time.monotonic()
     drawing = draw(path, settings)
     _check_space(drawing, settings)
-    rendering = render(drawing, settings, store)
-    canvas, pyramid = drawing.canvas, rendering.pyramid
-    scene = make_scene(drawing.shown, canvas, pyramid)
-    scene, tiles = tile_files(scene, pyramid, settings, store)
+    try:
+        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+    except LostError:  # a damaged result came to light, and there may be more
+        store.distrust()
+        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+    canvas = drawing.canvas
     model = make_model(
         drawing.checkpoint,
         drawing.shown,
@@ -125,13 +127,22 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
         identity="/".join(path.resolve().parts[-2:]),
         date=_source_date(),
     )
-    colour = colour_png if settings.tile_format == "png" else colour_avif
-    site.add_model(model, tiles, colour(*overview_codes(pyramid, canvas, store.get)))
-    if settings.png is not None:
-        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
+    site.add_model(model, tiles, overview)
     return ModelReport(
         model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
     )
+
+
+def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rendering, Scene, TileFiles, bytes]:
+    """A drawing with its tiles and pictures; the overview's bytes come last."""
+    rendering = render(drawing, settings, store)
+    canvas, pyramid = drawing.canvas, rendering.pyramid
+    scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
+    colour = colour_png if settings.tile_format == "png" else colour_avif
+    overview = colour(*overview_codes(pyramid, canvas, store.get))
+    if settings.png is not None:
+        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
+    return rendering, scene, tiles, overview
 
 
 def draw(path: Path, settings: Settings) -> Drawing:
@@ -204,7 +215,7 @@ def estimate(drawing: Drawing, settings: Settings) -> str:
 def _check_space(drawing: Drawing, settings: Settings) -> None:
     """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
     needed = int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
-    free = shutil.disk_usage(settings.destination.resolve().parent).free
+    free = shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
 
@@ -220,7 +231,8 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
         scene = replace(scene, archives=archives(scene.tiles, scene.levels, all_png, store, settings.jobs))
     files = (scene.archives if settings.tiles == "pmtiles" else scene.tiles).values()
     paths = {key: store.path(key) for key in files}
-    return scene, TileFiles(settings.tile_format, paths, settings.tiles, png if settings.tile_format == "avif" else frozenset())
+    baked = png if settings.tile_format == "avif" else frozenset()
+    return scene, TileFiles(settings.tile_format, paths, settings.tiles, baked, store.made & paths.keys())
 
 
 def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> StoredTensor | None:
@@ -240,17 +252,25 @@ def _subject(placement: Placement, tensor: StoredTensor, memory: Memory) -> Subj
 @contextmanager
 def _store(settings: Settings) -> Iterator[Store]:
     """The cache that was asked for; without one, a folder beside the site that is deleted at the end."""
-    spare = settings.destination.resolve().parent
+    spare = _spare_place(settings.destination)
     if settings.cache is not None:
         with Store.open(settings.cache, spare) as store:
             yield store
         return
-    folder = Path(tempfile.mkdtemp(prefix=".mwv-", dir=spare))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".mwv-", dir=spare))
+    except OSError as error:
+        raise StoreError(f"{spare}: cannot be written, and without a cache tiles are made there: {error.strerror}") from None
     try:
         with Store.open(folder, None) as store:
             yield store
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spare_place(destination: Path) -> Path:
+    """The folder beside the site, or the nearest one above it that is there already."""
+    return next(place for place in destination.resolve().parents if place.is_dir())
 
 
 def _source_date() -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from mwv import __version__
 from mwv.errors import MwvError, UsageError
@@ -31,7 +32,12 @@ def cli() -> None:
     show_default=True,
     help="Folder of the site; models are added to it.",
 )
-@click.option("-l", "--file-list", type=click.File(), help="File with one source per line; - is standard input.")
+@click.option(
+    "-l",
+    "--file-list",
+    type=click.File(errors="surrogateescape"),
+    help="File with one source per line; - is standard input.",
+)
 @click.option("--demo", is_flag=True, help="Build a small built-in pair of models: a transformer and a finetune of it.")
 @click.option("--title", help="Title of the model, instead of its file's name.")
 @click.option("--columns", metavar="N|auto", default="1", show_default=True, help="Fold every stack of layers into N columns.")
@@ -67,32 +73,40 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be built, from headers alone.")
 @click.option("--report", type=_PATH, help="Write what was done as JSON.")
 @click.option("--serve", is_flag=True, help="Serve the site when it is built, and open it in a browser.")
-def build(**options: Any) -> None:
+@click.pass_context
+def build(context: click.Context, /, **options: Any) -> None:
     """Turn checkpoints into a site that shows every weight.
 
     SOURCE is a safetensors, GGUF or PyTorch file, a shard or a shard index, or a directory that holds a model.
     """
-    regen, serve_it = options.pop("regen_html"), options.pop("serve")
-    settings = _settings(**options)
-    if regen is not None:
-        if settings.sources or settings.remove:
-            raise UsageError("--regen-html takes no sources and no --remove: it only writes the pages of a site anew")
+    folder, serve_it = options.pop("regen_html"), options.pop("serve")
+    if folder is not None:
+        _refuse_others(context)
         from mwv.site.writer import regenerate
 
-        regenerate(regen)
-        return
-    if not settings.sources and not settings.remove:
-        raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
-    from mwv import build as builder
-
-    if settings.dry_run:
-        builder.dry_run(settings)
+        regenerate(folder)
     else:
-        builder.build(settings)
-    if serve_it and not settings.dry_run:
+        settings = _settings(serve=serve_it, **options)
+        folder = settings.destination
+        from mwv import build as builder
+
+        if settings.dry_run:
+            builder.dry_run(settings)
+        else:
+            builder.build(settings)
+    if serve_it:
         from mwv.site.serve import serve as serve_site
 
-        serve_site(settings.destination, open_browser=True, announce=_announce)
+        serve_site(folder, open_browser=True, announce=_announce)
+
+
+def _refuse_others(context: click.Context) -> None:
+    """Raise UsageError if anything was given beside --regen-html that it would have to ignore."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in ("regen_html", "serve") and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            given = parameter.opts[-1] if isinstance(parameter, click.Option) else "a source"
+            raise UsageError(f"--regen-html and {given} contradict each other: it only writes the pages of a site anew")
 
 
 def _settings(
@@ -104,30 +118,34 @@ def _settings(
     no_cache: bool,
     columns: str,
     jobs: int | None,
+    serve: bool,
     **rest: Any,
 ) -> Settings:
     """Settings from options; contradictions are errors before any work."""
     from mwv.store.store import cache_root
 
+    if cache is not None and no_cache:
+        raise UsageError("--cache and --no-cache contradict each other")
+    if columns != "auto" and not (columns.isdecimal() and int(columns) > 0):
+        raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
+    if rest["png_size"] is not None and rest["png"] is None:
+        raise UsageError("--png-size says how large --png is; give both")
+    if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
+        raise UsageError("--dry-run writes nothing: leave out --png, --remove, --report and --serve")
+
     listed = tuple(Path(line.strip()) for line in file_list if line.strip()) if file_list else ()
     if file_list and not listed:
         raise UsageError(f"{file_list.name}: lists no source")
     sources += listed
-    if cache is not None and no_cache:
-        raise UsageError("--cache and --no-cache contradict each other")
+    if not sources and not demo and not rest["remove"]:
+        raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
+    if rest["title"] is not None and (demo or len(sources) != 1):
+        raise UsageError("--title names one model: give exactly one source with it")
+    if rest["png"] is not None and (demo or len(sources) != 1):
+        raise UsageError("--png shows one model: give exactly one source with it")
     root = None if no_cache else cache_root(cache, os.environ, Path.cwd())
     if demo:
         sources += _demo(root)
-    if rest["title"] is not None and len(sources) != 1:
-        raise UsageError("--title names one model: give exactly one source with it")
-    if rest["png"] is not None and len(sources) != 1:
-        raise UsageError("--png shows one model: give exactly one source with it")
-    if rest["png_size"] is not None and rest["png"] is None:
-        raise UsageError("--png-size says how large --png is; give both")
-    if rest["dry_run"] and (rest["png"] is not None or rest["remove"] or rest["report"] is not None):
-        raise UsageError("--dry-run writes nothing: leave out --png, --remove and --report")
-    if columns != "auto" and not (columns.isdecimal() and int(columns) > 0):
-        raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
     return Settings(
         sources=sources,
         cache=root,
@@ -268,10 +286,8 @@ def main() -> None:
     """Run the command; errors of the user's or the machine's become one line and an exit code."""
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        click.echo("interrupted; what is done is kept in the cache, start again to go on", err=True)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("mwv: interrupted; a build that is started again goes on where it was", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -33,5 +33,9 @@ class StoreError(MwvError):
     """The cache is not ours, cannot be used, or neither it nor its stand-in can be written."""
 
 
+class LostError(StoreError):
+    """A cached result that a build counted on proved gone or damaged when it was read; it can be made again."""
+
+
 class UsageError(MwvError):
     """Contradictory or missing options; the command exits with 2."""

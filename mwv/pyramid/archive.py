@@ -11,6 +11,7 @@ from typing import Final
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
+from mwv.errors import LostError
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.plan import TileId
 from mwv.pyramid.render import for_all
@@ -53,7 +54,7 @@ def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> 
     for number, key in numbered:
         data = blobs.get(key)
         if data is None:
-            raise LookupError(f"tile {key} was rendered and is gone from the cache")
+            raise LostError(f"tile {key}: gone from the cache; build again")
         writer.write_tile(number, data)
     header = {
         "tile_type": TileType.PNG if png else TileType.AVIF,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mwv.errors import LostError
 from mwv.pyramid import code
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import table
@@ -62,7 +63,7 @@ def _paint_tile(
         return names[0], True
     data = blobs.get(key)
     if data is None:
-        raise LookupError(f"tile {key} was rendered and is gone from the cache")
+        raise LostError(f"tile {key}: gone from the cache; build again")
     codes = decode_gray(data)
     if level == 0 or (codes >= code.INF).any():
         blobs.put_png(names[0], with_palette(data, colours))

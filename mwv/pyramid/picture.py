@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mwv.errors import SiteError, UsageError
+from mwv.errors import LostError, SiteError, UsageError
 from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
-from mwv.pyramid.palette import table
+from mwv.pyramid.palette import fitted, table
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray
 from mwv.pyramid.render import Pyramid
@@ -27,7 +28,7 @@ GetBlob = Callable[[str], bytes | None]
 
 
 def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
-    """1st and 99th percentile of the magnitudes of one level, from how often each of the 256 codes occurs.
+    """5th and 95th percentile of the magnitudes of one level, from how often each of the 256 codes occurs.
 
     Bin centres, value × unit; (2^-10, 2) where no pixel has a magnitude.
     """
@@ -35,7 +36,7 @@ def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
     reached = np.cumsum(counts[codes])
     if not codes or reached[-1] == 0:
         return 2.0**-10, 2.0
-    low, high = (int(np.searchsorted(reached, share * reached[-1])) for share in (0.01, 0.99))
+    low, high = (int(np.searchsorted(reached, share * reached[-1])) for share in (0.05, 0.95))
     return code.magnitude(codes[low]), code.magnitude(codes[min(high, len(codes) - 1)])
 
 
@@ -46,8 +47,10 @@ def whole_level(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> NDA
     right, bottom = -(-(bounds.x + bounds.width) // side), -(-(bounds.y + bounds.height) // side)
     picture = np.zeros((bottom - top, right - left), np.uint8)
     for (at, x, y), key in pyramid.tiles.items():
-        data = get(key) if at == level else None
-        if data is not None:
+        if at == level:
+            data = get(key)
+            if data is None:
+                raise LostError(f"tile {key}: gone from the cache; build again")
             _paste(picture, decode_gray(data), x * TILE - left, y * TILE - top)
     return picture
 
@@ -65,7 +68,7 @@ def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) ->
 
 def coloured(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Codes of a level and the table (256 × 3) that colours them with the window fitted to that level."""
-    return whole_level(pyramid, bounds, level, get), table(PALETTE, *magnitude_range(pyramid.counts[level]))
+    return whole_level(pyramid, bounds, level, get), table(PALETTE, *fitted(*magnitude_range(pyramid.counts[level])))
 
 
 def overview_codes(pyramid: Pyramid, canvas: Canvas, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -94,6 +97,7 @@ def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, si
         temporary.write_bytes(out.getvalue())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise SiteError(f"{path}: cannot be written: {error.strerror}") from None
     return image.width, image.height

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Final, Self
 
@@ -245,22 +245,24 @@ class Folder:
         self.strays = set()
 
 
-def linked(folder: Folder, wanted: Mapping[str, Path], known: Mapping[str, int]) -> dict[str, int]:
+def linked(
+    folder: Folder, wanted: Mapping[str, Path], known: Mapping[str, int], fresh: Set[str] = frozenset()
+) -> dict[str, int]:
     """Bring tiles into a site; path → size of all of `wanted`.
 
-    `known` are sizes that an earlier list vouches for. A file that is there with the right size is left alone: one
-    directory scan tells, not a call per tile.
+    `known` are sizes that an earlier list vouches for. A file that is there with the right size is left alone, unless it
+    is among the `fresh` ones: one directory scan tells, not a call per tile.
     """
     there = folder.sizes(sorted({path.rpartition("/")[0] for path in wanted}))
     sizes: dict[str, int] = {}
     missing: list[str] = []
     for path, source in wanted.items():
         try:
-            size = known[path] if path in known else source.stat().st_size
+            size = known[path] if path in known and path not in fresh else source.stat().st_size
         except OSError as error:
             raise SiteError(f"{source}: tile cannot be read: {error.strerror}; build again") from None
         sizes[path] = size
-        if there.get(path) != size:
+        if there.get(path) != size or path in fresh:
             missing.append(path)
     folder.announce(path for path in missing if path not in there)
     for path in missing:

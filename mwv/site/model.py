@@ -46,7 +46,7 @@ class Scene:
     tiles: Mapping[TileId, str]
     """Key of every tile that exists; a tile of padding alone does not."""
     magnitudes: tuple[tuple[float, float], ...]
-    """Per level, the 1st and 99th percentile of the magnitudes shown (value × unit)."""
+    """Per level, the 5th and 95th percentile of the magnitudes shown (value × unit)."""
     window: tuple[float, float]
     """Default window of magnitudes, e.g. (2**-10, 2**1)."""
     archives: Mapping[tuple[int, int] | None, str] = field(default_factory=dict)
@@ -90,3 +90,5 @@ class TileFiles:
     mode: Literal["files", "xyz", "pmtiles"] = "files"
     png: frozenset[str] = frozenset()
     """Keys of picture tiles that are PNG although `suffix` is "avif"."""
+    fresh: frozenset[str] = frozenset()
+    """Keys that this build made, as the cache lacked them: what the site has of them may be a link to what was damaged."""

@@ -139,9 +139,10 @@ class SiteWriter:
         paths = tile_paths(model, files)
         wanted = {path: files.paths[key] for path, key in paths.items()}
         old = self._old_tiles(model.slug)
+        fresh = {path for path, key in paths.items() if key in files.fresh}
         if files.mode != "xyz":
-            return TileList(linked(self._folder, wanted, old.files))
-        same = {path: size for path, size in old.files.items() if old.keys.get(path) == paths.get(path)}
+            return TileList(linked(self._folder, wanted, old.files, fresh))
+        same = {path: s for path, s in old.files.items() if old.keys.get(path) == paths.get(path) and path not in fresh}
         stale = {path: wanted[path] for path in wanted if path in old.files and path not in same}
         sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)
         for path, source in stale.items():

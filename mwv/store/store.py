@@ -1,10 +1,10 @@
 """Keys and bytes in, files named by key out: the content-addressed cache, which may lose anything and never lies.
 
-Below its root lie `blobs/ab/<key>` (what was made), `index/` (advice: see mwv.store.index), `running/` and `gate` (who counts on
-which blob: see mwv.store.runs) and `CACHEDIR.TAG`, the first thing written, which tells a cache of ours from a foreign folder.
-A blob is written under a temporary name and renamed, and proves itself (see mwv.store.blob). Nothing is synced to disk
-on the way: after a power cut a blob may be short or full of zeros, which `has` and `get` take for a miss, and waiting for
-the disk at every tile would cost more than making the tile anew.
+Below its root lie `blobs/ab/<key>` (what was made), `index/` (advice: see mwv.store.index), `running/` and `gate` (who counts
+on which blob: see mwv.store.runs) and `CACHEDIR.TAG`, the first thing written, which tells a cache of ours from a foreign
+folder. A blob is written under a temporary name and renamed, and proves itself (see mwv.store.blob). Nothing is synced to disk
+on the way: after a power cut a blob may be short or full of zeros, which `has` and `get` take for a miss, and waiting for the
+disk at every tile would cost more than making the tile anew.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
-from mwv.store.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
 from mwv.errors import StoreError
+from mwv.store.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
 from mwv.store.index import Index
 from mwv.store.runs import Run, record_use
 
@@ -56,6 +56,8 @@ class Store:
         self._spared = False
         self._run: Run | None = None
         self._used: set[str] = set()
+        self._made: set[str] = set()
+        self._thorough = False
         self._mutex = threading.Lock()
         self._count = itertools.count()
 
@@ -74,8 +76,19 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Whether the blob is there and looks whole: length, header and end; from now on it stays until `close`."""
+        if self._thorough:
+            return self.get(key) is not None
         self._note(key)
         return any(_is_plausible(path) for path in self._places(key))
+
+    def distrust(self) -> None:
+        """From now on `has` reads every byte: for a build that met a damaged blob."""
+        self._thorough = True
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Keys of what was put."""
+        return frozenset(self._made)
 
     def path(self, key: str) -> Path:
         """Where a blob is that `has` or `put` vouched for, to be linked or copied (one that is no PNG ends in its seal)."""
@@ -180,6 +193,7 @@ class Store:
 
     def _put(self, key: str, parts: tuple[bytes, ...]) -> None:
         self._note(key)
+        self._made.add(key)
         if self._register():
             try:
                 self._write(self._root, key, parts)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mwv.store.blob import intact
 from mwv.errors import StoreError
+from mwv.store.blob import intact
 from mwv.store.runs import Watch, record_use, recorded_uses, shut_gate
 from mwv.store.store import Store, blob_path, is_ours, open_blob
 
