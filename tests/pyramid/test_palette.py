@@ -108,7 +108,7 @@ def test_a_colour_in_the_middle_is_the_middle_anchor() -> None:
 
 def test_a_window_of_no_width_is_a_step() -> None:
     colours = table("gray", 1.0, 1.0)
-    assert {tuple(colour) for colour in colours[list(RAMPS["balanced"])]} == {(0x34, 0x33, 0x31), (0xFE, 0xFD, 0xFA)}
+    assert {tuple(colour) for colour in colours[list(RAMPS["balanced"])]} == {(0x48, 0x48, 0x45), (0xF9, 0xF8, 0xF5)}
 
 
 def test_pictures_show_the_table() -> None:
