@@ -91,16 +91,20 @@ mwv.Legend = class {
         const fill = `rgb(${colours.table[code].join()})`;
         return mwv.svg("rect", { x: left.toFixed(2), y: row * pitch, width: (right - left + 0.3).toFixed(2), height: 11, fill });
       });
-      return mwv.svg("g", {}, mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name), ...rects.filter((rect) => rect !== ""));
+      const frame = mwv.svg("path", { class: "frame", d: `M${start} ${row * pitch}h${width}v11h${-width}z` });
+      const title = mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name);
+      return mwv.svg("g", {}, title, ...rects.filter((rect) => rect !== ""), frame);
     });
     const height = rows.length * pitch;
-    const ticks = mwv.ticks(mwv.fromSteps(from), mwv.fromSteps(to), width).map((value) => {
+    const edge = 12;
+    const at = (/** @type {number} */ x) => mwv.fromSteps(from + ((x - start) / width) * (to - from));
+    const ticks = mwv.ticks(at(start + edge), at(start + width - edge), width - 2 * edge).map((value) => {
       const x = place(Math.log2(value) * steps);
       return mwv.svg(
         "g",
         {},
         mwv.svg("path", { class: "tick", d: `M${x.toFixed(1)} ${height - 2}v4` }),
-        mwv.svg("text", { x: Math.min(x, start + width - 8).toFixed(1), y: height + 14, "text-anchor": "middle" }, mwv.text.number(value, 2))
+        mwv.svg("text", { x: x.toFixed(1), y: height + 14, "text-anchor": "middle" }, mwv.text.number(value, 2))
       );
     });
     const [low, high] = [colours.low, colours.high].map((value) => mwv.text.number(mwv.fromSteps(value), 3));
@@ -132,7 +136,7 @@ mwv.Legend = class {
  */
 mwv.ticks = function (low, high, width) {
   const pixel = Math.log10(high / low) / width;
-  const half = (/** @type {number} */ value) => (mwv.text.number(value, 2).length * 6 + 6) / 2;
+  const half = (/** @type {number} */ value) => (mwv.text.number(value, 2).length * 6.5 + 9) / 2;
   const ticks = [];
   for (const digits of [[1], [2, 5], [3, 7], [1.5, 4, 6]]) {
     for (let decade = Math.floor(Math.log10(low)); decade <= Math.log10(high); decade += 1) {

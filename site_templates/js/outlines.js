@@ -1,8 +1,8 @@
 // @ts-check
 "use strict";
 /*
- * A scene in, a Leaflet layer that draws outlines and names over its tiles out. Names appear by size, stay inside what they
- * name or beside it, and never overlap each other.
+ * A scene in, a Leaflet layer that draws outlines and names over its tiles out. Names appear by size, stand above, beside or
+ * inside what they name, and never overlap each other.
  */
 mwv.OutlineLayer = L.Layer.extend({
   /** @param {any} scene */
@@ -67,8 +67,9 @@ mwv.OutlineLayer = L.Layer.extend({
     this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
     this.taken = [];
     const seen = this.outline();
-    this.labelRegions(seen);
+    this.labelLayers(seen);
     this.labelTensors(seen);
+    this.labelStacks();
   },
 
   /** A rectangle of the canvas plane in pixels of the view: [x, y, width, height]. */
@@ -77,35 +78,52 @@ mwv.OutlineLayer = L.Layer.extend({
     return [(x - left) * scale, (y - top) * scale, width * scale, height * scale];
   },
 
-  /** Draw the outlines in view; the rectangles as wide as a name or so, with their placements. */
+  /** Draw the outlines in view, one around all panels of a tensor; what can be seen, as {placement, rect}. */
   outline() {
     const { context, scene, view } = this;
     const { nan, inf } = scene.facts.placements;
     const seen = [];
-    for (let i = 0, r = 0; i < scene.owner.length; i += 1, r += 4) {
-      const rect = this.onScreen(scene.rects[r], scene.rects[r + 1], scene.rects[r + 2], scene.rects[r + 3]);
+    scene.shapes.forEach((/** @type {any} */ shape, /** @type {number} */ placement) => {
+      const rect = this.onScreen(...shape.box);
       const [x, y, w, h] = rect;
-      if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
-      const placement = scene.owner[i];
+      if (x > view.width || y > view.height || x + w < 0 || y + h < 0) return;
       const missing = scene.missing(placement);
       const odd = nan[placement] || inf[placement];
       if (missing) this.hatch(rect);
-      if (w >= 24) seen.push({ placement, rect });
-      if (placement !== this.selected && !missing && !odd && (w < 6 || h < 6)) continue;
-      context.lineWidth = 1;
-      context.setLineDash(missing ? [4, 3] : []);
-      context.strokeStyle = odd ? "rgba(224, 120, 255, 0.95)" : missing ? "rgba(200, 208, 220, 0.7)" : "rgba(226, 232, 240, 0.34)";
-      if (placement === this.selected) {
-        context.lineWidth = 2;
-        context.strokeStyle = "#ffffff";
-      }
-      // Cut near the view: far beyond it a line would only cost time.
-      const [left, top] = [Math.max(Math.round(x), -9) - 0.5, Math.max(Math.round(y), -9) - 0.5];
-      const [right, bottom] = [Math.min(Math.round(x + w), view.width + 9) + 0.5, Math.min(Math.round(y + h), view.height + 9) + 0.5];
-      context.strokeRect(left, top, Math.max(2, right - left), Math.max(2, bottom - top));
-    }
+      if (w >= 4) seen.push({ placement, rect });
+      // Between small tensors lines would be brighter than what they part.
+      const strength = Math.min((Math.min(w, h) - 12) / 48, 1) * 0.34;
+      const selected = placement === this.selected;
+      if (!selected && !missing && !odd && strength <= 0) return;
+      context.lineWidth = selected ? 2 : 1;
+      context.setLineDash(missing && !selected ? [4, 3] : []);
+      context.strokeStyle = `rgba(226, 232, 240, ${strength})`;
+      if (missing) context.strokeStyle = "rgba(200, 208, 220, 0.7)";
+      if (odd) context.strokeStyle = "rgba(224, 120, 255, 0.95)";
+      if (selected) context.strokeStyle = "#ffffff";
+      this.trace(shape);
+      context.stroke();
+    });
     context.setLineDash([]);
     return seen;
+  },
+
+  /** Make the path around a shape, half a pixel outside it; cut near the view, since far beyond it would only cost time. */
+  trace({ box, steps }) {
+    const { context, view } = this;
+    const across = (/** @type {number} */ x, /** @type {number} */ out) =>
+      Math.min(Math.max(Math.round((x - view.x) * view.scale), -9), view.width + 9) + out;
+    const down = (/** @type {number} */ y, /** @type {number} */ out) =>
+      Math.min(Math.max(Math.round((y - view.y) * view.scale), -9), view.height + 9) + out;
+    context.beginPath();
+    context.moveTo(across(box[0], -0.5), down(box[1], -0.5));
+    context.lineTo(across(box[0] + box[2], 0.5), down(box[1], -0.5));
+    for (let i = steps.length - 1; i >= 0; i -= 1) {
+      const [right, bottom] = steps[i];
+      context.lineTo(across(right, 0.5), down(bottom, 0.5));
+      context.lineTo(i ? across(steps[i - 1][0], 0.5) : across(box[0], -0.5), down(bottom, 0.5));
+    }
+    context.closePath();
   },
 
   /** Diagonal lines over what the files lack. */
@@ -158,57 +176,112 @@ mwv.OutlineLayer = L.Layer.extend({
     return true;
   },
 
-  /** Names of stacks above them, of layers left of them; at the edge of the view where they begin outside it. */
-  labelRegions(seen) {
-    const { view } = this;
-    for (const [kind, label, , layer, ...rect] of this.scene.facts.regions) {
-      const [x, y, w, h] = this.onScreen(...rect);
+  /** Whether no tensor in view lies under a box of the view. */
+  free(seen, x, y, w, h) {
+    return seen.every(({ rect: [a, b, c, d] }) => x >= a + c || a >= x + w || y >= b + d || b >= y + h);
+  },
+
+  /** Names of layers beside them, all on the side and in the form for which most have room; every other where rows are low. */
+  labelLayers(seen) {
+    const { view, letters } = this;
+    /** @type {Map<string, any[]>} */
+    const columns = new Map();
+    for (const [kind, label, stack, layer, ...box] of this.scene.facts.regions) {
+      if (kind !== "layer") continue;
+      const [x, y, w, h] = this.onScreen(...box);
       if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
+      const key = `${stack}/${box[0]}`;
+      if (!columns.has(key)) columns.set(key, []);
+      columns.get(key)?.push({ text: mwv.text.visible(label), layer, rect: [x, y, w, h] });
+    }
+    const tall = letters + 6;
+    for (const layers of columns.values()) {
+      const pitch = layers.length > 1 ? layers[1].rect[1] - layers[0].rect[1] : Math.max(layers[0].rect[3], tall + 1);
+      const every = [1, 2, 5, 10, 20, 50, 100].find((n) => n * pitch > tall);
+      if (!every) continue;
+      const numbered = layers.filter(({ layer }) => layer % every === 0);
+      const choices = ["left", "right", "inside"].flatMap((side) =>
+        ["text", "number"].map((form) => numbered.map((item) => this.besides(item, side, form, seen)).filter((spot) => spot !== null))
+      );
+      const best = choices.reduce((a, b) => (b.length > 1.2 * a.length ? b : a));
+      for (const [text, left, top] of best) this.write(text, left, top, "#a9cbff");
+    }
+  },
+
+  /** Where a layer's name or mere number may stand on a side of it: [text, x, y]; null if nowhere. */
+  besides({ text, layer, rect: [x, y, w, h] }, side, form, seen) {
+    const { view, letters } = this;
+    const tall = letters + 6;
+    const name = form === "text" ? text : String(layer);
+    const wide = this.width(name) + 10;
+    const top = Math.min(Math.max(y + 1, 2), Math.max(y + h - tall, y + 1));
+    if (side === "inside") return view.scale <= 0.7 && x < 40 && x + w > 120 && h > 2 * tall ? [name, 2, top] : null;
+    const left = side === "left" ? x - wide - 5 : x + w + 5;
+    return left >= 2 && left + wide <= view.width && this.free(seen, left, top, wide, tall) ? [name, left, top] : null;
+  },
+
+  /** Names of stacks above them, and above the names of their slots. */
+  labelStacks() {
+    for (const [kind, label, , , ...box] of this.scene.facts.regions) {
+      const [x, y, w] = this.onScreen(...box);
       const text = mwv.text.visible(label);
-      if (kind === "stack") {
-        if (w >= this.width(text) + 10) this.write(text, Math.max(x, 2), Math.max(y - 21, 2), "#ffd9a8");
-      } else if (kind === "layer" && h >= 18) {
-        this.labelLayer(text, layer, [x, y, w, h], seen);
-      }
+      if (kind !== "stack" || w < this.width(text) + 10) continue;
+      const line = this.letters + 10;
+      for (const lines of [1, 2]) if (this.write(text, Math.max(x, 2), y - lines * line, "#ffd9a8")) break;
     }
   },
 
-  /** "layer 7" left of a layer, or "7" where a tensor leaves no room for more. */
-  labelLayer(text, layer, [x, y, w, h], seen) {
-    const top = Math.min(Math.max(y + 1, 2), y + h - 18);
-    const free = (/** @type {number} */ left) =>
-      left >= 2 && seen.every(({ rect: [a, b, c, d] }) => left > a + c || a >= x || top > b + d || top + 17 < b);
-    for (const name of [text, String(layer)]) {
-      const left = x - this.width(name) - 15;
-      if (free(left)) {
-        this.write(name, left, top, "#a9cbff");
-        return;
-      }
-    }
-    if (x < 40 && x + w > 120) this.write(text, 2, top, "#a9cbff");
-  },
-
-  /** Names of tensors in their top left corners, the largest first, in the longest form that fits. */
+  /**
+   * Names of tensors: close up of all of them, the largest first. Farther away of those outside stacks, and in a stack of those
+   * of the first layer in view, like the heads of columns. Above the tensor where that is free, else in its top left corner.
+   */
   labelTensors(seen) {
-    const area = (/** @type {any} */ item) => item.rect[2] * item.rect[3];
-    const named = seen.filter(({ rect }) => rect[3] >= 15).sort((a, b) => area(b) - area(a));
-    for (const { placement, rect } of named.slice(0, 600)) {
-      const [x, y, w, h] = rect;
-      const left = Math.max(x, 0) + 4;
-      const top = Math.max(y, 0) + 4;
-      const room = Math.min(x + w, this.view.width) - left - 4;
-      if (Math.min(y + h, this.view.height) - top < (h < 25 ? 11 : 19)) continue;
-      const text = this.names(placement).find((name) => this.width(name) + 10 <= room);
-      if (text) this.write(text, left, h < 25 ? y + h / 2 - 8.5 : top, "#f4f6f9");
+    const { stack, layer, slot } = this.scene.facts.placements;
+    const { width, height, scale } = this.view;
+    const tensors = seen.filter(
+      ({ rect: [x, y, w, h] }) => Math.min(x + w, width) - Math.max(x, 0) >= 24 && Math.min(y + h, height) - Math.max(y, 0) >= 5
+    );
+    const close = (/** @type {any} */ { rect: [, , w, h] }) => (scale > 0.7 && w >= 120) || (w >= 400 && h >= 250);
+    const large = tensors.filter(close).sort((a, b) => b.rect[2] * b.rect[3] - a.rect[2] * a.rect[3]);
+    for (const item of large.slice(0, 400)) this.labelTensor(item, this.names(item.placement), seen);
+    const heads = tensors.filter((item) => !close(item)).sort((a, b) => a.rect[1] - b.rect[1] || a.rect[0] - b.rect[0]);
+    const done = new Set();
+    for (const item of heads) {
+      const { placement, rect } = item;
+      const inStack = layer[placement] >= 0;
+      const key = inStack ? `${stack[placement]}/${slot[placement]}/${Math.round(rect[0])}` : `${placement}`;
+      if (done.has(key)) continue;
+      const names = this.names(placement);
+      if (this.labelTensor(item, inStack ? names.slice(2) : names.slice(1), seen)) done.add(key);
+      if (done.size > 400) return;
     }
+  },
+
+  /** Write the first of some names of a tensor for which there is a place; whether there was one. */
+  labelTensor({ rect: [x, y, w, h] }, names, seen) {
+    const { view, letters } = this;
+    const tall = letters + 6;
+    const left = Math.max(x, 0);
+    const room = Math.min(x + w, view.width) - left;
+    for (const name of names) {
+      const wide = this.width(name) + 10;
+      // A head may stand out a little over its column, but not so far that it seems to name the next one.
+      if (wide <= room + 10 && this.free(seen, left, y - tall - 2, wide, tall) && this.write(name, left, y - tall - 2, "#f4f6f9")) {
+        return true;
+      }
+      const top = Math.max(y, 0) + 4;
+      if (wide + 8 > room || Math.min(y + h, view.height) - top < tall + 2) continue;
+      if (this.write(name, left + 4, top, "#f4f6f9") || this.write(name, left + 4, top + tall + 3, "#f4f6f9")) return true;
+    }
+    return false;
   },
 
   /** What a placement may be called, from the long to the short. */
   names(placement) {
-    const slot = mwv.text.visible(this.scene.slot(placement));
-    const short = slot.replace(/\.weight$/, "");
-    const parts = short.split(".");
-    const names = [mwv.text.visible(this.scene.name(placement)), slot, short, parts.slice(-2).join("."), parts[parts.length - 1]];
-    return this.scene.missing(placement) ? names.map((name) => `${name} (missing)`).concat("missing") : names;
+    const { scene } = this;
+    const short = scene.shortNames[placement];
+    const end = short.split(".").slice(-2).join(".");
+    const names = [scene.name(placement), scene.slot(placement), short, end === short ? short : `…${end}`].map(mwv.text.visible);
+    return scene.missing(placement) ? names.map((name) => `${name} (missing)`).concat("missing") : names;
   },
 });

@@ -5,6 +5,7 @@
   const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
   const scene = new mwv.Scene(mwv.facts[0]);
   const { bounds: box, tiles } = scene.facts;
+  const narrow = matchMedia("(max-width: 720px)");
   const bounds = L.latLngBounds([box[1], box[0]], [box[1] + box[3], box[0] + box[2]]);
 
   const map = L.map("map", {
@@ -70,6 +71,9 @@
     const hit = pixel(event.latlng);
     if (hit) {
       select(hit.placement);
+      // Where the panel lies over the lower part of the map, what it tells about stays in sight above it.
+      const covered = event.containerPoint.y - map.getSize().y * 0.3;
+      if (narrow.matches && covered > 0) map.panBy([0, covered]);
     } else {
       outlines.select(-1);
       panel.clear();
@@ -96,7 +100,7 @@
   find("toggle-panel").addEventListener("click", () => openPanel(document.body.classList.contains("panel-closed")));
   find("fit").addEventListener("click", showAll);
   find("native").addEventListener("click", () => map.setZoom(0));
-  if (matchMedia("(max-width: 720px)").matches) {
+  if (narrow.matches) {
     openPanel(false);
     find("legend").removeAttribute("open");
     showAll();

@@ -118,13 +118,11 @@ mwv.Panel = class {
       if (values.length > 1) nodes.push(mwv.element("figure", {}, mwv.charts.profile(values, caption), mwv.element("figcaption", {}, caption)));
     }
     if (stats.percentiles.length) {
-      const table = mwv.element("table", { class: "percentiles" });
-      table.append(
-        mwv.element("caption", {}, "Percentiles"),
-        mwv.element("tr", {}, ...stats.percentiles.map(([p]) => mwv.element("th", { scope: "col" }, String(p)))),
-        mwv.element("tr", {}, ...stats.percentiles.map(([, value]) => mwv.element("td", {}, n(value, 2))))
-      );
-      nodes.push(mwv.element("div", { class: "scroll" }, table));
+      const list = mwv.element("dl", { class: "percentiles" });
+      for (const [p, value] of stats.percentiles) {
+        list.append(mwv.element("div", {}, mwv.element("dt", {}, String(p)), mwv.element("dd", {}, n(value, 3))));
+      }
+      nodes.push(mwv.element("h3", {}, "Percentiles"), list);
     }
     nodes.push(identity);
     return nodes;

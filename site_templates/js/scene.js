@@ -16,13 +16,17 @@ mwv.Scene = class {
     this.rects = [];
     /** Placement of each rectangle. */
     this.owner = [];
+    /** What each placement covers: its panels and the gaps between them. */
+    this.shapes = [];
     facts.placements.pieces.forEach((/** @type {number[]} */ numbers, /** @type {number} */ placement) => {
       const [, , , , , , high, wide] = this.grid(placement);
       for (let i = 0; i < numbers.length; i += mwv.PIECE_FIELDS) {
         this.rects.push(numbers[i], numbers[i + 1], numbers[i + 5] * wide, numbers[i + 4] * high);
         this.owner.push(placement);
       }
+      this.shapes.push(mwv.shape(this.rects.slice(-4 * (numbers.length / mwv.PIECE_FIELDS))));
     });
+    this.shortNames = mwv.shortNames(facts.placements);
   }
 
   /** [rows, cols, elements in a storage row, elements, patch height, patch width, thickness down, thickness across]. */
@@ -118,4 +122,47 @@ mwv.Scene = class {
     const entry = mwv.detailed.get(`${this.facts.index}/${first[file]}`)[tensor[placement] - first[file]];
     return { digest: entry.digest, stats: entry.panels[Math.max(panel[placement], 0)] ?? null };
   }
+};
+
+/**
+ * The shape that panels side by side make together: `box` [x, y, width, height] around them, and for each column of panels
+ * the pixel after its right edge and the one after its lower edge. Panels stand at one height; only the last may be shorter.
+ * @param {number[]} rects x, y, width, height; one after the other
+ */
+mwv.shape = function (rects) {
+  /** @type {Map<number, number[]>} */
+  const columns = new Map();
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let r = 0; r < rects.length; r += 4) {
+    const [x, y, w, h] = rects.slice(r, r + 4);
+    const column = columns.get(x) ?? [x + w, y + h];
+    columns.set(x, [Math.max(column[0], x + w), Math.max(column[1], y + h)]);
+    [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x + w), Math.max(bottom, y + h)];
+  }
+  const steps = [...columns].sort((a, b) => a[0] - b[0]).map(([, step]) => step);
+  return { box: [left, top, right - left, bottom - top], steps };
+};
+
+/**
+ * For each placement the shortest end of its slot's name that no other slot of its stack ends in; ".weight" goes without saying.
+ * @param {any} placements
+ * @returns {string[]}
+ */
+mwv.shortNames = function ({ stack, slot, slots }) {
+  const ends = (/** @type {number} */ s) => {
+    const parts = slots[s].replace(/\.weight$/, "").split(".");
+    return parts.map((/** @type {string} */ _, /** @type {number} */ i) => parts.slice(parts.length - 1 - i).join("."));
+  };
+  /** @type {Map<string, number>} */
+  const uses = new Map();
+  const seen = new Set();
+  stack.forEach((/** @type {number} */ owner, /** @type {number} */ i) => {
+    if (seen.has(`${owner}/${slot[i]}`)) return;
+    seen.add(`${owner}/${slot[i]}`);
+    for (const end of ends(slot[i])) uses.set(`${owner}/${end}`, (uses.get(`${owner}/${end}`) ?? 0) + 1);
+  });
+  return stack.map((/** @type {number} */ owner, /** @type {number} */ i) => {
+    const all = ends(slot[i]);
+    return all.find((/** @type {string} */ end) => uses.get(`${owner}/${end}`) === 1) ?? all[all.length - 1];
+  });
 };
