@@ -19,20 +19,21 @@ from mwv.pyramid.code import INF, MISSING, NAN, ZERO, magnitude, sign
 STEPS: Final = 66
 """Steps an octave in which windows and magnitudes are counted: every bin centre of the code is a whole number of them."""
 
-GROUND: Final = "1b1d22"
+GROUND: Final = "23262e"
 """Padding, and the page behind the tiles."""
 ZERO_COLOUR: Final = "000000"
 MISSING_COLOUR: Final = "2b2f38"
 
-_NEUTRAL: Final = ("343331", "40403d", "535250", "696866", "82817f", "9e9d9a", "bcbbb8", "dcdbd8", "fefdfa")
+_NEUTRAL: Final = ("484845", "5c5b59", "71706d", "868583", "9c9b99", "b2b2af", "cac9c6", "e1e0dd", "f9f8f5")
 
 
 @dataclass(frozen=True)
 class Palette:
     """Three ramps from small to large magnitude as evenly spaced anchors (RRGGBB), and what is no magnitude.
 
-    The neutral and the signed ramps of `signed` have equal lightness (OKLab) at equal magnitude. NaN and Inf keep their
-    distance from every ramp for normal, deuteranopic and protanopic eyes.
+    The neutral and the signed ramps of `signed` rise evenly in lightness (OKLab) and together, but for the brightest tones,
+    which would lose their hue. The smallest magnitude stays well above the ground, and zero below it, so that neither is
+    taken for padding. NaN and Inf keep their distance from every ramp for normal, deuteranopic and protanopic eyes.
     """
 
     name: str
@@ -59,9 +60,9 @@ PALETTES: Final[dict[str, Palette]] = {
         Palette(
             "signed",
             "Signed (blue − / orange +)",
-            ("143358", "163f6d", "1d4f87", "2962a4", "3878c3", "4c91e2", "66abfe", "9bc7fe", "cee4ff"),
+            ("1e487a", "285a95", "336db0", "3f80cc", "4e94e6", "64a8f9", "87bdff", "acd1ff", "d0e5ff"),
             _NEUTRAL,
-            ("4a2a09", "5d3200", "733f00", "8e4f00", "ac6200", "cc7711", "ea9032", "ffb068", "ffd9ba"),
+            ("673c0d", "804a0e", "9a5a11", "b46a14", "ce7a1d", "e78d2d", "f9a34f", "ffbf87", "ffdbbe"),
             "d000ff",
             "ffff00",
         ),
@@ -86,6 +87,15 @@ def rgb(colour: str) -> tuple[int, int, int]:
 def steps(value: float) -> int:
     """log2 of a magnitude in whole steps, halves up."""
     return math.floor(math.log2(value) * STEPS + 0.5)
+
+
+def fitted(low: float, high: float) -> tuple[float, float]:
+    """The window that shows a level best whose magnitudes lie between `low` and `high` (5th and 95th percentile).
+
+    Half an octave below leaves tones for the darkest parts, an octave above for those that are brighter than most: without
+    it whole tensors become white, and the heads in them invisible.
+    """
+    return low / math.sqrt(2), 2 * high
 
 
 @cache
