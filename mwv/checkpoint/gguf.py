@@ -8,9 +8,8 @@ numpy views of each token of a vocabulary, and does not read version 1.
 import struct
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-import gguf
 import numpy as np
 
 from mwv.checkpoint.checks import MAX_NAME, check_name, check_shape, check_unique
@@ -20,7 +19,11 @@ from mwv.checkpoint.source import Source, where
 from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError, UnsupportedError
 
+if TYPE_CHECKING:
+    from gguf import GGMLQuantizationType
+
 MAGIC: Final = b"GGUF"
+_ALIGNMENT: Final = 32
 # Limits far above any real file: headers are some megabytes, vocabularies below a million tokens, ggml knows 4 dimensions.
 MAX_HEADER: Final = 256 * 2**20
 MAX_KEYS: Final = 100_000
@@ -100,7 +103,7 @@ def read_gguf(source: Source, shard: int = 0) -> GgufHeader:
 
 
 def _alignment(place: str, values: dict[str, Value]) -> int:
-    alignment = values.get("general.alignment", gguf.GGUF_DEFAULT_ALIGNMENT)
+    alignment = values.get("general.alignment", _ALIGNMENT)
     if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
         raise FormatError(f"{place}: general.alignment must be a power of two; the file is damaged")
     return alignment
@@ -131,6 +134,8 @@ def _entry(cursor: "_Cursor") -> _Entry:
 
 
 def _dtype(cursor: "_Cursor", name: str, number: int) -> DType:
+    import gguf  # late: it takes 0.2 s, and other formats do without
+
     place = cursor.place
     try:
         kind = gguf.GGMLQuantizationType(number)
@@ -153,8 +158,10 @@ def _dtype(cursor: "_Cursor", name: str, number: int) -> DType:
 
 
 @cache
-def _dequantises(kind: gguf.GGMLQuantizationType) -> bool:
+def _dequantises(kind: "GGMLQuantizationType") -> bool:
     """Whether gguf can turn blocks of this type into numbers; asked with a block of zeros."""
+    import gguf
+
     try:
         gguf.dequantize(np.zeros((1, gguf.GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
     except NotImplementedError:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-import gguf
-
 from mwv.checkpoint.gguf import Array, Scalar, Value
 
 # Key below the architecture's name → name in config.json.
@@ -102,6 +100,8 @@ def gguf_metadata(values: Mapping[str, Value]) -> dict[str, str]:
 
 
 def _file_type(number: int) -> str:
+    import gguf  # late, as in gguf.py
+
     try:
         return gguf.LlamaFileType(number).name.removeprefix("MOSTLY_").removeprefix("ALL_")
     except ValueError:

@@ -1,5 +1,6 @@
 """Packed GGUF blocks in, float32 values out."""
 
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -40,6 +41,8 @@ def _dequantiser(dtype: DType) -> Dequantise:
             f"type {dtype.name} cannot be dequantised by the installed gguf package; a newer one may know it"
         )
     number = int(kind)
+    # Threads are ours to start: libgguf's own would cost more than they bring on a band.
+    os.environ.setdefault("LIBGGUF_NUM_THREADS", "1")
     try:
         from libgguf import dequantize_rows
 

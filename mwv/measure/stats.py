@@ -1,7 +1,7 @@
 """What was measured about a tensor in, the same as a dictionary for JSON out, and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -36,7 +36,7 @@ class TensorStats:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and None; every float is finite and survives JSON unchanged."""
-        return asdict(self) | {
+        return vars(self) | {
             "percentiles": [list(pair) for pair in self.percentiles],
             "histogram": list(self.histogram),
             "row_rms": list(self.row_rms),

@@ -51,11 +51,15 @@ def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> 
     out = io.BytesIO()
     writer = Writer(out)
     numbered = sorted((_number(tile, top), key) for tile, key in tiles.items())
-    for number, key in numbered:
-        data = blobs.get(key)
-        if data is None:
-            raise LostError(f"tile {key}: gone from the cache; build again")
-        writer.write_tile(number, data)
+    try:
+        for number, key in numbered:
+            data = blobs.get(key)
+            if data is None:
+                raise LostError(f"tile {key}: gone from the cache; build again")
+            writer.write_tile(number, data)
+    except BaseException:
+        writer.tile_f.close()  # only a finished archive gives its temporary file back
+        raise
     header = {
         "tile_type": TileType.PNG if png else TileType.AVIF,
         "tile_compression": Compression.NONE,

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 _compiled: Callable[..., Any] = njit(nogil=True, cache=True)
 
 _LONGEST: Final = 258
-_HEADER_WORDS: Final = 128
-"""More 32-bit words than the header and the rounding up can take."""
 _ORDER: Final = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15], np.int64)
 """The order in which lengths of the code of code lengths are stored (RFC 1951, 3.2.7)."""
 
@@ -42,32 +40,52 @@ _LENGTH_SYMBOL, _LENGTH_WIDTH, _LENGTH_EXTRA = _length_symbols()
 
 
 @_compiled
-def _tokenise(data: Any, tokens: Any, counts: Any) -> int:
-    """Split bytes into tokens, count them, and return how many there are.
+def _find_runs(data: Any, runs: Any) -> int:
+    """Runs of at least 16 equal bytes, in order, as (start, end) in the rows of `runs`; returns how many.
 
-    A token is a byte itself, or 256 + n for a match of n ≥ 16 bytes (the codes of short matches would cost noise of few
-    different bytes, such as ternary weights, more than they save), or 256 for the end.
-
-    `counts` (4 × 1024) has four counters for each token, used in turn: equal neighbours would wait for each other's store.
+    A run of 16 bytes fills an aligned word of eight, so only words are looked at. Shorter runs are left alone: as matches
+    they would cost noise of few different bytes, such as ternary weights, more than they save.
     """
-    n = data.size
-    used = 0
-    i = 0
-    while i < n:
-        token = np.uint32(data[i])
-        if i > 0 and token == data[i - 1]:
-            end = min(i + 258, n)
-            j = i + 1
-            while j < end and data[j] == token:
-                j += 1
-            if j - i > 15:
-                token = np.uint32(256 + j - i)
-                i = j - 1
+    words = data[: data.size // 8 * 8].view(np.uint64)
+    found = last = word = 0
+    while word < words.size:
+        if words[word] != (words[word] & np.uint64(255)) * np.uint64(0x0101010101010101):
+            word += 1
+            continue
+        byte = data[8 * word]
+        start, end = 8 * word, 8 * word + 8
+        while start > last and data[start - 1] == byte:
+            start -= 1
+        while end < data.size and data[end] == byte:
+            end += 1
+        if end - start >= 16:
+            runs[found, 0], runs[found, 1] = start, end
+            found += 1
+            last = end
+        word = (end + 7) // 8
+    return found
+
+
+@_compiled
+def _count(data: Any, start: int, end: int, counts: Any) -> None:
+    """Count literals. Four counters in turn (rows of 256), since equal neighbours would wait for each other's store."""
+    i = start
+    while i + 4 <= end:
+        counts[np.uint32(data[i])] += np.uint32(1)
+        counts[np.uint32(256) | np.uint32(data[i + 1])] += np.uint32(1)
+        counts[np.uint32(512) | np.uint32(data[i + 2])] += np.uint32(1)
+        counts[np.uint32(768) | np.uint32(data[i + 3])] += np.uint32(1)
+        i += 4
+    while i < end:
+        counts[np.uint32(data[i])] += np.uint32(1)
         i += 1
-        tokens[used] = token
-        counts[np.uint32((used & 3) << 10) | token] += np.uint32(1)
-        used += 1
-    return used
+
+
+@_compiled
+def _split_run(length: int) -> tuple[int, int, int]:
+    """A run as one literal, so many matches of 258, a match of this length (0 for none), and so many literals."""
+    full, rest = divmod(length - 1, 258)
+    return (full, rest, 0) if rest >= 3 else (full, 0, rest)
 
 
 @_compiled
@@ -194,26 +212,24 @@ def _put_header(out: Any, position: int, lengths: Any, order: Any) -> int:
 
 
 @_compiled
-def _put_tokens(words: Any, position: int, tokens: Any, used: int, codes: Any) -> int:
-    """Pack the codes of tokens into 32-bit words from a bit position on; the bit position after the last.
+def _put_literals(words: Any, position: int, data: Any, start: int, end: int, codes: Any) -> int:
+    """Pack literals into 32-bit words from a bit position on; the bit position after the last.
 
-    An entry of `codes` is a code in its lower 32 bits and the code's width above them.
+    An entry of `codes` is a code in its lower 32 bits and the code's width above them. Two literals have at most 30 bits, so
+    they fit behind 31 waiting ones; taking two at a time halves the chain of shifts.
     """
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     word = position >> 5
     full = np.uint64(position & 31)
     bits = np.uint64(words[word])
-    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    k = 0
-    while k < used:
-        code = codes[tokens[k]]
+    i = start
+    while i < end:
+        code = codes[data[i]]
         value, width = code & low, code >> half
-        k += 1
-        # Two literals have at most 30 bits, so they fit behind 31 waiting ones; joined they halve the chain of shifts.
-        if k < used and (tokens[k - 1] | tokens[k]) < 256:
-            code = codes[tokens[k]]
+        if i + 1 < end:
+            code = codes[data[i + 1]]
             value |= (code & low) << width
             width += code >> half
-            k += 1
         bits |= value << full
         full += width
         if full >= half:
@@ -221,41 +237,62 @@ def _put_tokens(words: Any, position: int, tokens: Any, used: int, codes: Any) -
             word += 1
             bits >>= half
             full -= half
-    words[word] = np.uint32(bits & np.uint64(0xFFFFFFFF))
+        i += 2
+    words[word] = np.uint32(bits & low)
     return int((word << 5) + np.int64(full))
 
 
 @_compiled
 def _deflate(data: Any, order: Any, length_symbol: Any, length_width: Any, length_extra: Any) -> Any:
-    tokens = np.empty(data.size + 1, np.uint16)
-    parts = np.zeros(4 * 1024, np.uint32)
-    used = _tokenise(data, tokens, parts)
-    tokens[used] = 256
-    by_token = np.zeros(515, np.int64)
-    for token in range(515):
-        for part in range(0, 4096, 1024):
-            by_token[token] += parts[part + token]
-    by_token[256] = 1
+    runs = np.empty((data.size // 16 + 1, 2), np.int64)
+    found = _find_runs(data, runs)
+    parts = np.zeros(4 * 256, np.uint32)
     counts = np.zeros(286, np.int64)
-    counts[:257] = by_token[:257]
-    for length in range(16, 259):
-        counts[length_symbol[length]] += by_token[256 + length]
+    matches = 0
+    last = 0
+    for k in range(found):
+        start, end = runs[k, 0], runs[k, 1]
+        _count(data, last, start + 1, parts)
+        full, rest, literals = _split_run(end - start)
+        counts[285] += full
+        matches += full
+        if rest:
+            counts[length_symbol[rest]] += 1
+            matches += 1
+        _count(data, end - literals, end, parts)
+        last = end
+    _count(data, last, data.size, parts)
+    for part in range(4):
+        for byte in range(256):
+            counts[byte] += parts[256 * part + byte]
+    counts[256] = 1
     lengths = _code_lengths(counts, 15)
     codes = _codes(lengths)
-    token_codes = np.zeros(515, np.uint64)
-    total = 0
-    for token in range(515):
-        length = max(token - 256, 0)
-        symbol = length_symbol[length] if length else token
-        # The bit more of a match is 0, the only distance code.
-        width = lengths[symbol] + (length_width[length] + 1 if length else 0)
-        token_codes[token] = codes[symbol] | length_extra[length] << lengths[symbol] | width << 32
-        total += by_token[token] * width
-    words = np.zeros((total >> 5) + _HEADER_WORDS, np.uint32)
+    total = 6 * matches
+    packed = np.zeros(286, np.uint64)
+    for symbol in range(286):
+        packed[symbol] = np.uint64(codes[symbol]) | np.uint64(lengths[symbol]) << np.uint64(32)
+        total += counts[symbol] * lengths[symbol]
+    words = np.zeros((total >> 5) + 128, np.uint32)
     out = words.view(np.uint8)
     out[0], out[1] = 0x78, 0x01
     position = _put_header(out, 16, lengths, order)
-    position = _put_tokens(words, position, tokens, used + 1, token_codes)
+    last = 0
+    for k in range(found):
+        start, end = runs[k, 0], runs[k, 1]
+        position = _put_literals(words, position, data, last, start + 1, packed)
+        full, rest, literals = _split_run(end - start)
+        # The only distance code, that of distance 1, is one bit, 0.
+        for _ in range(full):
+            position = _put(out, position, codes[285], lengths[285] + 1)
+        if rest:
+            symbol = length_symbol[rest]
+            position = _put(out, position, codes[symbol], lengths[symbol])
+            position = _put(out, position, length_extra[rest], length_width[rest] + 1)
+        position = _put_literals(words, position, data, end - literals, end, packed)
+        last = end
+    position = _put_literals(words, position, data, last, data.size, packed)
+    position = _put(out, position, codes[256], lengths[256])
     return out[: (position + 7) >> 3]
 
 

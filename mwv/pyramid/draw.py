@@ -1,7 +1,7 @@
 """The windows of a block and their samples in, its tiles of levels 0 to 3 and the sums above them out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -67,28 +67,39 @@ def _finish_row(
 def _draw_strip(
     parts: Sequence[Window], grids: Sequence[Grid], read: ReadSamples, lines: Mapping[int, NDArray[np.uint8]], y: int, top: Sums
 ) -> None:
-    """Draw 64 pixel rows of a block: codes into the scan lines of all levels, sums of level 3 into `top`."""
-    codes = np.zeros((STRIP, BLOCK), np.uint8)
-    summands = np.zeros((STRIP, BLOCK), np.float32)
+    """Draw 64 pixel rows of a block: codes into the scan lines of all levels, sums of level 3 into `top` (8 × 512).
+
+    Only the columns that are occupied are worked on; they begin and end at whole pixels of level 3.
+    """
+    left = min(part.x for part in parts) >> BLOCK_LEVEL
+    right = max(-(-(part.x + part.cols * grids[part.placement].thick[1]) // (1 << BLOCK_LEVEL)) for part in parts)
+    x, width = left << BLOCK_LEVEL, (right - left) << BLOCK_LEVEL
+    codes = np.zeros((STRIP, width), np.uint8)
+    summands = np.zeros((STRIP, width), np.float32)
     for part in parts:
-        _draw_part(part, grids[part.placement], read, codes, summands)
-    _scatter(codes, lines[0], y)
-    below = Sums.empty(STRIP >> 1, BLOCK >> 1)
+        _draw_part(replace(part, x=part.x - x), grids[part.placement], read, codes, summands)
+    _scatter(codes, lines[0], x, y)
+    below = Sums.empty(STRIP >> 1, width >> 1)
     reduce_leaf(codes, summands, below)
     for level in range(1, BLOCK_LEVEL + 1):
         if level > 1:
-            sums = top if level == BLOCK_LEVEL else Sums.empty(STRIP >> level, BLOCK >> level)
+            sums = Sums.empty(STRIP >> level, width >> level)
             reduce_sums(below, sums)
             below = sums
         reduced = np.empty(below.count.shape, np.uint8)
         overview_codes(below, reduced)
-        _scatter(reduced, lines[level], y >> level)
+        _scatter(reduced, lines[level], x >> level, y >> level)
+    for plane, whole in zip(below.planes, top.planes, strict=True):
+        whole[:, left:right] = plane
 
 
-def _scatter(codes: NDArray[np.uint8], lines: NDArray[np.uint8], y: int) -> None:
-    """Copy rows of codes, which begin at pixel row `y` of the block's level, behind the filter bytes of a row of tiles."""
-    rows = codes.shape[0]
-    lines[:, y % TILE : y % TILE + rows, 1:] = codes.reshape(rows, -1, TILE).transpose(1, 0, 2)
+def _scatter(codes: NDArray[np.uint8], lines: NDArray[np.uint8], x: int, y: int) -> None:
+    """Copy codes, whose corner is pixel (x, y) of the block's level, behind the filter bytes of a row of tiles."""
+    rows, width = codes.shape
+    for tile in range(x // TILE, -(-(x + width) // TILE)):
+        first, last = max(x, tile * TILE), min(x + width, (tile + 1) * TILE)
+        target = lines[tile, y % TILE : y % TILE + rows, 1 + first - tile * TILE : 1 + last - tile * TILE]
+        target[...] = codes[:, first - x : last - x]
 
 
 def _draw_part(part: Window, grid: Grid, read: ReadSamples, codes: NDArray[np.uint8], summands: NDArray[np.float32]) -> None:

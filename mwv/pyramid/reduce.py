@@ -6,6 +6,7 @@ Flags of a pixel: bit 0 an element is infinite, bit 1 one is NaN, bit 2 a missin
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import numpy as np
@@ -138,65 +139,52 @@ def reduce_sums(sums: Sums, out: Sums) -> None:
     _reduce_sums(*sums.planes, *out.planes)
 
 
-@_compiled
-def _mean_square(square: Any, count: Any, mean: Any) -> None:
-    for y in range(mean.shape[0]):
-        for x in range(mean.shape[1]):
-            mean[y, x] = square[y, x] / np.float32(max(count[y, x], np.uint32(1)))
+@lru_cache(maxsize=1)
+def _classes() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Codes and edges (see `code.Buckets`) of a mean square by class: negative, balanced, positive, 32,768 entries each."""
+    signed, balanced = code.overview_buckets(code.SIGNED_STEPS), code.overview_buckets(code.BALANCED_STEPS)
+    low = np.concatenate([code.NEGATIVE + signed.low, code.BALANCED + balanced.low, code.POSITIVE + signed.low])
+    return low.astype(np.uint8), np.concatenate([signed.edge, balanced.edge, signed.edge]).astype(np.uint32)
 
 
 @_compiled
 def _overview_codes(
-    total: Any,
-    square: Any,
-    bits: Any,
-    count: Any,
-    flags: Any,
-    signed_low: Any,
-    signed_edge: Any,
-    low: Any,
-    edge: Any,
-    share: Any,
-    out: Any,
+    total: Any, square: Any, count: Any, flags: Any, mean: Any, bits: Any, place: Any, low: Any, edge: Any, share: Any, out: Any
 ) -> None:
-    # Both classes are looked up and one is selected: on real weights a branch on the class would be mispredicted.
+    # The class is computed, not branched on: on real weights a branch would be mispredicted at every third pixel. Simple
+    # passes over a row are compiled to vector instructions.
     for y in range(out.shape[0]):
+        odd = np.uint8(0)
         for x in range(out.shape[1]):
-            b = bits[y, x]
-            i = b >> np.uint32(16)
-            s = np.float64(total[y, x])
-            balanced = np.uint8(49) + low[i] + np.uint8(b >= edge[i])
-            signed = (np.uint8(200) if s > 0 else np.uint8(2)) + signed_low[i] + np.uint8(b >= signed_edge[i])
-            c = signed if s * s > share * np.float64(count[y, x]) * np.float64(square[y, x]) else balanced
-            out[y, x] = np.uint8(1) if b == 0 else c
-    for y in range(out.shape[0]):
+            odd |= flags[y, x]
         for x in range(out.shape[1]):
-            f = flags[y, x]
-            if f | (count[y, x] == 0):
+            odd |= np.uint8(square[y, x] == 0)
+        for x in range(out.shape[1]):
+            mean[x] = square[y, x] / np.float32(max(count[y, x], np.uint32(1)))
+        for x in range(out.shape[1]):
+            s = total[y, x]
+            signed = np.float64(s) * np.float64(s) > share * np.float64(count[y, x]) * np.float64(square[y, x])
+            place[x] = np.int32(32768) + np.int32(signed) * (np.int32(1) if s > 0 else np.int32(-1)) * np.int32(32768)
+        for x in range(out.shape[1]):
+            i = place[x] + (bits[x] >> np.uint32(16))
+            out[y, x] = low[i] + np.uint8(bits[x] >= edge[i])
+        if odd:
+            for x in range(out.shape[1]):
+                f = flags[y, x]
                 if f & 3:
                     out[y, x] = 255 if f & 2 else 254
                 elif count[y, x] == 0:
                     out[y, x] = 251 if f else 0
+                elif square[y, x] == 0:
+                    out[y, x] = 1
 
 
 def overview_codes(sums: Sums, out: NDArray[np.uint8]) -> None:
     """Codes of overview pixels: root mean square by level, class by the balance of signs."""
-    signed, balanced = code.overview_buckets(code.SIGNED_STEPS), code.overview_buckets(code.BALANCED_STEPS)
-    mean = np.empty(out.shape, np.float32)
-    _mean_square(sums.square, sums.count, mean)
-    _overview_codes(
-        sums.total,
-        sums.square,
-        mean.view(np.uint32),
-        sums.count,
-        sums.flags,
-        signed.low,
-        signed.edge,
-        balanced.low,
-        balanced.edge,
-        code.BALANCE,
-        out,
-    )
+    mean = np.empty(out.shape[1], np.float32)
+    low, edge = _classes()
+    place = np.empty(out.shape[1], np.int32)
+    _overview_codes(*sums.planes, mean, mean.view(np.uint32), place, low, edge, code.BALANCE, out)
 
 
 @_compiled
