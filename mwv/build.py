@@ -36,8 +36,8 @@ from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 
-_BUFFER: Final = 256 << 20
-_BUFFER_PER_JOB: Final = 96 << 20
+_BUFFER: Final = 160 << 20
+_BUFFER_PER_JOB: Final = 80 << 20
 """Bytes of tensors kept between hashing and drawing; a job needs about 60 MiB beside its share."""
 
 _SPEED: Final = 100e6

@@ -1,6 +1,7 @@
 """A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them. The only place with threads."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from mwv.pyramid.plan import (
     TILE,
     Plan,
     TileId,
+    Window,
     child_ids,
     leaf_key,
     leaf_windows,
@@ -71,6 +73,7 @@ class Renderer:
         """Nothing is rendered yet."""
         self._tiles: dict[TileId, str] = {}
         self._lock = Lock()
+        self._to_draw = Counter(part for windows in self.plan.blocks.values() for part in self._bands(windows))
 
     def run(self, jobs: int) -> Pyramid:
         """Render every tile with `jobs` threads. The first error stops the rest and is raised."""
@@ -91,7 +94,22 @@ class Renderer:
             self._draw(at, tiles, missing)
         self._count(rendered=len(missing), reused=sum(self._wanted(tile[0]) for tile in tiles) - len(missing))
         windows, placements = self.plan.blocks[at], self.plan.placements
+        self._release(windows)
         self.progress(len(tiles), sum(w.rows * w.cols for w in windows if placements[w.placement].tensor is not None))
+
+    def _bands(self, windows: Iterable[Window]) -> Iterator[tuple[int, int]]:
+        """(placement, band) of all bands under some windows."""
+        for w in windows:
+            for band in range(*w.storage_bands(self.plan.placements[w.placement].grid)):
+                yield w.placement, band
+
+    def _release(self, windows: Iterable[Window]) -> None:
+        """Let the survey forget the bands that no other block needs."""
+        with self._lock:
+            self._to_draw.subtract(self._bands(windows))
+        for index, band in self._bands(windows):
+            if self._to_draw[index, band] <= 0:
+                self.survey.release(index, band)
 
     def _wanted(self, level: int) -> bool:
         """Whether tiles of this level are shown; a small canvas has fewer levels than a block."""

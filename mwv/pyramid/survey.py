@@ -100,6 +100,12 @@ class Survey:
             return None
         return subject.tensor.samples(band, self._raw_for_drawing(subject, index, band), col, cols)
 
+    def release(self, index: int, band: int) -> None:
+        """Let go of a band that nobody is going to draw again."""
+        with self._lock:
+            entry = self._buffer.pop((index, band), None)
+            self._buffered -= len(entry.raw) if entry else 0
+
     def result(self, index: int) -> tuple[list[bytes], TensorStats]:
         """Value digests of all bands of a subject, and its statistics."""
         subject = self.subjects[index]
