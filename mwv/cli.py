@@ -275,7 +275,10 @@ def _demo(root: Path | None) -> tuple[Path, ...]:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0))
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux tells what this process may use
+        return os.cpu_count() or 1
 
 
 def _announce(address: str) -> None:
@@ -292,9 +295,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except UsageError as error:
-        click.echo(f"mwv: {error}", err=True)
-        sys.exit(2)
     except MwvError as error:
-        click.echo(f"mwv: {error}", err=True)
-        sys.exit(1)
+        from mwv.site.text import visible
+
+        for i, line in enumerate(error.lines):  # a path may hold what ends a line or moves the cursor
+            click.echo(f"{'' if i else 'mwv: '}{visible(line)}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -67,25 +67,40 @@ def _find_runs(data: Any, runs: Any) -> int:
 
 
 @_compiled
-def _count(data: Any, start: int, end: int, counts: Any) -> None:
-    """Count literals. Four counters in turn (rows of 256), since equal neighbours would wait for each other's store."""
-    i = start
-    while i + 4 <= end:
-        counts[np.uint32(data[i])] += np.uint32(1)
-        counts[np.uint32(256) | np.uint32(data[i + 1])] += np.uint32(1)
-        counts[np.uint32(512) | np.uint32(data[i + 2])] += np.uint32(1)
-        counts[np.uint32(768) | np.uint32(data[i + 3])] += np.uint32(1)
-        i += 4
-    while i < end:
-        counts[np.uint32(data[i])] += np.uint32(1)
-        i += 1
-
-
-@_compiled
 def _split_run(length: int) -> tuple[int, int, int]:
     """A run as one literal, so many matches of 258, a match of this length (0 for none), and so many literals."""
     full, rest = divmod(length - 1, 258)
     return (full, rest, 0) if rest >= 3 else (full, 0, rest)
+
+
+@_compiled
+def _count(data: Any, runs: Any, found: int, length_symbol: Any, counts: Any) -> int:
+    """Count symbols (286) of all bytes, runs as matches and the rest as literals; returns how many matches there are."""
+    # Four counters in turn, since equal neighbours would wait for each other's store.
+    parts = np.zeros(4 * 256, np.uint32)
+    matches = 0
+    i = 0
+    for k in range(found + 1):
+        end = runs[k, 0] + 1 if k < found else data.size
+        while i + 4 <= end:
+            parts[np.uint32(data[i])] += np.uint32(1)
+            parts[np.uint32(256) | np.uint32(data[i + 1])] += np.uint32(1)
+            parts[np.uint32(512) | np.uint32(data[i + 2])] += np.uint32(1)
+            parts[np.uint32(768) | np.uint32(data[i + 3])] += np.uint32(1)
+            i += 4
+        while i < end:
+            parts[np.uint32(data[i])] += np.uint32(1)
+            i += 1
+        if k < found:
+            full, rest, literals = _split_run(runs[k, 1] - runs[k, 0])
+            counts[285] += full
+            counts[length_symbol[rest]] += min(rest, 1)
+            matches += full + min(rest, 1)
+            i = runs[k, 1] - literals
+    for j in range(parts.size):
+        counts[j & 255] += parts[j]
+    counts[256] = 1
+    return matches
 
 
 @_compiled
@@ -169,134 +184,116 @@ def _put(out: Any, position: int, value: int, width: int) -> int:
 
 
 @_compiled
-def _put_header(out: Any, position: int, lengths: Any, order: Any) -> int:
-    """The header of a final dynamic block: code lengths, zeros in runs, and one distance code, that of distance 1."""
+def _header_symbols(lengths: Any, symbols: Any, extras: Any, counts: Any) -> tuple[int, int]:
+    """Code lengths, and that of the one distance code, as symbols of the code of code lengths (RFC 1951, 3.2.7).
+
+    Only zeros are put in runs. Returns how many code lengths and how many symbols there are.
+    """
     last = 286
     while last > 257 and lengths[last - 1] == 0:
         last -= 1
-    symbols = np.zeros(last + 1, np.int64)
-    extras = np.zeros(last + 1, np.int64)
-    counts = np.zeros(19, np.int64)
-    used = 0
-    i = 0
+    used = i = 0
     while i < last + 1:
-        value = lengths[i] if i < last else 1
         run = 0
         while i + run < last and lengths[i + run] == 0 and run < 138:
             run += 1
+        symbols[used] = lengths[i] if i < last else 1
+        extras[used] = 0
         if run >= 3:
             symbols[used] = 18 if run >= 11 else 17
             extras[used] = run - (11 if run >= 11 else 3)
-            i += run
-        else:
-            symbols[used] = value
-            i += 1
+        i += run if run >= 3 else 1
         counts[symbols[used]] += 1
         used += 1
-    meta = _code_lengths(counts, 7)
-    codes = _codes(meta)
+    return last, used
+
+
+@_compiled
+def _put_header(out: Any, last: int, symbols: Any, extras: Any, used: int, meta: Any, codes: Any, order: Any) -> int:
+    """The zlib header and that of a final dynamic block; the bit position behind them."""
+    out[0], out[1] = 0x78, 0x01
     stored = 19
     while stored > 4 and meta[order[stored - 1]] == 0:
         stored -= 1
-    position = _put(out, position, 1 | 2 << 1, 3)
-    position = _put(out, position, last - 257, 5)
-    position = _put(out, position, 0, 5)
-    position = _put(out, position, stored - 4, 4)
-    for k in range(stored):
-        position = _put(out, position, meta[order[k]], 3)
-    for k in range(used):
-        position = _put(out, position, codes[symbols[k]], meta[symbols[k]])
-        if symbols[k] >= 17:
-            position = _put(out, position, extras[k], 7 if symbols[k] == 18 else 3)
+    # Final block, dynamic codes; number of codes of literals and lengths, of distances (one), of code lengths.
+    value = 1 | 2 << 1 | (last - 257) << 3 | 0 << 8 | (stored - 4) << 13
+    position = _put(out, 16, value, 17)
+    for k in range(stored + used):
+        value, width = 0, 3
+        if k < stored:
+            value = meta[order[k]]
+        else:
+            symbol = symbols[k - stored]
+            value, width = codes[symbol] | extras[k - stored] << meta[symbol], meta[symbol]
+            if symbol >= 17:
+                width += 7 if symbol == 18 else 3
+        position = _put(out, position, value, width)
     return position
 
 
 @_compiled
-def _put_literals(words: Any, position: int, data: Any, start: int, end: int, codes: Any) -> int:
-    """Pack literals into 32-bit words from a bit position on; the bit position after the last.
+def _put_data(
+    words: Any, out: Any, position: int, data: Any, runs: Any, found: int, codes: Any, symbols: Any, widths: Any, extras: Any
+) -> int:
+    """Pack all symbols into 32-bit words (`out` is the same as bytes) from a bit position on; the position behind them.
 
     An entry of `codes` is a code in its lower 32 bits and the code's width above them. Two literals have at most 30 bits, so
     they fit behind 31 waiting ones; taking two at a time halves the chain of shifts.
     """
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    word = position >> 5
-    full = np.uint64(position & 31)
-    bits = np.uint64(words[word])
-    i = start
-    while i < end:
-        code = codes[data[i]]
-        value, width = code & low, code >> half
-        if i + 1 < end:
-            code = codes[data[i + 1]]
-            value |= (code & low) << width
-            width += code >> half
-        bits |= value << full
-        full += width
-        if full >= half:
-            words[word] = np.uint32(bits & low)
-            word += 1
-            bits >>= half
-            full -= half
-        i += 2
-    words[word] = np.uint32(bits & low)
-    return int((word << 5) + np.int64(full))
-
-
-@_compiled
-def _deflate(data: Any, order: Any, length_symbol: Any, length_width: Any, length_extra: Any) -> Any:
-    runs = np.empty((data.size // 16 + 1, 2), np.int64)
-    found = _find_runs(data, runs)
-    parts = np.zeros(4 * 256, np.uint32)
-    counts = np.zeros(286, np.int64)
-    matches = 0
-    last = 0
-    for k in range(found):
-        start, end = runs[k, 0], runs[k, 1]
-        _count(data, last, start + 1, parts)
-        full, rest, literals = _split_run(end - start)
-        counts[285] += full
-        matches += full
-        if rest:
-            counts[length_symbol[rest]] += 1
-            matches += 1
-        _count(data, end - literals, end, parts)
-        last = end
-    _count(data, last, data.size, parts)
-    for part in range(4):
-        for byte in range(256):
-            counts[byte] += parts[256 * part + byte]
-    counts[256] = 1
-    lengths = _code_lengths(counts, 15)
-    codes = _codes(lengths)
-    total = 6 * matches
-    packed = np.zeros(286, np.uint64)
-    for symbol in range(286):
-        packed[symbol] = np.uint64(codes[symbol]) | np.uint64(lengths[symbol]) << np.uint64(32)
-        total += counts[symbol] * lengths[symbol]
-    words = np.zeros((total >> 5) + 128, np.uint32)
-    out = words.view(np.uint8)
-    out[0], out[1] = 0x78, 0x01
-    position = _put_header(out, 16, lengths, order)
-    last = 0
-    for k in range(found):
-        start, end = runs[k, 0], runs[k, 1]
-        position = _put_literals(words, position, data, last, start + 1, packed)
-        full, rest, literals = _split_run(end - start)
-        # The only distance code, that of distance 1, is one bit, 0.
-        for _ in range(full):
-            position = _put(out, position, codes[285], lengths[285] + 1)
-        if rest:
-            symbol = length_symbol[rest]
-            position = _put(out, position, codes[symbol], lengths[symbol])
-            position = _put(out, position, length_extra[rest], length_width[rest] + 1)
-        position = _put_literals(words, position, data, end - literals, end, packed)
-        last = end
-    position = _put_literals(words, position, data, last, data.size, packed)
-    position = _put(out, position, codes[256], lengths[256])
-    return out[: (position + 7) >> 3]
+    i = 0
+    for k in range(found + 1):
+        end = runs[k, 0] + 1 if k < found else data.size
+        word = position >> 5
+        full = np.uint64(position & 31)
+        bits = np.uint64(words[word])
+        while i < end:
+            code = codes[data[i]]
+            value, width = code & low, code >> half
+            if i + 1 < end:
+                code = codes[data[i + 1]]
+                value |= (code & low) << width
+                width += code >> half
+            bits |= value << full
+            full += width
+            if full >= half:
+                words[word] = np.uint32(bits & low)
+                word += 1
+                bits >>= half
+                full -= half
+            i += 2
+        words[word] = np.uint32(bits & low)
+        position = (word << 5) + np.int64(full)
+        if k < found:
+            whole, rest, literals = _split_run(runs[k, 1] - runs[k, 0])
+            for match in range(whole + min(rest, 1)):
+                length = 258 if match < whole else rest
+                code = codes[symbols[length]]
+                width = np.int64(code >> half)
+                # The bit behind the extra bits is 0, the code of the only distance, 1.
+                position = _put(out, position, np.int64(code & low) | extras[length] << width, width + widths[length] + 1)
+            i = runs[k, 1] - literals
+    code = codes[256]
+    return int(_put(out, position, np.int64(code & low), np.int64(code >> half)))
 
 
 def compress(data: NDArray[np.uint8]) -> bytes:
     """The zlib stream of a contiguous array of bytes of any shape."""
-    body: NDArray[np.uint8] = _deflate(data.reshape(-1), _ORDER, _LENGTH_SYMBOL, _LENGTH_WIDTH, _LENGTH_EXTRA)
-    return body.tobytes() + isal_zlib.adler32(data).to_bytes(4, "big")
+    flat = data.reshape(-1)
+    runs = np.empty((flat.size // 16 + 1, 2), np.int64)
+    found = _find_runs(flat, runs)
+    counts = np.zeros(286, np.int64)
+    matches = _count(flat, runs, found, _LENGTH_SYMBOL, counts)
+    lengths = _code_lengths(counts, 15)
+    symbols, extras = np.empty(287, np.int64), np.empty(287, np.int64)
+    meta_counts = np.zeros(19, np.int64)
+    last, used = _header_symbols(lengths, symbols, extras, meta_counts)
+    meta = _code_lengths(meta_counts, 7)
+    # An upper bound: a match has at most 5 extra bits and one for its distance, a symbol of the header 14 bits.
+    bits = int(counts @ lengths) + 6 * matches + 14 * (used + 19) + 64
+    words = np.zeros((bits >> 5) + 2, np.uint32)
+    out = words.view(np.uint8)
+    position = _put_header(out, last, symbols, extras, used, meta, _codes(meta), _ORDER)
+    codes = _codes(lengths).astype(np.uint64) | lengths.astype(np.uint64) << np.uint64(32)
+    end = _put_data(words, out, position, flat, runs, found, codes, _LENGTH_SYMBOL, _LENGTH_WIDTH, _LENGTH_EXTRA)
+    return out[: (end + 7) >> 3].tobytes() + isal_zlib.adler32(data).to_bytes(4, "big")
