@@ -16,7 +16,7 @@ from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.errors import LostError, MwvError, SourceChangedError, SourceError, StoreError
+from mwv.errors import LostError, ModelsFailedError, MwvError, SourceChangedError, SourceError, StoreError
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
@@ -96,8 +96,7 @@ def build(settings: Settings) -> None:
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
-        many = f"{len(outcome.failures)} of {len(settings.sources)} models failed:\n" if len(settings.sources) > 1 else ""
-        raise MwvError(many + "\n".join(outcome.failures))
+        raise ModelsFailedError(outcome.failures, len(settings.sources))
 
 
 def dry_run(settings: Settings) -> None:

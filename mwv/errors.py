@@ -1,8 +1,30 @@
 """What can go wrong, as exceptions whose text is the one line that the user reads."""
 
+from collections.abc import Sequence
+
 
 class MwvError(Exception):
     """Base of every error that is the input's or the machine's fault; shown without a traceback."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the user reads: one line, but for an error that gathers others."""
+        return (str(self),)
+
+
+class ModelsFailedError(MwvError):
+    """Some of the models of a build failed, which has otherwise been done."""
+
+    def __init__(self, failures: Sequence[str], models: int) -> None:
+        """The messages of the models that failed, and how many models there were in all."""
+        super().__init__("\n".join(failures))
+        head = (f"{len(failures)} of {models} models failed:",) if models > 1 else ()
+        self._lines = (*head, *failures)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each model, below a line that counts them if there was more than one."""
+        return self._lines
 
 
 class SourceError(MwvError):

@@ -6,7 +6,12 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +192,39 @@ class Steps:
     def __exit__(self, *exception: object) -> None:
         for module, name, function in reversed(self._saved):
             setattr(module, name, function)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended; `rss` is its peak in bytes."""
+
+    code: int
+    out: str
+    err: str
+    rss: int
+
+
+class Limits:
+    """Of time (seconds), which is loose, since tests share a machine, and of resident memory (bytes)."""
+
+    SECONDS = 20.0
+    RSS = 512 << 20
+
+
+def mwv(*args: object, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Finished:
+    """Run the command line in a process of its own; it must keep to `Limits` and show no traceback."""
+    command = [sys.executable, "-c", "from mwv.cli import main; main()", *map(str, args)]
+    begin = time.monotonic()
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin)
+        given.seek(0)
+        process = subprocess.Popen(command, cwd=cwd, stdin=given, stdout=out, stderr=err, env={**os.environ, **(env or {})})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        done = Finished(process.returncode, out.read().decode(), err.read().decode(), usage.ru_maxrss * 1024)
+    assert time.monotonic() - begin < Limits.SECONDS
+    assert done.rss < Limits.RSS
+    assert "Traceback" not in done.err, done.err
+    return done
