@@ -20,7 +20,7 @@ from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
 from mwv.checkpoint.source import FileSource, is_directory, where
 from mwv.checkpoint.wording import printable
-from mwv.errors import FormatError
+from mwv.errors import FormatError, SourceError
 
 __all__ = ["architecture", "open_checkpoint"]
 
@@ -38,6 +38,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises SourceError if it cannot be found or read, FormatError if a file lies, UnsupportedError if it holds what mwv
     cannot show.
     """
+    if str(path).startswith("hf:"):
+        raise SourceError(f"{path}: models on the Hub cannot be read yet; download it (hf download) and name the folder")
     selection = select_directory(path) if is_directory(path) else select_file(path)
     sources: list[FileSource] = []
     try:

@@ -228,7 +228,7 @@ def _put_header(out: Any, last: int, symbols: Any, extras: Any, used: int, meta:
             if symbol >= 17:
                 width += 7 if symbol == 18 else 3
         position = _put(out, position, value, width)
-    return position
+    return int(position)
 
 
 @_compiled
@@ -263,7 +263,7 @@ def _put_data(
                 full -= half
             i += 2
         words[word] = np.uint32(bits & low)
-        position = (word << 5) + np.int64(full)
+        position = int((word << 5) + np.int64(full))
         if k < found:
             whole, rest, literals = _split_run(runs[k, 1] - runs[k, 0])
             for match in range(whole + min(rest, 1)):

@@ -556,3 +556,8 @@ def test_unsupported_is_said_of_the_right_file(tmp_path: Path) -> None:
     refused(tmp_path / "old.pth", UnsupportedError, r"old\.pth: written by torch\.save before version 1\.6")
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1]))
     refused(tmp_path / "list.pkl", FormatError, "neither safetensors, GGUF nor PyTorch")
+
+
+def test_a_model_on_the_hub_is_refused_with_advice() -> None:
+    with pytest.raises(SourceError, match=r"hf:/a/b: .* download it"):
+        open_checkpoint(Path("hf://a/b"))
