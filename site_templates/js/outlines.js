@@ -159,20 +159,20 @@ mwv.OutlineLayer = L.Layer.extend({
 
   /** Write a name on a small dark ground unless another one stands there; whether it was written. */
   write(text, x, y, colour) {
-    const box = [x, y, this.width(text) + 10, this.letters + 6];
+    const box = [x, y, this.width(text) + 6, this.letters + 6];
     const [w, h] = [box[2], box[3]];
     if (x < 0 || y < 0 || x + w > this.view.width || y + h > this.view.height) return false;
     for (const other of this.taken) {
-      if (x < other[0] + other[2] + 2 && other[0] < x + w + 2 && y < other[1] + other[3] + 2 && other[1] < y + h + 2) return false;
+      if (x < other[0] + other[2] && other[0] < x + w && y < other[1] + other[3] + 2 && other[1] < y + h + 2) return false;
     }
-    this.taken.push(box);
+    this.taken.push([...box, text]);
     const { context } = this;
     context.fillStyle = "rgba(15, 17, 21, 0.78)";
     context.beginPath();
     context.roundRect(x, y, w, h, 4);
     context.fill();
     context.fillStyle = colour;
-    context.fillText(text, x + 5, y + h / 2 + 0.5);
+    context.fillText(text, x + 3, y + h / 2 + 0.5);
     return true;
   },
 
@@ -213,7 +213,7 @@ mwv.OutlineLayer = L.Layer.extend({
     const { view, letters } = this;
     const tall = letters + 6;
     const name = form === "text" ? text : String(layer);
-    const wide = this.width(name) + 10;
+    const wide = this.width(name) + 6;
     const top = Math.min(Math.max(y + 1, 2), Math.max(y + h - tall, y + 1));
     if (side === "inside") return view.scale <= 0.7 && x < 40 && x + w > 120 && h > 2 * tall ? [name, 2, top] : null;
     const left = side === "left" ? x - wide - 5 : x + w + 5;
@@ -225,7 +225,7 @@ mwv.OutlineLayer = L.Layer.extend({
     for (const [kind, label, , , ...box] of this.scene.facts.regions) {
       const [x, y, w] = this.onScreen(...box);
       const text = mwv.text.visible(label);
-      if (kind !== "stack" || w < this.width(text) + 10) continue;
+      if (kind !== "stack" || w < this.width(text) + 6) continue;
       const line = this.letters + 10;
       for (const lines of [1, 2]) if (this.write(text, Math.max(x, 2), y - lines * line, "#ffd9a8")) break;
     }
@@ -264,7 +264,7 @@ mwv.OutlineLayer = L.Layer.extend({
     const left = Math.max(x, 0);
     const room = Math.min(x + w, view.width) - left;
     for (const name of names) {
-      const wide = this.width(name) + 10;
+      const wide = this.width(name) + 6;
       // A head may stand out a little over its column, but not so far that it seems to name the next one.
       if (wide <= room + 10 && this.free(seen, left, y - tall - 2, wide, tall) && this.write(name, left, y - tall - 2, "#f4f6f9")) {
         return true;

@@ -1,18 +1,17 @@
-"""In: synthetic models. Out: a site of them on disk and over http, as a reader would open it."""
+"""In: models, synthetic and real. Out: sites of them on disk and over http, as a reader would open them."""
 
-import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "site"))
-
 import synthetic
 
+from mwv.build import build
 from mwv.pyramid.archive import archives
+from mwv.settings import Settings
 from mwv.site.serve import open_server
 from mwv.site.writer import SiteWriter
 
@@ -69,9 +68,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, models: dict[str, synthetic.B
     return where
 
 
-@pytest.fixture(scope="session")
-def http(site: Path) -> Iterator[str]:
-    """The site's address on the loopback."""
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """The address of a site on the loopback."""
     server = open_server(site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.url.rstrip("/")
@@ -79,7 +78,47 @@ def http(site: Path) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="session")
+def http(site: Path) -> Iterator[str]:
+    with served(site) as address:
+        yield address
+
+
 @pytest.fixture(params=["http", "file"])
 def root(request: pytest.FixtureRequest, site: Path) -> str:
     """The site's address, once over http and once from disk."""
     return str(request.getfixturevalue("http")) if request.param == "http" else site.as_uri()
+
+
+@pytest.fixture(scope="session")
+def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a cache that all sites of real models share."""
+    return tmp_path_factory.mktemp("real")
+
+
+@pytest.fixture(scope="session")
+def real_site(real_folder: Path, bert: Path, smollm2: Path) -> Path:
+    """Both real models in one site."""
+    build(Settings((bert.parent, smollm2), real_folder / "site", real_folder / "cache", jobs=2))
+    return real_folder / "site"
+
+
+@pytest.fixture(scope="session")
+def real_http(real_site: Path) -> Iterator[str]:
+    with served(real_site) as address:
+        yield address
+
+
+@pytest.fixture(params=["http", "file"])
+def real_root(request: pytest.FixtureRequest, real_site: Path) -> str:
+    return str(request.getfixturevalue("real_http")) if request.param == "http" else real_site.as_uri()
+
+
+@pytest.fixture(params=["xyz", "pmtiles", "avif"])
+def other_http(request: pytest.FixtureRequest, real_site: Path, real_folder: Path, bert: Path) -> Iterator[tuple[str, str]]:
+    """(how its tiles lie, address) of a site of the BERT; its tiles come from the cache that `real_site` filled."""
+    how = request.param
+    options = {"tile_format": "avif"} if how == "avif" else {"tiles": how}
+    build(Settings((bert.parent,), real_folder / how, real_folder / "cache", jobs=2, **options))  # type: ignore[arg-type]
+    with served(real_folder / how) as address:
+        yield how, address

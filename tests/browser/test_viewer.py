@@ -1,16 +1,14 @@
 """In: synthetic sites in Chromium. Out: the right colours on the screen, names, panel and legend, over http and from disk."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from playwright.sync_api import Page, expect
 from synthetic import ODD_NAMES, Built
+from viewing import expected, look, open_model, screen, settle
 
 from mwv.pyramid.palette import PALETTES, table
 from mwv.site.text import visible
@@ -18,52 +16,9 @@ from mwv.site.text import visible
 PageFactory = Callable[..., Page]
 
 
-def open_model(page: Page, root: str, slug: str = "odd") -> None:
-    page.goto(f"{root}/{slug}/index.html")
-    settle(page)
-
-
-def settle(page: Page) -> None:
-    """Wait until no tile is on its way and the window stands still."""
-    page.wait_for_function("() => !mwv.view.layer.isLoading() && mwv.view.colours.frame === 0")
-
-
-def look(page: Page, x: float, y: float, zoom: float) -> None:
-    """Put the canvas point (x, y) into the middle of the map, with nothing drawn over the tiles."""
-    page.evaluate("([x, y, zoom]) => mwv.view.map.setView([y, x], zoom, { animate: false })", [x, y, zoom])
-    settle(page)
-
-
-def screen(page: Page) -> NDArray[np.uint8]:
-    """What the map shows, with outlines, names and controls taken away."""
-    page.add_style_tag(content=".outlines, .float, .leaflet-control { visibility: hidden !important }")
-    box = page.locator("#map").bounding_box()
-    assert box is not None
-    with Image.open(io.BytesIO(page.screenshot(clip=box))) as image:  # type: ignore[arg-type]
-        return np.asarray(image.convert("RGB")).copy()
-
-
-def expected(page: Page, codes: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
-    """The picture that the codes of a level make in the map's view, with the window that the page has chosen."""
-    view: Any = page.evaluate("""() => {
-        const { map, colours } = mwv.view;
-        const corner = map.containerPointToLatLng([0, 0]), size = map.getSize();
-        return { x: corner.lng, y: corner.lat, w: size.x, h: size.y, scale: 2 ** map.getZoom(),
-                 palette: colours.palette, low: mwv.fromSteps(colours.low), high: mwv.fromSteps(colours.high) };
-    }""")
-    colours = table(view["palette"], view["low"], view["high"])
-    ground = np.zeros((view["h"], view["w"]), np.uint8)
-    # Centres of screen pixels in pixels of the level.
-    across = np.floor((view["x"] + (np.arange(view["w"]) + 0.5) / view["scale"]) / 2**level + 1e-6).astype(int)
-    down = np.floor((view["y"] + (np.arange(view["h"]) + 0.5) / view["scale"]) / 2**level + 1e-6).astype(int)
-    inside_x, inside_y = (across >= 0) & (across < codes.shape[1]), (down >= 0) & (down < codes.shape[0])
-    ground[np.ix_(inside_y, inside_x)] = codes[np.ix_(down[inside_y], across[inside_x])]
-    return colours[ground]
-
-
 @pytest.mark.parametrize("zoom", [0, -1, -2])
 def test_colours_on_the_screen_are_those_of_the_table(page: Page, root: str, models: dict[str, Built], zoom: int) -> None:
-    open_model(page, root)
+    open_model(page, root, "odd")
     look(page, 1500, 1100, zoom)
     shown, wanted = screen(page), expected(page, models["odd"].codes[-zoom], -zoom)
     assert len(np.unique(wanted.reshape(-1, 3), axis=0)) > 30
@@ -71,7 +26,7 @@ def test_colours_on_the_screen_are_those_of_the_table(page: Page, root: str, mod
 
 
 def test_pixels_stay_crisp_beyond_the_deepest_zoom(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     look(page, 1700, 600, 4)
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
     look(page, 1700, 600, 6)
@@ -80,7 +35,7 @@ def test_pixels_stay_crisp_beyond_the_deepest_zoom(page: Page, http: str, models
 
 def test_no_seams_and_no_foreign_colours_between_levels(page: Page, http: str, models: dict[str, Built]) -> None:
     """At a zoom between levels every pixel has a colour of the table: nothing is blended, no gap shows between tiles."""
-    open_model(page, http)
+    open_model(page, http, "odd")
     look(page, 700, 900, -0.25)
     colours = table("signed", *page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]"))
     shown = screen(page)
@@ -90,7 +45,7 @@ def test_no_seams_and_no_foreign_colours_between_levels(page: Page, http: str, m
 
 
 def test_pixels_are_never_shrunk_so_a_lone_nan_is_seen_between_levels(page: Page, http: str) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     nan = table("signed", 1, 2)[255]
     for zoom in (-0.25, -0.5, -1.25, -1.5, -1.75):
         look(page, 300, 812, zoom)
@@ -103,7 +58,7 @@ def test_pixels_are_never_shrunk_so_a_lone_nan_is_seen_between_levels(page: Page
 
 @pytest.mark.parametrize("palette", PALETTES)
 def test_the_page_computes_the_tables_of_python(page: Page, http: str, palette: str) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     for low, high in ((2**-10, 2.0), (0.0123, 0.0456), (2**-14, 2**12), (0.5, 0.5), (3e-5, 1700.0)):
         theirs = page.evaluate("([name, low, high]) => mwv.table(name, mwv.steps(low), mwv.steps(high))", [palette, low, high])
         assert (np.array(theirs) == table(palette, low, high)).all()
@@ -127,7 +82,7 @@ def test_archives_from_disk_are_replaced_by_the_overview_and_the_page_says_so(pa
 
 
 def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     look(page, 1500, 1100, 0)
     page.locator("#palette").select_option("viridis")
     low = page.get_by_label("Smallest magnitude of the scale")
@@ -147,7 +102,7 @@ def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, mo
 
 
 def test_the_window_follows_the_level_in_view(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     for zoom in (0, -1, -2):
         look(page, 1500, 1100, zoom)
         window = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
@@ -167,7 +122,7 @@ def test_only_tiles_that_exist_are_asked_for(page: Page, root: str, models: dict
 
 
 def test_a_click_shows_the_tensor(page: Page, root: str, models: dict[str, Built]) -> None:
-    open_model(page, root)
+    open_model(page, root, "odd")
     look(page, 700, 900, 0)
     page.locator("#map").click(position={"x": 600, "y": 200})
     panel = page.locator("#tensor")
@@ -185,7 +140,7 @@ def test_a_click_shows_the_tensor(page: Page, root: str, models: dict[str, Built
 
 
 def test_every_odd_name_is_shown_as_text(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     title = page.title()
     placements = models["odd"].model.scenes[0].canvas.placements
     for name in ODD_NAMES:
@@ -201,7 +156,7 @@ def test_every_odd_name_is_shown_as_text(page: Page, http: str, models: dict[str
 
 
 def test_a_missing_tensor_says_so(page: Page, http: str) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     look(page, 1000, 1400, 0)
     box = page.locator("#map").bounding_box()
     assert box is not None
@@ -212,17 +167,17 @@ def test_a_missing_tensor_says_so(page: Page, http: str) -> None:
 
 @pytest.mark.parametrize("zoom", [-3, -2, -1, 0, 1, 3])
 def test_names_never_overlap(page: Page, http: str, zoom: int) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     look(page, 1500, 1300, zoom)
     boxes = page.evaluate("mwv.view.outlines.taken")
     assert boxes
-    for i, (x, y, w, h) in enumerate(boxes):
-        for a, b, c, d in boxes[:i]:
+    for i, (x, y, w, h, _) in enumerate(boxes):
+        for a, b, c, d, _ in boxes[:i]:
             assert x >= a + c or a >= x + w or y >= b + d or b >= y + h
 
 
 def test_names_appear_by_size(page: Page, http: str) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     counts = []
     for zoom in (-3, 0):
         look(page, 1800, 700, zoom)
@@ -233,7 +188,7 @@ def test_names_appear_by_size(page: Page, http: str) -> None:
 
 
 def test_the_legend_shows_the_colours_of_the_table(page: Page, http: str) -> None:
-    open_model(page, http)
+    open_model(page, http, "odd")
     look(page, 1500, 1100, 0)
     swatches = page.locator(".swatches i").evaluate_all("items => items.map((i) => getComputedStyle(i).backgroundColor)")
     low, high = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")

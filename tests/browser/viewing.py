@@ -1,0 +1,54 @@
+"""In: a page that shows a model. Out: what its map shows, and what it should show."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page
+
+from mwv.pyramid.palette import table
+
+
+def open_model(page: Page, root: str, slug: str) -> None:
+    page.goto(f"{root}/{slug}/index.html")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until no tile is on its way and the window stands still."""
+    page.wait_for_function("() => !mwv.view.layer.isLoading() && !mwv.view.colours?.frame")
+
+
+def look(page: Page, x: float, y: float, zoom: float) -> None:
+    """Put the canvas point (x, y) into the middle of the map, with nothing drawn over the tiles."""
+    page.evaluate("([x, y, zoom]) => mwv.view.map.setView([y, x], zoom, { animate: false })", [x, y, zoom])
+    settle(page)
+
+
+def screen(page: Page) -> NDArray[np.uint8]:
+    """What the map shows, with outlines, names and controls taken away."""
+    page.add_style_tag(content=".outlines, .float, .leaflet-control { visibility: hidden !important }")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    with Image.open(io.BytesIO(page.screenshot(clip=box))) as image:  # type: ignore[arg-type]
+        return np.asarray(image.convert("RGB")).copy()
+
+
+def expected(page: Page, codes: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
+    """The picture that the codes of a level make in the map's view, with the window that the page has chosen."""
+    view: dict[str, Any] = page.evaluate("""() => {
+        const { map, colours } = mwv.view;
+        const corner = map.containerPointToLatLng([0, 0]), size = map.getSize();
+        return { x: corner.lng, y: corner.lat, w: size.x, h: size.y, scale: 2 ** map.getZoom(),
+                 palette: colours.palette, low: mwv.fromSteps(colours.low), high: mwv.fromSteps(colours.high) };
+    }""")
+    colours = table(view["palette"], view["low"], view["high"])
+    ground = np.zeros((view["h"], view["w"]), np.uint8)
+    # Centres of screen pixels in pixels of the level.
+    across = np.floor((view["x"] + (np.arange(view["w"]) + 0.5) / view["scale"]) / 2**level + 1e-6).astype(int)
+    down = np.floor((view["y"] + (np.arange(view["h"]) + 0.5) / view["scale"]) / 2**level + 1e-6).astype(int)
+    inside_x, inside_y = (across >= 0) & (across < codes.shape[1]), (down >= 0) & (down < codes.shape[0])
+    ground[np.ix_(inside_y, inside_x)] = codes[np.ix_(down[inside_y], across[inside_x])]
+    return colours[ground]
