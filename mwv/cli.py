@@ -135,7 +135,7 @@ def _settings(
 
     listed = tuple(Path(line.strip()) for line in file_list if line.strip()) if file_list else ()
     if file_list and not listed:
-        raise UsageError(f"{file_list.name}: lists no source")
+        raise UsageError(f"--file-list {file_list.name}: lists no source")
     sources += listed
     if not sources and not demo and not rest["remove"]:
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
@@ -288,7 +288,7 @@ def _announce(address: str) -> None:
 def main() -> None:
     """Run the command; errors of the user's or the machine's become one line and an exit code."""
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, prog_name="mwv")
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("mwv: interrupted; a build that is started again goes on where it was", err=True)
         sys.exit(130)
