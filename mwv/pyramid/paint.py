@@ -5,7 +5,6 @@ where they mark NaN or Inf, which a lossy picture might hide.
 """
 
 import io
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -23,12 +22,11 @@ from mwv.pyramid.png import chunk, decode_gray
 from mwv.pyramid.render import Pyramid, for_all
 from mwv.pyramid.survey import Blobs
 
-VERSION: Final = 1
+VERSION: Final = 2
 QUALITY: Final = 85
 _PALETTE: Final = "signed"
 _HEADER_END: Final = 33
 """Signature and header chunk of a PNG."""
-_SEAL: Final = 32
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,6 @@ def with_palette(data: bytes, colours: NDArray[np.uint8]) -> bytes:
 
 
 def _avif(pixels: NDArray[np.uint8]) -> bytes:
-    """An AVIF file that ends in the header of a `free` box, in which the cache puts its seal."""
     out = io.BytesIO()
     Image.fromarray(pixels, "RGB").save(out, "AVIF", quality=QUALITY, speed=8, max_threads=1)
-    return out.getvalue() + struct.pack(">I4s", 8 + _SEAL, b"free")
+    return out.getvalue()

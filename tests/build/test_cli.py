@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -304,6 +305,31 @@ def test_the_cache_is_where_it_was_asked_for(call, tmp_path, monkeypatch):
     assert code == 1
     assert err.startswith("mwv: ")
     assert "not a cache of mwv" in err
+
+
+def boxes(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Kind and size of each box of an ISO base media file (ISO/IEC 14496-12, section 4.2)."""
+    at = 0
+    while at < len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        assert size >= 8
+        yield kind, size
+        at += size
+    assert at == len(content)
+
+
+def test_picture_tiles_are_well_formed_files(call, tmp_path):
+    write_model(tmp_path / "m.safetensors")
+    assert call("build", "m.safetensors", "--tile-format", "avif")[0] == 0
+    pictures = sorted((tmp_path / "site" / "tiles").rglob("*.avif"))
+    assert pictures
+    for path in pictures:
+        kinds = [kind for kind, _ in boxes(path.read_bytes())]
+        assert kinds[0] == b"ftyp"
+        assert {b"meta", b"mdat"} <= set(kinds)
+        with Image.open(path) as picture:
+            assert (picture.format, picture.size) == ("AVIF", (512, 512))
+            picture.load()
 
 
 # Inspection
