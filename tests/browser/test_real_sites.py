@@ -49,12 +49,12 @@ def values(bert: Path, smollm2: Path) -> Mapping[str, NDArray[np.float64]]:
 
 
 def panels(page: Page, name: str) -> list[Rect]:
-    """Where the panels of a tensor stand, from left to right."""
+    """Where the panels of a matrix stand, from left to right, by the data of the scene."""
     rects: list[list[int]] = page.evaluate(
         """name => {
-            const { scene } = mwv.view, found = [];
-            scene.owner.forEach((p, i) => { if (scene.name(p) === name) found.push(scene.rects.slice(4 * i, 4 * i + 4)); });
-            return found;
+            const { tensors, placements } = mwv.facts[0];
+            const numbers = placements.pieces[placements.tensor.indexOf(tensors.name.indexOf(name))];
+            return numbers.flatMap((_, i) => i % 6 ? [] : [[numbers[i], numbers[i + 1], numbers[i + 5], numbers[i + 4]]]);
         }""",
         name,
     )
