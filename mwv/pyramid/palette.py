@@ -92,10 +92,10 @@ def steps(value: float) -> int:
 def fitted(low: float, high: float) -> tuple[float, float]:
     """The window that shows a level best whose magnitudes lie between `low` and `high` (5th and 95th percentile).
 
-    Half an octave below leaves tones for the darkest parts, an octave above for those that are brighter than most: without
-    it whole tensors become white, and the heads in them invisible.
+    A third of an octave below leaves tones for the darkest parts, two thirds above for those that are brighter than most:
+    without them whole tensors become white, and the heads in them invisible.
     """
-    return low / math.sqrt(2), 2 * high
+    return low * 2 ** (-1 / 3), high * 2 ** (2 / 3)
 
 
 @cache

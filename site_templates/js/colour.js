@@ -116,8 +116,8 @@ mwv.Colours = class {
 };
 
 /**
- * The window (in steps) that shows a scene best at a zoom: from half an octave below the 5th percentile of the level in view
- * to an octave above the 95th, between two levels in proportion; `fitted` in mwv/pyramid/palette.py.
+ * The window (in steps) that shows a scene best at a zoom: from a third of an octave below the 5th percentile of the level
+ * in view to two thirds above the 95th, between two levels in proportion; `fitted` in mwv/pyramid/palette.py.
  * @param {any} facts
  * @param {number} zoom 0 at one pixel per element, less farther out
  * @returns {[number, number]}
@@ -129,5 +129,5 @@ mwv.fittedWindow = function (facts, zoom) {
     const [a, b] = [near[end], far[end]].map((value) => Math.log2(value > 0 ? value : facts.window[end]));
     return mwv.steps(2 ** (a + (b - a) * (place - Math.floor(place))));
   });
-  return [low - mwv.colours.steps / 2, high + mwv.colours.steps];
+  return [low - mwv.colours.steps / 3, high + (2 * mwv.colours.steps) / 3];
 };

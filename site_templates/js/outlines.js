@@ -252,7 +252,7 @@ mwv.OutlineLayer = L.Layer.extend({
       const key = inStack ? `${stack[placement]}/${slot[placement]}/${Math.round(rect[0])}` : `${placement}`;
       if (done.has(key)) continue;
       const names = this.names(placement);
-      if (this.labelTensor(item, inStack ? names.slice(2) : names.slice(1), seen)) done.add(key);
+      if (this.labelTensor(item, inStack ? names.slice(3) : names.slice(1), seen)) done.add(key);
       if (done.size > 400) return;
     }
   },
@@ -281,7 +281,9 @@ mwv.OutlineLayer = L.Layer.extend({
     const { scene } = this;
     const short = scene.shortNames[placement];
     const end = short.split(".").slice(-2).join(".");
-    const names = [scene.name(placement), scene.slot(placement), short, end === short ? short : `…${end}`].map(mwv.text.visible);
-    return scene.missing(placement) ? names.map((name) => `${name} (missing)`).concat("missing") : names;
+    const slot = scene.slot(placement);
+    const names = [scene.name(placement), slot, slot.replace(/\.weight$/, ""), short, end === short ? short : `…${end}`];
+    const shown = names.map(mwv.text.visible);
+    return scene.missing(placement) ? shown.map((name) => `${name} (missing)`).concat("missing") : shown;
   },
 });

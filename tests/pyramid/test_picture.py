@@ -81,4 +81,4 @@ def test_tensors_brighter_than_most_are_not_all_white():
     tones = [colours[c].sum() for c in (faint, usual, strong, stronger)]
     assert tones == sorted(tones)
     assert min(np.diff(tones)) > 20
-    assert fitted(0.25, 0.5) == (pytest.approx(0.25 / 2**0.5), 1.0)
+    assert fitted(0.25, 0.5) == (pytest.approx(0.25 / 2 ** (1 / 3)), pytest.approx(0.5 * 2 ** (2 / 3)))
