@@ -7,17 +7,13 @@ Flags of a pixel: bit 0 an element is infinite, bit 1 one is NaN, bit 2 a missin
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from mwv.pyramid import code
-
-HAS_INF: Final = 1
-HAS_NAN: Final = 2
-HAS_MISSING: Final = 4
 
 _compiled: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -74,7 +70,8 @@ def _leaf_float(values: Any, bits: Any, shift: Any, mask: Any, low: Any, step: A
             a = min(max(abs(v), smallest), largest)
             if c < 2 or c > 250:
                 a = np.float32(0)
-            summand[y, x] = -a if v < 0 else a
+            # The sign of the value itself: a float64 may be too small for a float32.
+            summand[y, x] = -a if values[y, x] < 0 else a
 
 
 def leaf_coded(

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mwv.pyramid import code
+from mwv.pyramid.reduce import leaf_float
 
 
 def around(dtype):
@@ -88,3 +89,13 @@ def test_summands_keep_sign_and_never_lose_a_nonzero_value(value):
     else:
         assert np.sign(got) == np.sign(value)
         assert abs(got) == min(max(abs(np.float64(np.float32(value))), 2.0**-40), 2.0**30)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_leaves_enter_the_sums_as_summands_do(dtype):
+    sizes = np.array([0.0, 5e-324, 1e-60, 1e-45, 2.0**-40, 0.3, 1e30, np.finfo(dtype).max, np.inf, np.nan], dtype)
+    values = np.stack([sizes, -sizes])
+    codes, summands = np.empty(values.shape, np.uint8), np.empty(values.shape, np.float32)
+    leaf_float(values, codes, summands)
+    np.testing.assert_array_equal(codes, code.leaf_codes(values))
+    np.testing.assert_array_equal(summands, code.summands(values))
