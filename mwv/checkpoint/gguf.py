@@ -31,10 +31,12 @@ MAX_TENSORS: Final = 1_000_000
 MAX_STRINGS: Final = 4_000_000
 MAX_DIMENSIONS: Final = 8
 MAX_NESTING: Final = 4
-# What is kept of key/values: this much of one text, of all texts together, and arrays of at most so many items.
+# What is kept of key/values: this much of one text, of all texts together, arrays of at most so many items, and so many
+# items of all arrays of numbers together.
 KEPT_TEXT: Final = 65_536
 KEPT_TOTAL: Final = 16 * 2**20
 KEPT_ITEMS: Final = 4096
+KEPT_NUMBERS: Final = 1_000_000
 
 _WINDOW: Final = 65_536
 _STRING: Final = 8
@@ -201,6 +203,7 @@ class _Cursor:
         self._start = 0
         self._text_left = KEPT_TOTAL
         self._strings_left = MAX_STRINGS
+        self._numbers_left = KEPT_NUMBERS
 
     def version(self) -> int:
         """Read the version; it tells the byte order and the width of lengths."""
@@ -295,9 +298,10 @@ class _Cursor:
             return Array(count)
         code = self._code(kind)
         size = struct.calcsize(code)
-        if count > KEPT_ITEMS:
+        if count > min(KEPT_ITEMS, self._numbers_left):
             self._skip(count * size)
             return Array(count)
+        self._numbers_left -= count
         return Array(count, struct.unpack(f"{self._order}{count}{code}", self.take(count * size)))
 
     def _strings(self, count: int) -> Array:

@@ -373,6 +373,15 @@ def test_much_text_is_not_kept() -> None:
     assert sum(len(v) for v in values.values()) <= 16 * 2**20
 
 
+def test_many_numbers_are_not_kept() -> None:
+    file = File()
+    for i in range(400):
+        file.key(str(i), 9, U32(0) + U64(4096) + bytes(4096))
+    values = read(file.bytes(bytes(32))).values
+    assert all(array.length == 4096 for array in values.values())
+    assert sum(len(array.items) for array in values.values()) <= 1_000_000
+
+
 VALID = (
     File()
     .key("general.alignment", 4, U32(32))
