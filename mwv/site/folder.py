@@ -6,6 +6,7 @@ nothing that the next one does not know.
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -14,11 +15,6 @@ from typing import Final, Self
 
 from mwv.errors import SiteError
 from mwv.site.manifest import Manifest, decode, is_ours
-
-try:
-    import fcntl
-except ImportError:  # a system without advisory locks
-    fcntl = None  # type: ignore[assignment]
 
 WORK: Final = ".mwv-build"
 _JOURNAL_HEAD: Final = "mwv-journal 1"
@@ -36,6 +32,7 @@ class Folder:
         """Paths that killed builds have announced."""
         self._lock: int | None = None
         self._journal = False
+        self._absent = False
         self._folders: set[Path] = set()
         self._can_link = True
         try:
@@ -50,6 +47,7 @@ class Folder:
             parent = next(place for place in self.root.absolute().parents if place.exists())
             if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
                 raise SiteError(f"{self.root}: cannot be made, {parent} is not a folder that can be written; choose another")
+            self._absent = True
             return
         if not self.root.is_dir():
             raise SiteError(f"{self.root}: is a file; the destination must be a folder")
@@ -65,7 +63,7 @@ class Folder:
         self.strays = {path for path in journal or () if is_ours(path)}
 
     def _take_lock(self) -> None:
-        if fcntl is None or self._lock is not None:
+        if self._lock is not None:
             return
         self._lock = os.open(self.root, os.O_RDONLY)
         try:
@@ -119,6 +117,9 @@ class Folder:
         with self._errors():
             self.root.mkdir(parents=True, exist_ok=True)
             self._take_lock()
+            if self._absent and any(self.root.iterdir()):
+                raise SiteError(f"{self.root}: another build has made this site meanwhile; build again to add to it")
+            self._absent = False
             (self.root / WORK).mkdir(exist_ok=True)
             if not self._journal:
                 self._journal = True

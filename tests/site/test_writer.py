@@ -310,6 +310,13 @@ class TestDestinations:
         with SiteWriter(tmp_path), pytest.raises(SiteError, match="another build"):
             SiteWriter(tmp_path)
 
+    def test_a_site_that_another_build_made_meanwhile_is_not_overwritten(self, tmp_path: Path, tiny: Built, odd: Built) -> None:
+        with SiteWriter(tmp_path / "site") as late:
+            write(tmp_path / "site", tiny)
+            with pytest.raises(SiteError, match="another build"):
+                late.add_model(odd.model, odd.files, odd.overview)
+        check_whole(tmp_path / "site")
+
     def test_a_full_disk_is_one_clear_line(
         self, tmp_path: Path, tiny: Built, tuned: Built, monkeypatch: pytest.MonkeyPatch
     ) -> None:
