@@ -278,6 +278,8 @@ def open_server(root: Path, *, host: str = "127.0.0.1", port: int | None = None)
     for number in ports:
         try:
             return SiteServer(root, host, number)
+        except UnicodeError:
+            raise SiteError(f"cannot listen on {host!r}: no name or address of a machine; choose another") from None
         except OSError as error:
             problem = error
             if error.errno != errno.EADDRINUSE:

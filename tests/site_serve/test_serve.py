@@ -330,7 +330,7 @@ def test_without_a_port_the_next_free_one_is_taken(root: Path) -> None:
         assert 8000 <= first.server_port < second.server_port
 
 
-@pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 0), ("no such name", 0), ("127.0.0.1", 70_000)])
+@pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 0), ("no such name", 0), ("a..b", 0), ("127.0.0.1", 70_000)])
 def test_an_address_that_is_not_ours_is_one_clear_line(root: Path, host: str, port: int) -> None:
     with pytest.raises(SiteError, match="cannot listen"):
         open_server(root, host=host, port=port)
