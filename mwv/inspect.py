@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.layout.grid import grid_of
+from mwv.layout.grid import grid_of, panels_of
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.render import for_all
 from mwv.pyramid.survey import Subject, Survey
@@ -114,7 +115,9 @@ def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[TensorStats | None, ..
 def _subject(checkpoint: Checkpoint, info: TensorInfo) -> Subject | None:
     if not info.elements:
         return None
-    grid = grid_of(info.shape)
+    # The rows of fused experts rather than one row an expert: a band of whole experts may take gigabytes.
+    fused = panels_of(info.name, info.shape) is not None
+    grid = grid_of((prod(info.shape[:-1]), info.shape[-1]) if fused else info.shape)
     return Subject(info.name, StoredTensor(checkpoint.shards[info.shard], info, grid.row_elements, grid.patch), grid)
 
 
