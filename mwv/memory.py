@@ -1,7 +1,7 @@
 """What earlier builds learnt in, what this build need not read again out: digests of bands and statistics, by content.
 
 Digests are remembered for a file as it was: path, size, times, inode and device. A file whose time of change lay less than
-two seconds back when it was opened could change again unseen, so nothing is remembered about it. Statistics belong to
+two seconds back when the build began to read could change again unseen, so nothing is remembered about it. Statistics belong to
 digests. All of it is advice: `Survey` checks every byte that is drawn against the digest it relies on.
 """
 
@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from mwv.decode.stored import RECIPE_VERSION, StoredTensor
 from mwv.layout.grid import Grid
+from mwv.measure import slabs
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
 
@@ -88,4 +89,5 @@ class Memory:
 
 
 def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:
-    return key_of("stats", blake3(b"".join(digests)).hexdigest(), grid.rows, grid.cols, grid.patch, grid.elements)
+    shape = (grid.rows, grid.cols, grid.patch, grid.elements)
+    return key_of("stats", slabs.VERSION, blake3(b"".join(digests)).hexdigest(), shape)
