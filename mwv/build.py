@@ -16,7 +16,7 @@ from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.errors import LostError, ModelsFailedError, MwvError, SourceChangedError, SourceError, StoreError
+from mwv.errors import LostError, ModelsFailedError, MwvError, SourceChangedError, SourceError, StoreError, UsageError
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
@@ -126,7 +126,7 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
         identity="/".join(path.resolve().parts[-2:]),
         date=_source_date(),
     )
-    site.add_model(model, tiles, overview)
+    model = replace(model, slug=site.add_model(model, tiles, overview))
     return ModelReport(
         model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
     )
@@ -275,4 +275,7 @@ def _spare_place(destination: Path) -> Path:
 def _source_date() -> str | None:
     """The date of SOURCE_DATE_EPOCH, if that is set: a build has no date of its own."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch.isdecimal() else None
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch.isdecimal() else None
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999, or what the machine can count
+        raise UsageError(f"SOURCE_DATE_EPOCH must be seconds since 1970 of a real date, not {epoch[:40]}") from None

@@ -30,7 +30,7 @@ def progress(title: str, tiles: int) -> Iterator[Advance]:
     done, elements, last = 0, 0, begin
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("tiles"),
