@@ -43,7 +43,7 @@ class Checkpoint:
     shards: tuple[Source, ...]
     tensors: tuple[TensorInfo, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
-    """`config.json`, or for GGUF its key/values brought to the same names (see `gguf.py`)."""
+    """`config.json`, or for GGUF its key/values brought to the same names (see `gguf_config.py`)."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Free text that the files carry about themselves, shown in the page."""
     index_names: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mwv.checkpoint.checks import check_unique
-from mwv.checkpoint.config import architecture, read_config
+from mwv.checkpoint.config import read_config
 from mwv.checkpoint.directory import select_directory
 from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
 from mwv.checkpoint.gguf import Value, read_gguf
@@ -21,8 +21,6 @@ from mwv.checkpoint.shards import Selection, select_file, shard_name
 from mwv.checkpoint.source import FileSource, is_directory, where
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
-
-__all__ = ["architecture", "open_checkpoint"]
 
 # File names that say nothing about the model; its directory's name does.
 _GENERIC: Final = re.compile(

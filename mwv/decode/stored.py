@@ -9,7 +9,8 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.wording import shown
 from mwv.decode import blocks, plain
 from mwv.decode.strided import gather
 from mwv.decode.tensor import BAND_ROWS, Plain, Samples
@@ -45,8 +46,9 @@ class StoredTensor:
         block = self.info.dtype.block_elements
         if self.first % block or (self.bands > 1 and BAND_ROWS * self.row_elements % block):
             raise UnsupportedError(
-                f"{self.source.name}: tensor {self.info.name!r} packs {block} elements of {self.info.dtype.name} together, "
-                f"and a row of {self.row_elements} from element {self.first} does not end with them; it cannot be drawn"
+                f"{where(self.source)}: tensor {shown(self.info.name)} packs {block} elements of {self.info.dtype.name} "
+                f"together, and a row of {self.row_elements} from element {self.first} does not end with them; "
+                "it cannot be drawn"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""TensorInfo and its source in, a Tensor out: digests of bands, and bands read as samples."""
+"""The contract of decode: a band's number in, its bytes, value digest and samples out, whatever makes the values."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Protocol

@@ -60,11 +60,6 @@ class Grid:
     thick: tuple[int, int] = (1, 1)
 
     @property
-    def storage_rows(self) -> int:
-        """Rows as they lie in the file."""
-        return self.rows // self.patch[0]
-
-    @property
     def height(self) -> int:
         """Pixels from top to bottom, unfolded."""
         return self.rows * self.thick[0]

@@ -56,11 +56,6 @@ class SlabStats:
         self._pivot: float | None = None
         self._powers, self._powered = np.zeros((4, 0)), 0
 
-    @classmethod
-    def empty(cls, grid_rows: int, grid_cols: int) -> "SlabStats":
-        """Nothing measured yet of a slab of `grid_rows` × `grid_cols`."""
-        return cls(grid_rows, grid_cols)
-
     def add_coded(self, bits: Array, table_values: Array, row: int) -> None:
         """Add rows of bit patterns (uint8 or uint16, rows × columns) whose values stand in a float32 table.
 

@@ -161,7 +161,7 @@ class Survey:
         grid = subject.grid
         height = BAND_ROWS * grid.patch[0]
         start = bands.start * height
-        stats = SlabStats.empty(min(bands.stop * height, grid.rows) - start, grid.cols)
+        stats = SlabStats(min(bands.stop * height, grid.rows) - start, grid.cols)
         full, short = divmod(grid.elements, grid.cols)
         for band, digest in zip(bands, digests, strict=True):
             raw = self._raw(subject, index, band, digest)

@@ -14,8 +14,9 @@ import pytest
 import safetensors.numpy
 import torch
 
+from mwv.checkpoint.config import architecture
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.open import architecture, checkpoint_name, open_checkpoint
+from mwv.checkpoint.open import checkpoint_name, open_checkpoint
 from mwv.errors import FormatError, MwvError, SourceError, UnsupportedError
 
 ONE = np.ones((2, 3), np.float32)

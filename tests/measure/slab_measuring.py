@@ -18,7 +18,7 @@ def slabs_of(values: Array, table: Array | None = None, slab_rows: int = SLAB_RO
     slabs = []
     for start in range(0, len(values), slab_rows):
         part = values[start : start + slab_rows]
-        slab = SlabStats.empty(*part.shape)
+        slab = SlabStats(*part.shape)
         for row in range(0, len(part), band_rows):
             if table is None:
                 slab.add_plain(part[row : row + band_rows], row)

@@ -144,7 +144,7 @@ def test_float64_beyond_float32_keeps_extremes_and_stays_finite() -> None:
 def test_a_short_last_row_counts_for_the_columns_it_has() -> None:
     vector = NORMAL.ravel()[: 5 * 40 + 13]
     for plain in (True, False):
-        slab = SlabStats.empty(6, 40)
+        slab = SlabStats(6, 40)
         full, rest = vector[:200].reshape(5, 40), vector[200:].reshape(1, 13)
         if plain:
             slab.add_plain(full, 0)
@@ -194,7 +194,7 @@ def test_bytes_round_trip(values: np.ndarray, kind: Any) -> None:
 
 
 def test_adding_after_storing_goes_on_where_it_was() -> None:
-    stored = SlabStats.empty(128, 530)
+    stored = SlabStats(128, 530)
     stored.add_plain(NORMAL[:64], 0)
     stored = SlabStats.from_bytes(stored.to_bytes())
     stored.add_coded(BITS[64:128], BF16, 64)
@@ -219,7 +219,7 @@ def test_damaged_bytes_are_refused() -> None:
 
 
 def test_bytes_of_another_length_than_they_say_are_refused() -> None:
-    data = SlabStats.empty(2, 2).to_bytes()
+    data = SlabStats(2, 2).to_bytes()
     body = bytearray(zlib.decompress(data[8:-4]))
     struct.pack_into("<I", body, 0, 2**31)  # so many buckets
     forged = data[:8] + zlib.compress(bytes(body))
@@ -228,7 +228,7 @@ def test_bytes_of_another_length_than_they_say_are_refused() -> None:
 
 
 def test_values_outside_the_slab_or_the_table_are_refused() -> None:
-    slab = SlabStats.empty(4, 4)
+    slab = SlabStats(4, 4)
     for shape, row in (((5, 4), 0), ((1, 4), 4), ((1, 5), 0), ((1, 1), -1)):
         with pytest.raises(ValueError, match="slab"):
             slab.add_plain(np.zeros(shape, np.float32), row)
