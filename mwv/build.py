@@ -22,6 +22,7 @@ from mwv.layout.transformer import arrange
 from mwv.memory import Memory
 from mwv.progress import progress, say
 from mwv.pyramid.archive import archives
+from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import paint
 from mwv.pyramid.palette import colour_avif, colour_png
 from mwv.pyramid.picture import overview_codes, write_picture
@@ -90,9 +91,11 @@ def build(settings: Settings) -> None:
                 outcome.failures.append(str(error))
             else:
                 say(outcome.models[-1].line())
-        site.finish()
+        done = site.finish()
         for warning in store.warnings:
             say(f"warning: {warning}")
+    if done.models:
+        say(f"{settings.destination / 'index.html'}: {len(done.models)} models; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
@@ -123,7 +126,7 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
         rendering.learnt,
         title=settings.title,
         source=path.name or path.resolve().name,
-        identity="/".join(path.resolve().parts[-2:]),
+        identity=_identity(drawing.checkpoint, path),
         date=_source_date(),
     )
     model = replace(model, slug=site.add_model(model, tiles, overview))
@@ -151,7 +154,9 @@ def draw(path: Path, settings: Settings) -> Drawing:
         say(f"{checkpoint.name}: left out {line}")
     shown = tuple(t for t in checkpoint.tensors if not settings.only or any(fnmatchcase(t.name, p) for p in settings.only))
     if not any(t.elements for t in shown):
-        what = f"no tensor's name matches {' or '.join(settings.only)}" if settings.only else "holds no tensor with elements"
+        what = (
+            f"no tensor's whole name matches {' or '.join(settings.only)}" if settings.only else "holds no tensor with elements"
+        )
         raise SourceError(f"{path}: {what}; there is nothing to show")
     canvas = arrange(
         [(t.name, t.shape) for t in shown],
@@ -204,7 +209,7 @@ def estimate(drawing: Drawing, settings: Settings) -> str:
         (
             f"{checkpoint.name}: {len(drawing.shown):,} tensors, {amount(elements)} elements, {size(nbytes)}",
             f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {drawing.plan.levels} levels",
-            f"  tiles   at most {drawing.plan.tile_count:,}",
+            f"  tiles   {drawing.plan.tile_count:,}",
             f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
             f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
         )
@@ -217,6 +222,18 @@ def _check_space(drawing: Drawing, settings: Settings) -> None:
     free = shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
+
+
+def _identity(checkpoint: Checkpoint, path: Path) -> str:
+    """What tells a model that is built again from another of the same name: a digest of where it lies.
+
+    A model of several files, or of one with a general name such as model.safetensors, lies in its folder, whichever of
+    its files was named.
+    """
+    place = path.absolute()
+    if not path.is_dir() and (len(checkpoint.shards) > 1 or checkpoint.name == place.parent.name):
+        place = place.parent
+    return key_of("place", os.path.normpath(place))
 
 
 def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store) -> tuple[Scene, TileFiles]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ def build(context: click.Context, /, **options: Any) -> None:
     if serve_it:
         from mwv.site.serve import serve as serve_site
 
-        serve_site(folder, open_browser=True, announce=_announce)
+        with suppress(KeyboardInterrupt):
+            serve_site(folder, open_browser=True, announce=_announce)
+        sys.exit(130)
 
 
 def _refuse_others(context: click.Context) -> None:
@@ -164,7 +167,9 @@ def serve(directory: Path, host: str, port: int | None, open_browser: bool) -> N
     """Serve a site over http until interrupted."""
     from mwv.site.serve import serve as serve_site
 
-    serve_site(directory, host=host, port=port, open_browser=open_browser, announce=_announce)
+    with suppress(KeyboardInterrupt):
+        serve_site(directory, host=host, port=port, open_browser=open_browser, announce=_announce)
+    sys.exit(130)
 
 
 @cli.command()

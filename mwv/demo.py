@@ -10,7 +10,10 @@ element-wise +, ×, ÷ and √, which IEEE 754 defines to the bit. No sines, no 
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import ml_dtypes
@@ -213,15 +216,19 @@ def config(tokens: int) -> str:
 
 
 def write_model(folder: Path, text: str, tensors: Mapping[str, npt.NDArray[ml_dtypes.bfloat16]]) -> None:
-    """One checkpoint; config.json comes last and so says that the weights beside it are complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").unlink(missing_ok=True)
-    partial = folder / "model.safetensors.partial"
-    save_file(dict(tensors), partial, metadata={"format": "pt"})
-    # Settled long ago: a file written just now could change unseen, so its digests would not be remembered.
-    os.utime(partial, (_WRITTEN, _WRITTEN))
-    partial.replace(folder / "model.safetensors")
-    (folder / "config.json").write_text(text)
+    """One checkpoint, complete from the moment that its folder is there; one that another process made meanwhile is kept."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        made = Path(place) / folder.name
+        made.mkdir()
+        save_file(dict(tensors), made / "model.safetensors", metadata={"format": "pt"})
+        # Settled long ago: a file written just now could change unseen, so its digests would not be remembered.
+        os.utime(made / "model.safetensors", (_WRITTEN, _WRITTEN))
+        (made / "config.json").write_text(text)
+        if not is_written(folder, text):
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                made.rename(folder)
 
 
 def is_written(folder: Path, text: str) -> bool:

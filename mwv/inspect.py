@@ -35,7 +35,7 @@ class Inspection:
             "name": checkpoint.name,
             "format": checkpoint.format,
             "architecture": architecture(checkpoint),
-            "parameters": parameters(checkpoint),
+            "parameters": parameters(checkpoint.tensors),
             "bytes": sum(t.nbytes for t in checkpoint.tensors),
             "dtypes": dtype_counts(checkpoint.tensors),
             "facts": facts(checkpoint.config),
@@ -50,7 +50,7 @@ class Inspection:
         checkpoint = self.checkpoint
         total = sum(t.nbytes for t in checkpoint.tensors)
         kind = architecture(checkpoint) or "unknown architecture"
-        count = thousands(parameters(checkpoint))
+        count = thousands(parameters(checkpoint.tensors))
         yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {count} parameters, {size(total)}"
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
@@ -132,5 +132,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def as_json(inspection: Inspection) -> str:
-    """The record as indented JSON."""
-    return json.dumps(inspection.record(), indent=2)
+    """The record as JSON: a line for each fact and for each tensor."""
+    record = inspection.record()
+    lines = [f"    {json.dumps(tensor)}" for tensor in record["tensors"]]
+    head = json.dumps({**record, "tensors": []}, indent=2)
+    return head.removesuffix("[]\n}") + "[\n" + ",\n".join(lines) + "\n  ]\n}"

@@ -47,12 +47,11 @@ class ModelReport:
     def line(self) -> str:
         """What happened, in a line."""
         done = f"{self.tally.rendered:,} tiles rendered, {self.tally.reused:,} reused"
+        bad = sum(any(stats.nan or stats.inf for stats in row.stats) for row in self.model.tensors)
+        damage = f"; NaN or Inf in {bad} tensors" if bad else ""
         read = self.traffic.read + self.traffic.hashed
-        return (
-            f"{self.model.title}: {amount(self.model.parameters)} parameters, {done}, {size(read)} read, {self.seconds:.1f} s"
-        )
-
-
+        parameters = amount(self.model.parameters)
+        return f"{self.model.title}: {parameters} parameters, {done}, {size(read)} read, {self.seconds:.1f} s{damage}"
 @dataclass
 class Outcome:
     """What a build did so far."""

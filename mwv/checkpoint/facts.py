@@ -1,9 +1,9 @@
 """The configuration of a checkpoint in, the few facts that pages and tables show out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.info import TensorInfo
 
 _FACTS: Final[dict[str, tuple[str, ...]]] = {
     "model_type": (),
@@ -42,13 +42,13 @@ def promised_layers(config: Mapping[str, Any]) -> int | None:
     return layers if isinstance(layers, int) and not isinstance(layers, bool) and layers > 0 else None
 
 
-def parameters(checkpoint: Checkpoint) -> int:
+def parameters(tensors: Sequence[TensorInfo]) -> int:
     """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none."""
-    weights = [t.elements for t in checkpoint.tensors if t.dtype.kind in ("float", "complex", "block")]
-    return sum(weights or (t.elements for t in checkpoint.tensors))
+    weights = [t.elements for t in tensors if t.dtype.kind in ("float", "complex", "block")]
+    return sum(weights or (t.elements for t in tensors))
 
 
-def dtype_counts(tensors: tuple[TensorInfo, ...]) -> dict[str, int]:
+def dtype_counts(tensors: Sequence[TensorInfo]) -> dict[str, int]:
     """Elements per dtype name, the most frequent first."""
     counts: dict[str, int] = {}
     for tensor in tensors:

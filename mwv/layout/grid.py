@@ -19,7 +19,9 @@ MAX_PANELS: Final = 4096
 BAND: Final = 64
 """Storage rows in a band; panels hold whole bands."""
 WIDEST: Final = 65_536
-"""A wider grid is cut into parts, one under the other."""
+"""A wider grid is cut into parts, one under the other; of three axes and more, the last one makes the columns then."""
+LONGEST_ROW: Final = 1 << 20
+"""A grid with longer rows is folded like a vector, so that a band of 64 rows stays small."""
 CELL: Final = 64
 """Slots start on multiples of this, and bands therefore at rows of pixels that are such."""
 GAP: Final = 8
@@ -80,7 +82,7 @@ def panels_of(name: str, shape: tuple[int, ...]) -> int | None:
     if len(shape) < 3 or not 0 < shape[0] <= MAX_PANELS:
         return None
     lower = name.lower()
-    return shape[0] if "experts" in lower or "_exps" in lower else None
+    return shape[0] if "experts" in lower or "_exps" in lower or "_moe" in lower else None
 
 
 @lru_cache(maxsize=4096)
@@ -98,9 +100,11 @@ def grid_of(shape: tuple[int, ...], *, panel: bool = False) -> Grid:
         while len(shape) > 2 and shape[0] == 1:
             shape = shape[1:]
         rows = shape[0] if len(shape) > 1 else 1
+        if len(shape) > 2 and elements // rows > WIDEST:
+            rows = elements // shape[-1]
         cols = row_elements = elements // rows
         patch = (1, 1)
-    if max(rows, cols) > FOLD_LONG and min(rows, cols) < FOLD_SHORT:
+    if (max(rows, cols) > FOLD_LONG and min(rows, cols) < FOLD_SHORT) or cols > LONGEST_ROW:
         return Grid(-(-elements // FOLD_ROW), FOLD_ROW, FOLD_ROW, elements)
     thick = (THICK if rows == 1 else 1, THICK if cols == 1 else 1)
     return Grid(rows, cols, row_elements, elements, patch, thick)

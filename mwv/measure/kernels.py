@@ -4,15 +4,15 @@ There is no fast-math: every sum has a fixed order, so it is the same for any wi
 has one signature (two where said), which keeps the time of the first compilation small.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import numba
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from mwv.compiled import compiled
+
 Array = NDArray[Any]
 
 CHUNK: Final = 512
@@ -26,17 +26,6 @@ _SIX_COUNTS = types.UniTuple(types.int64, 6)  # type: ignore[no-untyped-call]
 def _input(element: Any, dimensions: int) -> Any:
     """A contiguous array that is only read; accepts writable ones as well, which would else be a type of its own."""
     return types.Array(element, dimensions, "C", readonly=True)
-
-
-def _compiled(*signatures: Any) -> Callable[[Function], Function]:
-    def compile_now(function: Function) -> Function:
-        try:
-            compiled: Any = numba.njit(list(signatures), nogil=True, cache=True)(function)
-        except RuntimeError:  # numba finds no folder that it may write to
-            compiled = numba.njit(list(signatures), nogil=True)(function)
-        return cast("Function", compiled)
-
-    return compile_now
 
 
 @numba.njit(inline="always")
@@ -55,7 +44,7 @@ def _fold(terms: Array, count: int) -> float:
     return total
 
 
-@_compiled(types.int64(_input(types.uint16, 2), _input(types.float32, 1), _I64, _F64, _F64))
+@compiled(types.int64(_input(types.uint16, 2), _input(types.float32, 1), _I64, _F64, _F64))
 def add_patterns(bits: Array, table: Array, counts: Array, row_squares: Array, col_squares: Array) -> int:
     """Add bit patterns to `counts`, and squares of their values to the rows' and columns' sums.
 
@@ -86,7 +75,7 @@ def add_patterns(bits: Array, table: Array, counts: Array, row_squares: Array, c
     return infinite
 
 
-@_compiled(_SIX_COUNTS(_input(types.uint32, 2), _I64))
+@compiled(_SIX_COUNTS(_input(types.uint32, 2), _I64))
 def add_buckets(bits: Array, buckets: Array) -> tuple[Any, ...]:
     """Add the top 16 bits of float32 patterns to `buckets`.
 
@@ -118,7 +107,7 @@ def add_buckets(bits: Array, buckets: Array) -> tuple[Any, ...]:
     return nans, infinities, zeros, low & np.uint32(0xFFFF), least, greatest
 
 
-@_compiled(
+@compiled(
     types.void(_input(types.float32, 2), types.float64, types.float64[:, ::1], _F64, _F64),
     types.void(_input(types.float64, 2), types.float64, types.float64[:, ::1], _F64, _F64),
 )

@@ -7,15 +7,13 @@ sites. Other libraries take more than twice as long: zlib-ng, Huffman codes alon
 12; this takes 2.5, and the stream is as short as theirs.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from isal import isal_zlib
-from numba import njit
 from numpy.typing import NDArray
 
-_compiled: Callable[..., Any] = njit(nogil=True, cache=True)
+from mwv.compiled import compiled
 
 _LONGEST: Final = 258
 _ORDER: Final = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15], np.int64)
@@ -39,7 +37,7 @@ def _length_symbols() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.
 _LENGTH_SYMBOL, _LENGTH_WIDTH, _LENGTH_EXTRA = _length_symbols()
 
 
-@_compiled
+@compiled()
 def _find_runs(data: Any, runs: Any) -> int:
     """Runs of at least 16 equal bytes, in order, as (start, end) in the rows of `runs`; returns how many.
 
@@ -66,14 +64,14 @@ def _find_runs(data: Any, runs: Any) -> int:
     return found
 
 
-@_compiled
+@compiled()
 def _split_run(length: int) -> tuple[int, int, int]:
     """A run as one literal, so many matches of 258, a match of this length (0 for none), and so many literals."""
     full, rest = divmod(length - 1, 258)
     return (full, rest, 0) if rest >= 3 else (full, 0, rest)
 
 
-@_compiled
+@compiled()
 def _count(data: Any, runs: Any, found: int, length_symbol: Any, counts: Any) -> int:
     """Count symbols (286) of all bytes, runs as matches and the rest as literals; returns how many matches there are."""
     # Four counters in turn, since equal neighbours would wait for each other's store.
@@ -103,7 +101,7 @@ def _count(data: Any, runs: Any, found: int, length_symbol: Any, counts: Any) ->
     return matches
 
 
-@_compiled
+@compiled()
 def _code_lengths(counts: Any, limit: int) -> Any:
     """Lengths of a Huffman code for symbols by count, none longer than `limit`; at least two symbols get a code.
 
@@ -157,7 +155,7 @@ def _code_lengths(counts: Any, limit: int) -> Any:
     return lengths
 
 
-@_compiled
+@compiled()
 def _codes(lengths: Any) -> Any:
     """Canonical codes of given lengths (RFC 1951, 3.2.2), bits reversed since deflate packs from the lowest bit."""
     codes = np.zeros(lengths.size, np.int64)
@@ -174,7 +172,7 @@ def _codes(lengths: Any) -> Any:
     return codes
 
 
-@_compiled
+@compiled()
 def _put(out: Any, position: int, value: int, width: int) -> int:
     """Put bits at a bit position of zeroed bytes; the position behind them."""
     for bit in range(width):
@@ -183,7 +181,7 @@ def _put(out: Any, position: int, value: int, width: int) -> int:
     return position + width
 
 
-@_compiled
+@compiled()
 def _header_symbols(lengths: Any, symbols: Any, extras: Any, counts: Any) -> tuple[int, int]:
     """Code lengths, and that of the one distance code, as symbols of the code of code lengths (RFC 1951, 3.2.7).
 
@@ -208,7 +206,7 @@ def _header_symbols(lengths: Any, symbols: Any, extras: Any, counts: Any) -> tup
     return last, used
 
 
-@_compiled
+@compiled()
 def _put_header(out: Any, last: int, symbols: Any, extras: Any, used: int, meta: Any, codes: Any, order: Any) -> int:
     """The zlib header and that of a final dynamic block; the bit position behind them."""
     out[0], out[1] = 0x78, 0x01
@@ -231,7 +229,7 @@ def _put_header(out: Any, last: int, symbols: Any, extras: Any, used: int, meta:
     return int(position)
 
 
-@_compiled
+@compiled()
 def _put_data(
     words: Any, out: Any, position: int, data: Any, runs: Any, found: int, codes: Any, symbols: Any, widths: Any, extras: Any
 ) -> int:

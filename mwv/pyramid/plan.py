@@ -52,10 +52,12 @@ class Plan:
 
     @property
     def tile_count(self) -> int:
-        """About how many tiles there are on all levels, for a progress bar: those of a full block for every block."""
-        inside = sum((BLOCK_TILES >> level) ** 2 for level in range(BLOCK_LEVEL + 1))
-        above = sum(len(self.tiles_at(level)) for level in range(BLOCK_LEVEL + 1, self.levels))
-        return inside * len(self.blocks) + above
+        """How many tiles there are on all levels."""
+        inside = 0
+        for windows in self.blocks.values():
+            leaves = {at for w in windows for at in _leaves_under(w, self.placements[w.placement].grid)}
+            inside += sum(len({(x >> k, y >> k) for x, y in leaves}) for k in range(BLOCK_LEVEL + 1) if k < self.levels)
+        return inside + sum(len(self.tiles_at(level)) for level in range(BLOCK_LEVEL + 1, self.levels))
 
     def tiles_at(self, level: int) -> list[tuple[int, int]]:
         """(x, y) of the tiles of a level ≥ `BLOCK_LEVEL` that show anything, row by row."""
@@ -103,6 +105,14 @@ def clip(window: Window, grid: Grid, x: int, y: int, width: int, height: int) ->
         -(-(bottom - top) // high),
         -(-(right - left) // wide),
     )
+
+
+def _leaves_under(window: Window, grid: Grid) -> Iterator[tuple[int, int]]:
+    """(x, y) of the leaf tiles of a block that a window of it touches."""
+    high, wide = grid.thick
+    for y in range(window.y // TILE, -(-(window.y + window.rows * high) // TILE)):
+        for x in range(window.x // TILE, -(-(window.x + window.cols * wide) // TILE)):
+            yield x, y
 
 
 def leaf_windows(plan: Plan, windows: Sequence[Window]) -> Iterator[tuple[int, int, tuple[Window, ...]]]:

@@ -4,18 +4,15 @@ Every kernel adds in a fixed order in float32 and compares with fixed thresholds
 Flags of a pixel: bit 0 an element is infinite, bit 1 one is NaN, bit 2 a missing tensor is drawn there.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mwv.compiled import compiled
 from mwv.pyramid import code
-
-_compiled: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +43,7 @@ class Sums:
         return (self.total, self.square, self.count, self.flags)
 
 
-@_compiled
+@compiled()
 def _leaf_coded(bits: Any, codes: Any, values: Any, out: Any, summand: Any) -> None:
     for y in range(bits.shape[0]):
         for x in range(bits.shape[1]):
@@ -55,7 +52,7 @@ def _leaf_coded(bits: Any, codes: Any, values: Any, out: Any, summand: Any) -> N
             summand[y, x] = values[b]
 
 
-@_compiled
+@compiled()
 def _leaf_float(values: Any, bits: Any, shift: Any, mask: Any, low: Any, step: Any, edge: Any, out: Any, summand: Any) -> None:
     smallest = np.float32(2.0**-40)
     largest = np.float32(2.0**30)
@@ -94,7 +91,7 @@ def leaf_float(values: NDArray[np.floating[Any]], out: NDArray[np.uint8], summan
     _leaf_float(values, bits, word(width - 16), word((1 << (width - 1)) - 1), scale.low, scale.step, scale.edge, out, summand)
 
 
-@_compiled
+@compiled()
 def _reduce_leaf(codes: Any, summand: Any, total: Any, square: Any, count: Any, flags: Any) -> None:
     for y in range(total.shape[0]):
         for x in range(total.shape[1]):
@@ -119,7 +116,7 @@ def reduce_leaf(codes: NDArray[np.uint8], summand: NDArray[np.float32], out: Sum
     _reduce_leaf(codes, summand, *out.planes)
 
 
-@_compiled
+@compiled()
 def _reduce_sums(t: Any, s: Any, n: Any, f: Any, total: Any, square: Any, count: Any, flags: Any) -> None:
     for y in range(total.shape[0]):
         u, d = 2 * y, 2 * y + 1
@@ -144,7 +141,7 @@ def _classes() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     return low.astype(np.uint8), np.concatenate([signed.edge, balanced.edge, signed.edge]).astype(np.uint32)
 
 
-@_compiled
+@compiled()
 def _overview_codes(
     total: Any, square: Any, count: Any, flags: Any, mean: Any, bits: Any, place: Any, low: Any, edge: Any, share: Any, out: Any
 ) -> None:
@@ -184,7 +181,7 @@ def overview_codes(sums: Sums, out: NDArray[np.uint8]) -> None:
     _overview_codes(*sums.planes, mean, mean.view(np.uint32), place, low, edge, code.BALANCE, out)
 
 
-@_compiled
+@compiled()
 def _histogram(codes: Any, counts: Any) -> None:
     # Four counters in turn, since equal neighbours would wait for each other's store.
     parts = np.zeros((4, 256), np.int64)

@@ -95,7 +95,8 @@ class Renderer:
         self._count(rendered=len(missing), reused=sum(self._wanted(tile[0]) for tile in tiles) - len(missing))
         windows, placements = self.plan.blocks[at], self.plan.placements
         self._release(windows)
-        self.progress(len(tiles), sum(w.rows * w.cols for w in windows if placements[w.placement].tensor is not None))
+        elements = sum(w.rows * w.cols for w in windows if placements[w.placement].tensor is not None)
+        self.progress(sum(self._wanted(tile[0]) for tile in tiles), elements)
 
     def _bands(self, windows: Iterable[Window]) -> Iterator[tuple[int, int]]:
         """(placement, band) of all bands under some windows."""

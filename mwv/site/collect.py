@@ -18,6 +18,8 @@ from mwv.site.model import Model, Scene, TensorRow
 from mwv.site.text import slugify
 
 _FLOAT_WINDOW: Final = (2.0**-10, 2.0)
+_NAMED: Final = 3
+"""Tensors that a note names before it only counts."""
 
 Learnt = tuple[Sequence[bytes], TensorStats]
 """Value digests of all bands of a placement, and its statistics."""
@@ -39,6 +41,7 @@ def make_model(
     for placement, found in zip(scene.canvas.placements, learnt, strict=True):
         if placement.tensor is not None and found is not None:
             panels.setdefault(placement.tensor, []).append(found)
+    rows = tuple(_row(checkpoint, info, panels.get(i, ())) for i, info in enumerate(shown))
     return Model(
         slug=slugify(title or checkpoint.name),
         title=title or checkpoint.name,
@@ -46,15 +49,15 @@ def make_model(
         identity=identity,
         format=checkpoint.format,
         architecture=architecture(checkpoint),
-        parameters=parameters(checkpoint),
-        nbytes=sum(t.nbytes for t in checkpoint.tensors),
-        dtypes=dtype_counts(checkpoint.tensors),
+        parameters=parameters(shown),
+        nbytes=sum(t.nbytes for t in shown),
+        dtypes=dtype_counts(shown),
         facts=facts(checkpoint.config),
         metadata=checkpoint.metadata,
-        tensors=tuple(_row(checkpoint, info, panels.get(i, ())) for i, info in enumerate(shown)),
+        tensors=rows,
         scenes=(scene,),
         date=date,
-        notes=_notes(checkpoint, shown, scene.canvas),
+        notes=_notes(checkpoint, rows, scene.canvas),
     )
 
 
@@ -96,12 +99,24 @@ def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:
     return 2.0 ** min(d.exponent for d in dtypes), 1.0
 
 
-def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) -> tuple[str, ...]:
+def _notes(checkpoint: Checkpoint, rows: Sequence[TensorRow], canvas: Canvas) -> tuple[str, ...]:
     notes = [f"Left out: {line}" for line in checkpoint.left_out]
-    hidden = len(checkpoint.tensors) - len(shown)
+    hidden = len(checkpoint.tensors) - len(rows)
     if hidden:
         notes.append(f"{hidden} tensors are not shown, as asked for.")
-    missing = sum(placement.tensor is None for placement in canvas.placements)
-    if missing:
-        notes.append(f"{missing} tensors that the model should have are missing from these files; their places are kept.")
+    reserved = {placement.name for placement in canvas.placements if placement.tensor is None}
+    if reserved:
+        notes.append(f"Missing from these files, their places are kept: {_listed(sorted(reserved))}.")
+    unknown = set(checkpoint.index_names) - reserved - {t.name for t in checkpoint.tensors}
+    if unknown and not hidden:
+        notes.append(f"Missing from these files, and of unknown shape: {_listed(sorted(unknown))}.")
+    bad = [row.name for row in rows if any(stats.nan or stats.inf for stats in row.stats)]
+    if bad:
+        notes.append(f"NaN or Inf in {_listed(bad)}.")
     return tuple(notes)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

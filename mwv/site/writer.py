@@ -66,8 +66,8 @@ class SiteWriter:
     def add_model(self, model: Model, tile_files: TileFiles, overview: bytes) -> str:
         """Write a model's tiles and data, and plan its pages; the slug that it got.
 
-        An equal slug is replaced by the same model (equal `identity`, or `source` where that is empty) built again;
-        another model, or one of the same call, gets the first digits of its digest behind its slug. `overview` is a
+        A model built again (equal `identity`, or `source` where that is empty) replaces itself and keeps its slug; another
+        model of an equal slug, or of the same call, gets the first digits of its digest behind its slug. `overview` is a
         complete PNG or AVIF.
         """
         model = replace(model, slug=self._slug(model))
@@ -129,8 +129,11 @@ class SiteWriter:
     def _slug(self, model: Model) -> str:
         if not is_slug(model.slug):
             raise SiteError(f"{model.slug!r}: cannot be the name of a folder; use lower-case letters, digits, '.', '-', '_'")
-        there = self._models.get(model.slug)
-        if there is None or (there.identity == _identity(model) and model.slug not in self._fresh):
+        identity = _identity(model)
+        known = [slug for slug, entry in self._models.items() if entry.identity == identity and slug not in self._fresh]
+        if known:
+            return known[0]
+        if model.slug not in self._models:
             return model.slug
         return f"{model.slug}-{_model_digest(model)[:8]}"
 

@@ -57,6 +57,11 @@
     map.on("zoomend", () => fit());
     mwv.legend = new mwv.Legend(find("legend").querySelector(".legend-body"), colours, fit);
   }
+  if (tiles.mode === "pmtiles" && !unreadable) {
+    layer.once("tileerror", () =>
+      notice("The tiles cannot be read: this server does not serve parts of files (Range). Serve the folder with: mwv serve")
+    );
+  }
   mwv.view = { map, scene, layer, outlines, colours };
 
   /* Selection. */

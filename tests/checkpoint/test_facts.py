@@ -38,8 +38,8 @@ def checkpoint(**dtypes: tuple[str, int]) -> Checkpoint:
 
 
 def test_parameters_are_weights_and_not_indices() -> None:
-    assert parameters(checkpoint(w=("BF16", 10), b=("F32", 2), ids=("I64", 512))) == 12
-    assert parameters(checkpoint(q=("I8", 5), ids=("I64", 3))) == 8
+    assert parameters(checkpoint(w=("BF16", 10), b=("F32", 2), ids=("I64", 512)).tensors) == 12
+    assert parameters(checkpoint(q=("I8", 5), ids=("I64", 3)).tensors) == 8
 
 
 def test_dtypes_by_elements() -> None:

@@ -105,3 +105,10 @@ def test_a_very_wide_grid_is_cut() -> None:
     found = list(pieces(grid, 0, 0))
     assert [(p.x, p.y, p.col, p.cols) for p in found] == [(0, 0, 0, 65_536), (0, 64, 65_536, 65_536), (0, 128, 131_072, 18_928)]
     assert footprint(grid) == (65_536, 144)
+
+
+def test_rows_stay_short_whatever_the_shape() -> None:
+    assert grid_of((72, 1536, 4096)) == Grid(72 * 1536, 4096, 4096, 72 * 1536 * 4096)
+    assert grid_of((72, 16, 4096)) == Grid(72, 65_536, 65_536, 72 * 65_536)
+    assert grid_of((64, 10_000_000)) == Grid(156_250, 4096, 4096, 640_000_000)
+    assert panels_of("block_sparse_moe.input_linear.weight", (72, 1536, 4096)) == 72
