@@ -94,7 +94,7 @@ def build(settings: Settings) -> None:
         done = site.finish()
         for warning in store.warnings:
             say(f"warning: {warning}")
-    if done.models:
+    if done.models and not outcome.failures:
         say(f"{settings.destination / 'index.html'}: {len(done.models)} models; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)

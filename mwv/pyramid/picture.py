@@ -93,6 +93,7 @@ def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, si
     image.save(out, "PNG")
     temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(out.getvalue())
         temporary.replace(path)
     except OSError as error:
