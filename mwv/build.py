@@ -24,9 +24,10 @@ from mwv.progress import progress, say
 from mwv.pyramid.archive import archives
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import paint
-from mwv.pyramid.palette import colour_avif, colour_png
+from mwv.pyramid.palette import colour_avif
 from mwv.pyramid.picture import overview_codes, write_picture
 from mwv.pyramid.plan import Plan, make_plan
+from mwv.pyramid.png import encode_coloured
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import ModelReport, Outcome
@@ -140,7 +141,7 @@ def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rende
     rendering = render(drawing, settings, store)
     canvas, pyramid = drawing.canvas, rendering.pyramid
     scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
-    colour = colour_png if settings.tile_format == "png" else colour_avif
+    colour = encode_coloured if settings.tile_format == "png" else colour_avif
     overview = colour(*overview_codes(pyramid, canvas, store.get))
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)

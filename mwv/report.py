@@ -52,6 +52,8 @@ class ModelReport:
         read = self.traffic.read + self.traffic.hashed
         parameters = amount(self.model.parameters)
         return f"{self.model.title}: {parameters} parameters, {done}, {size(read)} read, {self.seconds:.1f} s{damage}"
+
+
 @dataclass
 class Outcome:
     """What a build did so far."""

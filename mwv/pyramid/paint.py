@@ -18,15 +18,13 @@ from mwv.pyramid import code
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import table
 from mwv.pyramid.plan import TileId
-from mwv.pyramid.png import chunk, decode_gray
+from mwv.pyramid.png import decode_gray, with_palette
 from mwv.pyramid.render import Pyramid, for_all
 from mwv.pyramid.survey import Blobs
 
 VERSION: Final = 2
 QUALITY: Final = 85
 _PALETTE: Final = "signed"
-_HEADER_END: Final = 33
-"""Signature and header chunk of a PNG."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,6 @@ def _paint_tile(
         return names[0], True
     blobs.put(names[1], _avif(colours[codes]))
     return names[1], False
-
-
-def with_palette(data: bytes, colours: NDArray[np.uint8]) -> bytes:
-    """A grayscale PNG, as `png.encode_scanlines` writes it, turned into a palette PNG with the same pixels."""
-    size = data[16:24]
-    return data[:8] + chunk(b"IHDR", size + b"\x08\x03\x00\x00\x00") + chunk(b"PLTE", colours.tobytes()) + data[_HEADER_END:]
 
 
 def _avif(pixels: NDArray[np.uint8]) -> bytes:

@@ -140,15 +140,6 @@ def export() -> dict[str, Any]:
     }
 
 
-def colour_png(codes: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
-    """A palette PNG of a picture of codes (rows × columns), coloured by a table of 256 × 3."""
-    image = Image.fromarray(np.ascontiguousarray(codes), "L")
-    image.putpalette(colours.tobytes())
-    out = BytesIO()
-    image.save(out, "PNG", compress_level=6)
-    return out.getvalue()
-
-
 def colour_avif(codes: NDArray[np.uint8], colours: NDArray[np.uint8], quality: int = 85) -> bytes:
     """The same as a lossy AVIF."""
     out = BytesIO()

@@ -1,6 +1,5 @@
 """A finished Pyramid in, one coloured picture of the whole canvas out."""
 
-import io
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mwv.errors import LostError, SiteError, UsageError
 from mwv.layout.canvas import Canvas, Rect
@@ -87,17 +85,14 @@ def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, si
     if level is None:
         raise UsageError(f"--png-size {side}: no level is that small; the smallest is {TILE} pixels or less")
     codes, colours = coloured(pyramid, canvas.bounds, level, get)
-    image = Image.fromarray(codes, "L")
-    image.putpalette(colours.tobytes())
-    out = io.BytesIO()
-    image.save(out, "PNG")
+    data = encode_coloured(codes, colours)
     temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(out.getvalue())
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise SiteError(f"{path}: cannot be written: {error.strerror}") from None
-    return image.width, image.height
+    return codes.shape[1], codes.shape[0]

@@ -15,6 +15,8 @@ from PIL import Image
 from mwv.pyramid.deflate import compress
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_HEADER_END: Final = 33
+"""Signature and header chunk of a PNG."""
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -27,6 +29,19 @@ def encode_scanlines(lines: NDArray[np.uint8]) -> bytes:
     height, width = lines.shape[0], lines.shape[1] - 1
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return _SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", compress(lines)) + chunk(b"IEND", b"")
+
+
+def with_palette(data: bytes, colours: NDArray[np.uint8]) -> bytes:
+    """A grayscale PNG, as `encode_scanlines` writes it, turned into a palette PNG with the same pixels."""
+    size = data[16:24]
+    return data[:8] + chunk(b"IHDR", size + b"\x08\x03\x00\x00\x00") + chunk(b"PLTE", colours.tobytes()) + data[_HEADER_END:]
+
+
+def encode_coloured(codes: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
+    """A palette PNG of a picture of codes (height × width), coloured by a table of 256 × 3."""
+    lines = np.zeros((codes.shape[0], codes.shape[1] + 1), np.uint8)
+    lines[:, 1:] = codes
+    return with_palette(encode_scanlines(lines), colours)
 
 
 def decode_gray(data: bytes) -> NDArray[np.uint8]:

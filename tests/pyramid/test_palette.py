@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mwv.pyramid.code import BALANCED, INF, MISSING, NAN, NEGATIVE, PADDING, POSITIVE, ZERO, magnitude
-from mwv.pyramid.palette import PALETTES, STEPS, colour_avif, colour_png, positions, steps, table
+from mwv.pyramid.palette import PALETTES, STEPS, colour_avif, positions, steps, table
+from mwv.pyramid.png import encode_coloured
 
 MAGNITUDES = [code for code in range(256) if magnitude(code) > 0]
 RAMPS = {"negative": range(NEGATIVE, BALANCED), "balanced": range(BALANCED, POSITIVE), "positive": range(POSITIVE, 247)}
@@ -114,7 +115,7 @@ def test_a_window_of_no_width_is_a_step() -> None:
 def test_pictures_show_the_table() -> None:
     codes = np.arange(512 * 300, dtype=np.uint32).reshape(300, 512).astype(np.uint8)
     colours = table("signed", 2**-10, 2.0)
-    with Image.open(io.BytesIO(colour_png(codes, colours))) as image:
+    with Image.open(io.BytesIO(encode_coloured(codes, colours))) as image:
         assert image.format == "PNG"
         assert (np.asarray(image.convert("RGB")) == colours[codes]).all()
     with Image.open(io.BytesIO(colour_avif(np.full((64, 64), INF, np.uint8), colours))) as image:

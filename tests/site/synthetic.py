@@ -15,7 +15,8 @@ from mwv.layout.canvas import Canvas, Piece, Placement, Rect, Region, Role
 from mwv.layout.grid import Grid
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.code import leaf_codes
-from mwv.pyramid.palette import colour_png, table
+from mwv.pyramid.palette import table
+from mwv.pyramid.png import encode_coloured
 from mwv.site.model import Model, Scene, TensorRow, TileFiles
 
 SIDE = 512
@@ -172,7 +173,7 @@ def build(
         identity=f"{slug}-{seed}",
     )
     files = TileFiles(suffix=suffix, paths=paths, mode=mode)  # type: ignore[arg-type]
-    return Built(model, files, colour_png(levels[-1], table("signed", 2**-10, 2.0)), levels)
+    return Built(model, files, encode_coloured(levels[-1], table("signed", 2**-10, 2.0)), levels)
 
 
 def renamed(built: Built, **changes: Any) -> Built:
