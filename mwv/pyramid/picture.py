@@ -13,7 +13,7 @@ from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
 from mwv.pyramid.palette import fitted, table
 from mwv.pyramid.plan import TILE
-from mwv.pyramid.png import decode_gray
+from mwv.pyramid.png import decode_gray, encode_coloured
 from mwv.pyramid.render import Pyramid
 
 OVERVIEW_SIDE: Final = 2048
