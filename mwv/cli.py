@@ -290,10 +290,10 @@ def _announce(address: str) -> None:
     click.echo(f"serving at {address} (Ctrl-C ends it)")
 
 
-def main() -> None:
-    """Run the command; errors of the user's or the machine's become one line and an exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command with these arguments (by default the process's); errors of the user's or the machine's become one line and an exit code."""
     try:
-        cli(standalone_mode=False, prog_name="mwv")
+        cli(arguments, standalone_mode=False, prog_name="mwv")
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("mwv: interrupted; a build that is started again goes on where it was", err=True)
         sys.exit(130)

@@ -3,8 +3,8 @@
 Made for tiles: weights have no repetitions worth looking for, padding is one byte repeated, so the only matches are runs
 (distance 1). We write this ourselves because of what was measured: ISA-L's level 1, the fastest library, now and then
 (once in some thousand tiles) gives another stream for the same tile, so that equal inputs would not make byte-identical
-sites. Other libraries take more than twice as long: zlib-ng, Huffman codes alone, 5.3 ns a pixel, libdeflate 9.6, zlib
-12; this takes 2.5, and the stream is as short as theirs.
+sites. This takes as long as ISA-L (2.9 ns a pixel on real codes, by scripts/bench), and the stream is as short. Other
+libraries take more than twice as long: on noise zlib-ng, Huffman codes alone, 5.3, libdeflate 9.6, zlib 12, this 1.8.
 """
 
 from typing import Any, Final
