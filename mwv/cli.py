@@ -291,7 +291,10 @@ def _announce(address: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command with these arguments (by default the process's); errors of the user's or the machine's become one line and an exit code."""
+    """Run the command with these arguments, by default the process's.
+
+    Errors of the user's or the machine's become one line and an exit code.
+    """
     try:
         cli(arguments, standalone_mode=False, prog_name="mwv")
     except (click.exceptions.Abort, KeyboardInterrupt):
