@@ -68,9 +68,8 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """A drawing with its tiles, and what was learnt about its tensors."""
+    """The tiles of a drawing, and what was learnt about its tensors."""
 
-    drawing: Drawing
     pyramid: Pyramid
     learnt: tuple[Learnt | None, ...]
     """One per placement."""
@@ -198,7 +197,7 @@ def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) 
             if tensor is not None and found is not None
         ]
     )
-    return Rendering(drawing, pyramid, learnt, renderer.tally, survey.traffic)
+    return Rendering(pyramid, learnt, renderer.tally, survey.traffic)
 
 
 def estimate(drawing: Drawing, settings: Settings) -> str:

@@ -11,10 +11,9 @@ from typing import Final
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
-from mwv.errors import LostError
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.plan import TileId
-from mwv.pyramid.render import for_all
+from mwv.pyramid.render import for_all, tile_bytes
 from mwv.pyramid.survey import Blobs
 
 VERSION: Final = 1
@@ -53,10 +52,7 @@ def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> 
     numbered = sorted((_number(tile, top), key) for tile, key in tiles.items())
     try:
         for number, key in numbered:
-            data = blobs.get(key)
-            if data is None:
-                raise LostError(f"tile {key}: gone from the cache; build again")
-            writer.write_tile(number, data)
+            writer.write_tile(number, tile_bytes(key, blobs.get))
     except BaseException:
         writer.tile_f.close()  # only a finished archive gives its temporary file back
         raise

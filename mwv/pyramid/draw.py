@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mwv.decode.tensor import BAND_ROWS, Coded, Samples, Table
+from mwv.decode.tensor import Coded, Samples, Table
 from mwv.layout.grid import Grid
 from mwv.pyramid import code
 from mwv.pyramid.plan import BLOCK, BLOCK_LEVEL, BLOCK_TILES, TILE, TileId, Window, clip
@@ -104,7 +104,7 @@ def _scatter(codes: NDArray[np.uint8], lines: NDArray[np.uint8], x: int, y: int)
 
 def _draw_part(part: Window, grid: Grid, read: ReadSamples, codes: NDArray[np.uint8], summands: NDArray[np.float32]) -> None:
     high, wide = grid.thick
-    height = BAND_ROWS * grid.patch[0]
+    height = grid.band_rows
     for band in range(*part.storage_bands(grid)):
         first = max(part.row, band * height)
         last = min(part.row + part.rows, (band + 1) * height)

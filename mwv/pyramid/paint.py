@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mwv.errors import LostError
 from mwv.pyramid import code
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import table
 from mwv.pyramid.plan import TileId
 from mwv.pyramid.png import decode_gray, with_palette
-from mwv.pyramid.render import Pyramid, for_all
+from mwv.pyramid.render import Pyramid, for_all, tile_bytes
 from mwv.pyramid.survey import Blobs
 
 VERSION: Final = 2
@@ -57,9 +56,7 @@ def _paint_tile(
         return names[1], False
     if blobs.has(names[0]):
         return names[0], True
-    data = blobs.get(key)
-    if data is None:
-        raise LostError(f"tile {key}: gone from the cache; build again")
+    data = tile_bytes(key, blobs.get)
     codes = decode_gray(data)
     if level == 0 or (codes >= code.INF).any():
         blobs.put_png(names[0], with_palette(data, colours))

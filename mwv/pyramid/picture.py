@@ -8,21 +8,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mwv.errors import LostError, SiteError, UsageError
+from mwv.errors import SiteError, UsageError
 from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
 from mwv.pyramid.palette import fitted, table
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray, encode_coloured
-from mwv.pyramid.render import Pyramid
+from mwv.pyramid.render import GetBlob, Pyramid, tile_bytes
 
 OVERVIEW_SIDE: Final = 2048
 """Longest side of the picture on cards and previews."""
 PICTURE_PIXELS: Final = 64_000_000
 """Most pixels of a picture of the whole canvas when no size is asked for."""
 PALETTE: Final = "signed"
-
-GetBlob = Callable[[str], bytes | None]
 
 
 def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
@@ -46,10 +44,7 @@ def whole_level(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> NDA
     picture = np.zeros((bottom - top, right - left), np.uint8)
     for (at, x, y), key in pyramid.tiles.items():
         if at == level:
-            data = get(key)
-            if data is None:
-                raise LostError(f"tile {key}: gone from the cache; build again")
-            _paste(picture, decode_gray(data), x * TILE - left, y * TILE - top)
+            _paste(picture, decode_gray(tile_bytes(key, get)), x * TILE - left, y * TILE - top)
     return picture
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mwv.decode.tensor import BAND_ROWS
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.grid import Grid
 from mwv.pyramid.keys import key_of
@@ -20,7 +19,7 @@ VERSION: Final = 1
 """Part of every key; to be raised whenever pixels, sums or the file format change."""
 
 TileId = tuple[int, int, int]
-"""(level, x, y)"""
+"""(level, x, y): level 0 is the leaf, x and y count tiles of 512 px at that level."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Window:
 
     def storage_bands(self, grid: Grid) -> tuple[int, int]:
         """The first band that the window needs, and the one after the last."""
-        height = BAND_ROWS * grid.patch[0]
+        height = grid.band_rows
         return self.row // height, -(-(self.row + self.rows) // height)
 
 
@@ -143,7 +142,7 @@ def leaf_key(plan: Plan, windows: Sequence[Window], digests: Callable[[int, int,
             entries.append(["missing", w.x, w.y, w.rows * grid.thick[0], w.cols * grid.thick[1]])
             continue
         first, last = w.storage_bands(grid)
-        offset = w.row - first * BAND_ROWS * grid.patch[0]
+        offset = w.row - first * grid.band_rows
         shape = [grid.patch, grid.thick, offset, w.col, w.rows, w.cols, w.x, w.y]
         entries.append([digests(w.placement, first, last).hex(), shape])
     return key_of("leaf", VERSION, "values", entries, "png")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mwv.errors import LostError
 from mwv.pyramid import png
 from mwv.pyramid.draw import Summary, draw_block
 from mwv.pyramid.plan import (
@@ -32,6 +33,9 @@ from mwv.pyramid.survey import Blobs, Survey
 
 Progress = Callable[[int, int], None]
 """Called from any thread with (tiles, leaf elements) that were finished since the last call."""
+
+GetBlob = Callable[[str], bytes | None]
+"""Gives the body of a cached result by key, None for a miss."""
 
 T = TypeVar("T")
 
@@ -203,6 +207,14 @@ def _absolute(tile: TileId, at: tuple[int, int]) -> TileId:
     level, x, y = tile
     across = BLOCK_TILES >> level
     return level, at[0] * across + x, at[1] * across + y
+
+
+def tile_bytes(key: str, get: GetBlob) -> bytes:
+    """A tile that was rendered; raises LostError if the cache has lost it since."""
+    data = get(key)
+    if data is None:
+        raise LostError(f"tile {key}: gone from the cache; build again")
+    return data
 
 
 def for_all(jobs: int, work: Callable[[T], Any], items: Iterable[T]) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from blake3 import blake3
 
-from mwv.decode.tensor import BAND_ROWS, Coded, Samples, Tensor
+from mwv.decode.tensor import Coded, Samples, Tensor
 from mwv.errors import SourceChangedError
 from mwv.layout.grid import Grid
 from mwv.measure import slabs
@@ -159,7 +159,7 @@ class Survey:
 
     def _measure(self, subject: Subject, index: int, bands: range, digests: Sequence[bytes]) -> SlabStats:
         grid = subject.grid
-        height = BAND_ROWS * grid.patch[0]
+        height = grid.band_rows
         start = bands.start * height
         stats = SlabStats(min(bands.stop * height, grid.rows) - start, grid.cols)
         full, short = divmod(grid.elements, grid.cols)

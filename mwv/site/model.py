@@ -7,9 +7,7 @@ from typing import Any, Literal
 
 from mwv.layout.canvas import Canvas
 from mwv.measure.stats import TensorStats
-
-TileId = tuple[int, int, int]
-"""(level, x, y): level 0 is the leaf, x and y count tiles of 512 px at that level."""
+from mwv.pyramid.plan import TileId
 
 
 @dataclass(frozen=True)

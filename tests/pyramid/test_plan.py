@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mwv.decode.tensor import BAND_ROWS
 from mwv.layout.canvas import Canvas, Placement, Rect, Role
-from mwv.layout.grid import Grid, grid_of
+from mwv.layout.grid import BAND, Grid, grid_of
 from mwv.layout.transformer import arrange
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.plan import (
@@ -131,3 +132,7 @@ def test_a_window_names_the_bands_it_needs():
     assert Window(0, 0, 0, 319, 0, 1, 1).storage_bands(grid) == (0, 1)
     assert Window(0, 0, 0, 319, 0, 2, 1).storage_bands(grid) == (0, 2)
     assert Window(0, 0, 0, 320, 0, 400, 1).storage_bands(grid) == (1, 3)
+
+
+def test_layout_and_decoding_mean_the_same_bands():
+    assert BAND == BAND_ROWS
