@@ -1,10 +1,11 @@
-"""The models of a site in, its front page out."""
+"""The models of a site in, its front page out, and what every page may ask about all models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mwv.site.manifest import ModelEntry
 from mwv.site.templates import Templates
+from mwv.site.text import canonical
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,22 @@ def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry])
         nbytes=sum(model.bytes for model in models),
     )
     return templates.render("gallery.html", "", vars(page))
+
+
+def site_script(title: str, models: Sequence[ModelEntry]) -> bytes:
+    """`site.js`: title and models of the site for its pages, which may not read `site.json` when they lie on a disk."""
+    facts = [
+        {
+            "slug": model.slug,
+            "title": model.title,
+            "architecture": model.architecture,
+            "parameters": model.parameters,
+            "digest": model.digest,
+            "layout": list(model.layout),
+            "model": model.model,
+            "scenes": list(model.scenes),
+            "overview": model.overview,
+        }
+        for model in models
+    ]
+    return f"mwv.site({canonical({'title': title, 'models': facts})});\n".encode("ascii")

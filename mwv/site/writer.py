@@ -16,7 +16,7 @@ from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.data import DataFile, digest, model_file, parse, scene_files, tile_paths
 from mwv.site.folder import Folder, linked
-from mwv.site.gallery import gallery_page
+from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, TileFiles
 from mwv.site.pages import model_page, tensors_page
@@ -114,6 +114,7 @@ class SiteWriter:
             if again or slug in self._fresh:
                 self._write_pages(slug)
         self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
+        self._put("site.js", site_script(self._title, [self._models[slug] for slug in sorted(self._models)]), "data")
         gallery = gallery_page(self._templates, self._title, list(self._models.values()))
         self._files["index.html"] = _entry(gallery, "page")
         manifest = Manifest(self._title, self._templates.digest, self._models, dict(sorted(self._files.items())))

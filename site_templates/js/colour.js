@@ -48,18 +48,16 @@ mwv.table = function (name, low, high) {
   return table;
 };
 
-/** The colours in use: a palette, a window that may follow the level in view, and whoever wants to know of changes. */
-mwv.Colours = class {
-  /** @param {HTMLElement} pane the pane whose pixels are codes */
-  constructor(pane) {
+/** The colours in use: a palette and a window that may follow the level in view; a "change" event tells of every other table. */
+mwv.Colours = class extends EventTarget {
+  constructor() {
+    super();
     this.palette = "signed";
     /** Whether the window follows the level in view. */
     this.fitted = true;
     this.low = mwv.steps(2 ** -10);
     this.high = mwv.steps(2);
     this.table = [];
-    /** @type {(() => void)[]} */
-    this.listeners = [];
     /** The frame that will move the window on; 0 when it stands still. */
     this.frame = 0;
     const channels = ["R", "G", "B"].map((c) => mwv.svg(`feFunc${c}`, { type: "discrete" }));
@@ -70,8 +68,12 @@ mwv.Colours = class {
       mwv.svg("feComponentTransfer", {}, ...channels)
     );
     document.body.append(mwv.svg("svg", { class: "filters", width: 0, height: 0, "aria-hidden": "true" }, filter));
-    pane.style.filter = "url(#mwv-colours)";
     this.apply();
+  }
+
+  /** Colour a pane whose pixels are codes. @param {HTMLElement} pane */
+  paint(pane) {
+    pane.style.filter = "url(#mwv-colours)";
   }
 
   /** Compute the table and hand it to the filter; (v + 0.5) / 255 makes every byte come out exact. */
@@ -80,7 +82,7 @@ mwv.Colours = class {
     this.channels.forEach((channel, c) => {
       channel.setAttribute("tableValues", this.table.map((rgb) => ((rgb[c] + 0.5) / 255).toFixed(5)).join(" "));
     });
-    for (const listener of this.listeners) listener();
+    this.dispatchEvent(new Event("change"));
   }
 
   /** @param {string} name */

@@ -1,17 +1,17 @@
 // @ts-check
 "use strict";
-/* The colours in use in, a legend that is true out: what each colour stands for, and controls of palette and window. */
+/* The colours of a view in, a legend that is true out: what each colour stands for, and controls of palette and window. */
 
 /** Ends of the scale that can be chosen, as log2 of a magnitude. */
 mwv.SCALE = [-14, 12];
 
 mwv.Legend = class {
   /**
-   * @param {HTMLElement} body
-   * @param {any} colours
-   * @param {() => void} refit called when the window is to follow the level again
+   * @param {HTMLElement} box a disclosure with a `.legend-body`; hidden while colours are not live
+   * @param {any} view
    */
-  constructor(body, colours, refit) {
+  constructor(box, view) {
+    const { colours } = view;
     this.colours = colours;
     this.choice = mwv.element("select", { id: "palette" });
     for (const palette of mwv.colours.palettes) this.choice.append(mwv.element("option", { value: palette.name }, palette.title));
@@ -20,19 +20,24 @@ mwv.Legend = class {
     this.fit = mwv.element("button", { type: "button", id: "fit-window", title: "Let the scale follow the level in view" }, "Auto");
     this.fit.addEventListener("click", () => {
       colours.fitted = true;
-      refit();
+      view.fit();
       this.draw();
     });
     this.strips = mwv.element("div", { class: "strips" });
     this.sliders = ["low", "high"].map((end) => this.slider(end));
     this.swatches = mwv.element("ul", { class: "swatches" });
-    body.replaceChildren(
+    box.querySelector(".legend-body")?.replaceChildren(
       mwv.element("div", { class: "row" }, mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.fit),
       this.strips,
       mwv.element("div", { class: "sliders" }, ...this.sliders),
       this.swatches
     );
-    colours.listeners.push(() => this.draw());
+    const show = () => {
+      box.hidden = !view.live;
+    };
+    view.addEventListener("scene", show);
+    show();
+    colours.addEventListener("change", () => this.draw());
     this.draw();
   }
 

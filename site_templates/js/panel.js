@@ -1,45 +1,40 @@
 // @ts-check
 "use strict";
-/* A placement in, what is known about its tensor in the panel out. */
+/* A chosen placement in, what is known about its tensor in the panel out. */
 mwv.Panel = class {
   /**
    * @param {HTMLElement} section
-   * @param {any} scene
-   * @param {() => void} closed called when the reader is done with the tensor
+   * @param {any} view
    */
-  constructor(section, scene, closed) {
+  constructor(section, view) {
     this.section = section;
-    this.scene = scene;
-    this.closed = closed;
-    this.shown = -1;
+    this.view = view;
   }
 
-  clear() {
-    this.shown = -1;
-    this.section.hidden = true;
-    this.section.replaceChildren();
+  get scene() {
+    return this.view.scene;
   }
 
-  /** @param {number} placement */
+  /** @param {number} placement -1 for none */
   async show(placement) {
-    this.shown = placement;
+    this.section.hidden = placement < 0;
+    if (placement < 0) {
+      this.section.replaceChildren();
+      return;
+    }
     const close = mwv.element("button", { type: "button", class: "close", title: "Close" }, "×");
-    close.addEventListener("click", () => {
-      this.clear();
-      this.closed();
-    });
+    close.addEventListener("click", () => this.view.select(-1));
     const name = mwv.element("h2", { class: "name" }, mwv.text.visible(this.scene.name(placement)));
     const measured = mwv.element("div", { class: "measured" });
     this.section.replaceChildren(close, name, this.facts(placement), measured);
-    this.section.hidden = false;
     this.section.closest("aside")?.scrollTo({ top: 0 });
     if (this.scene.missing(placement)) return;
     measured.append(mwv.element("p", { class: "quiet" }, "…"));
     try {
       const { digest, stats } = await this.scene.details(placement);
-      if (this.shown === placement) measured.replaceChildren(...this.measured(placement, digest, stats));
+      if (this.view.selected === placement) measured.replaceChildren(...this.measured(placement, digest, stats));
     } catch {
-      if (this.shown === placement) {
+      if (this.view.selected === placement) {
         measured.replaceChildren(mwv.element("p", { class: "note" }, "The statistics could not be loaded. Click again to retry."));
       }
     }

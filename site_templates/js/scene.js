@@ -8,8 +8,13 @@ mwv.PIECE_FIELDS = 6;
 mwv.MAP_PIECE = 16;
 
 mwv.Scene = class {
-  /** @param {any} facts */
-  constructor(facts) {
+  /**
+   * @param {any} folder what the data scripts of the model's folder told, see `mwv.folder`
+   * @param {number} [index]
+   */
+  constructor(folder, index = 0) {
+    const facts = folder.scenes[index];
+    this.folder = folder;
     this.facts = facts;
     this.count = facts.placements.tensor.length;
     /** Rectangles of all pieces: x, y, width, height; one after the other. */
@@ -104,9 +109,10 @@ mwv.Scene = class {
     const hash = pieces[level]?.[`${column},${row}`];
     if (!hash) return "";
     const id = `${this.facts.index}/${level}/${column}/${row}`;
-    const there = mwv.pieces.get(id);
-    if (there) return pick(there);
-    return mwv.load(`tiles-${this.facts.index}-${level}-${column}-${row}-${hash}.js`).then(() => pick(mwv.pieces.get(id)));
+    const told = this.folder.pieces;
+    if (told.has(id)) return pick(told.get(id));
+    const file = `tiles-${this.facts.index}-${level}-${column}-${row}-${hash}.js`;
+    return mwv.load(file, this.folder.address).then(() => pick(told.get(id)));
   }
 
   /**
@@ -118,8 +124,8 @@ mwv.Scene = class {
     const { first, files } = this.facts.details;
     let file = files.length - 1;
     while (first[file] > tensor[placement]) file -= 1;
-    await mwv.load(files[file]);
-    const entry = mwv.detailed.get(`${this.facts.index}/${first[file]}`)[tensor[placement] - first[file]];
+    await mwv.load(files[file], this.folder.address);
+    const entry = this.folder.details.get(`${this.facts.index}/${first[file]}`)[tensor[placement] - first[file]];
     return { digest: entry.digest, stats: entry.panels[Math.max(panel[placement], 0)] ?? null };
   }
 };

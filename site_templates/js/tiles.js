@@ -9,8 +9,11 @@ mwv.crs = L.extend({}, L.CRS.Simple, { transformation: new L.Transformation(1, 0
 mwv.ARCHIVE_LEVELS = 5;
 
 mwv.TileLayer = L.GridLayer.extend({
-  /** @param {any} scene */
-  initialize(scene) {
+  /**
+   * @param {any} scene
+   * @param {any} [options] of Leaflet's GridLayer, such as the pane
+   */
+  initialize(scene, options) {
     const { bounds, levels } = scene.facts;
     this.scene = scene;
     this.archives = new Map();
@@ -22,6 +25,7 @@ mwv.TileLayer = L.GridLayer.extend({
       maxZoom: Infinity,
       noWrap: true,
       keepBuffer: 1,
+      ...options,
       bounds: [[bounds[1], bounds[0]], [bounds[1] + bounds[3], bounds[0] + bounds[2]]],
     });
   },
@@ -77,7 +81,8 @@ mwv.TileLayer = L.GridLayer.extend({
   },
 
   url(name, level, { x, y }) {
-    const { mode, base, suffix } = this.scene.facts.tiles;
+    const { mode, suffix } = this.scene.facts.tiles;
+    const base = new URL(this.scene.facts.tiles.base, this.scene.folder.address).href;
     const [stem, own] = name.split(".");
     if (mode === "files") return `${base}${stem.slice(0, 2)}/${stem}.${own ?? suffix}`;
     if (mode === "xyz") return `${base}${this.scene.facts.levels - 1 - level}/${x}/${y}.${own ?? suffix}`;
@@ -95,7 +100,7 @@ mwv.TileLayer = L.GridLayer.extend({
     const address = inside
       ? [Math.min(mwv.ARCHIVE_LEVELS - 1, top) - level, x - (column << up), y - (row << up)]
       : [top - level, x, y];
-    const url = new URL(`${base}${digest.slice(0, 2)}/${digest}.pmtiles`, location.href).href;
+    const url = new URL(`${base}${digest.slice(0, 2)}/${digest}.pmtiles`, this.scene.folder.address).href;
     if (!this.archives.has(url)) this.archives.set(url, new pmtiles.PMTiles(url));
     const tile = await this.archives.get(url).getZxy(...address);
     if (!tile) throw new Error(`${url} lacks tile ${address.join("/")}`);

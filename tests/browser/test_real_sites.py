@@ -52,7 +52,7 @@ def panels(page: Page, name: str) -> list[Rect]:
     """Where the panels of a matrix stand, from left to right, by the data of the scene."""
     rects: list[list[int]] = page.evaluate(
         """name => {
-            const { tensors, placements } = mwv.facts[0];
+            const { tensors, placements } = mwv.view.scene.facts;
             const numbers = placements.pieces[placements.tensor.indexOf(tensors.name.indexOf(name))];
             return numbers.flatMap((_, i) => i % 6 ? [] : [[numbers[i], numbers[i + 1], numbers[i + 5], numbers[i + 4]]]);
         }""",

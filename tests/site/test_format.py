@@ -69,6 +69,9 @@ def test_every_field_of_every_file_is_specified(site: Path) -> None:
     check("site.json / field of a file", index["files"]["index.html"])
     entry = index["models"][-1]
     check("The list of tiles / field", json.loads((site / entry["slug"] / entry["tile_list"]).read_bytes()), {"keys"})
+    told = parse((site / "site.js").read_bytes(), "site")
+    check("mwv.site / field", told)
+    check("mwv.site / field of a model of `site.js`", told["models"][0])
     check("mwv.model / field", script(site, "tiny/model-*.js", "model"))
     scene = script(site, "tiny/scene-0-*.js", "scene")
     check("mwv.scene / field", scene)
