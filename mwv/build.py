@@ -21,13 +21,10 @@ from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
 from mwv.progress import progress, say
-from mwv.pyramid.archive import archives
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import paint
-from mwv.pyramid.palette import colour_avif
-from mwv.pyramid.picture import overview_codes, write_picture
+from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
-from mwv.pyramid.png import encode_coloured
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import ModelReport, Outcome
@@ -114,10 +111,10 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
     drawing = draw(path, settings)
     _check_space(drawing, settings)
     try:
-        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+        rendering, scene, tiles, picture = _pictured(drawing, settings, store)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+        rendering, scene, tiles, picture = _pictured(drawing, settings, store)
     canvas = drawing.canvas
     model = make_model(
         drawing.checkpoint,
@@ -129,7 +126,7 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
         identity=_identity(drawing.checkpoint, path),
         date=_source_date(),
     )
-    model = replace(model, slug=site.add_model(model, tiles, overview))
+    model = replace(model, slug=site.add_model(model, tiles, picture))
     return ModelReport(
         model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
     )
@@ -140,11 +137,9 @@ def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rende
     rendering = render(drawing, settings, store)
     canvas, pyramid = drawing.canvas, rendering.pyramid
     scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
-    colour = encode_coloured if settings.tile_format == "png" else colour_avif
-    overview = colour(*overview_codes(pyramid, canvas, store.get))
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
-    return rendering, scene, tiles, overview
+    return rendering, scene, tiles, overview(pyramid, canvas, store, settings.tile_format)
 
 
 def draw(path: Path, settings: Settings) -> Drawing:
@@ -243,6 +238,8 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
         pictures = paint(pyramid, scene.window, store, settings.jobs)
         scene, png = replace(scene, tiles=pictures.tiles), pictures.png
     if settings.tiles == "pmtiles":
+        from mwv.pyramid.archive import archives  # late: loads pmtiles
+
         all_png = len(png) == len(set(scene.tiles.values()))
         scene = replace(scene, archives=archives(scene.tiles, scene.levels, all_png, store, settings.jobs))
     files = (scene.archives if settings.tiles == "pmtiles" else scene.tiles).values()

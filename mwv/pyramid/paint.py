@@ -4,16 +4,15 @@ Leaves become palette PNGs by giving the code tile a palette, so they stay exact
 where they mark NaN or Inf, which a lossy picture might hide.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mwv.pyramid import code
+from mwv.pyramid.avif import QUALITY, encode_avif
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import table
 from mwv.pyramid.plan import TileId
@@ -22,7 +21,6 @@ from mwv.pyramid.render import Pyramid, for_all, tile_bytes
 from mwv.pyramid.survey import Blobs
 
 VERSION: Final = 2
-QUALITY: Final = 85
 _PALETTE: Final = "signed"
 
 
@@ -61,11 +59,5 @@ def _paint_tile(
     if level == 0 or (codes >= code.INF).any():
         blobs.put_png(names[0], with_palette(data, colours))
         return names[0], True
-    blobs.put(names[1], _avif(colours[codes]))
+    blobs.put(names[1], encode_avif(colours[codes]))
     return names[1], False
-
-
-def _avif(pixels: NDArray[np.uint8]) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels, "RGB").save(out, "AVIF", quality=QUALITY, speed=8, max_threads=1)
-    return out.getvalue()

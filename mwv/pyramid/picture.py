@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from mwv.errors import SiteError, UsageError
 from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
+from mwv.pyramid.avif import encode_avif
+from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import fitted, table
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray, encode_coloured
 from mwv.pyramid.render import GetBlob, Pyramid, tile_bytes
+from mwv.pyramid.survey import Blobs
 
+VERSION: Final = 1
+"""Of how the overview is made; belongs in its key."""
 OVERVIEW_SIDE: Final = 2048
 """Longest side of the picture on cards and previews."""
 PICTURE_PIXELS: Final = 64_000_000
@@ -61,13 +67,32 @@ def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) ->
 
 def coloured(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Codes of a level and the table (256 × 3) that colours them with the window fitted to that level."""
-    return whole_level(pyramid, bounds, level, get), table(PALETTE, *fitted(*magnitude_range(pyramid.counts[level])))
+    return whole_level(pyramid, bounds, level, get), table(PALETTE, *_window(pyramid, level))
 
 
-def overview_codes(pyramid: Pyramid, canvas: Canvas, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes and colours of the picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high."""
-    level = level_within(canvas.bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE + 1)
-    return coloured(pyramid, canvas.bounds, pyramid.levels - 1 if level is None else level, get)
+def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
+    return fitted(*magnitude_range(pyramid.counts[level]))
+
+
+def overview(pyramid: Pyramid, canvas: Canvas, blobs: Blobs, form: Literal["png", "avif"]) -> bytes:
+    """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
+    bounds = canvas.bounds
+    level = level_within(bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE + 1)
+    level = pyramid.levels - 1 if level is None else level
+    tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
+    window = [end.hex() for end in _window(pyramid, level)]
+    name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), PALETTE, window, form)
+    kept = blobs.get(name)
+    if kept is not None:
+        return kept
+    codes, colours = coloured(pyramid, bounds, level, blobs.get)
+    if form == "png":
+        data = encode_coloured(codes, colours)
+        blobs.put_png(name, data)
+    else:
+        data = encode_avif(colours[codes])
+        blobs.put(name, data)
+    return data
 
 
 def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, side: int | None) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
-from PIL import Image
 
 from mwv.pyramid.deflate import compress
 
@@ -46,5 +45,7 @@ def encode_coloured(codes: NDArray[np.uint8], colours: NDArray[np.uint8]) -> byt
 
 def decode_gray(data: bytes) -> NDArray[np.uint8]:
     """The pixels (height × width) of a grayscale PNG."""
+    from PIL import Image  # late: only few builds decode what they made
+
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image, np.uint8)
