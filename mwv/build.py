@@ -188,8 +188,10 @@ def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) 
     memory.remember(
         [
             (tensor, placement.grid, tuple(found[0]), found[1])
-            for tensor, placement, found in zip(drawing.stored, drawing.canvas.placements, learnt, strict=True)
-            if tensor is not None and found is not None
+            for subject, tensor, placement, found in zip(
+                subjects, drawing.stored, drawing.canvas.placements, learnt, strict=True
+            )
+            if subject is not None and tensor is not None and found is not None and subject.stats is None
         ]
     )
     return Rendering(pyramid, learnt, renderer.tally, survey.traffic)

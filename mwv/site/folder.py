@@ -10,11 +10,13 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
 from mwv.errors import SiteError
-from mwv.site.manifest import Manifest, decode, is_ours
+from mwv.site.data import digest
+from mwv.site.manifest import FileEntry, Manifest, decode, is_ours
 
 WORK: Final = ".mwv-build"
 _JOURNAL_HEAD: Final = "mwv-journal 1"
@@ -142,6 +144,14 @@ class Folder:
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
 
+    def holds(self, path: str, entry: FileEntry) -> bool:
+        """Whether a file of the site is there as the manifest has it."""
+        try:
+            content = (self.root / path).read_bytes()
+        except OSError:
+            return False
+        return len(content) == entry.size and digest(content) == entry.hash
+
     def write(self, path: str, content: bytes) -> None:
         """Put a file in place by one rename, unless it is there already; raises SiteError if a foreign file is."""
         target = self.root / path
@@ -163,9 +173,14 @@ class Folder:
         if target.parent in self._folders:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.parent.resolve().is_relative_to(self.root.resolve()):
+        if not target.parent.resolve().is_relative_to(self._real_root):
             raise SiteError(f"{target.parent}: leads out of the site; remove the link")
         self._folders.add(target.parent)
+
+    @cached_property
+    def _real_root(self) -> Path:
+        """Where the site lies, links followed; it has been made."""
+        return self.root.resolve()
 
     def sizes(self, folders: Iterable[str]) -> dict[str, int]:
         """Path → size of the regular files in some folders of the site; a folder that is missing has none."""

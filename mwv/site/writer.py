@@ -4,7 +4,7 @@ Tiles come first, then scene data under names that carry hashes, then each page 
 `index.html` last. What nothing names any more is deleted at the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -111,16 +111,21 @@ class SiteWriter:
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
         for slug in sorted(self._models):
-            if again or slug in self._fresh:
+            if again or not self._kept_pages(slug):
                 self._write_pages(slug)
+            for name, content in self._fresh.get(slug, {}).items():
+                self._folder.write(f"{slug}/{name}", content)
         self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
-        gallery = gallery_page(self._templates, self._title, list(self._models.values()))
-        self._files["index.html"] = _entry(gallery, "page")
+        gallery = None
+        if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
+            gallery = gallery_page(self._templates, self._title, list(self._models.values()))
+            self._files["index.html"] = _entry(gallery, "page")
         manifest = Manifest(self._title, self._templates.digest, self._models, dict(sorted(self._files.items())))
         unnamed = self._unnamed()
         self._folder.doom(unnamed)
         self._folder.write("site.json", encode(manifest, GENERATOR))
-        self._folder.write("index.html", gallery)
+        if gallery is not None:
+            self._folder.write("index.html", gallery)
         deleted = self._folder.delete(unnamed)
         self._folder.clear_journal()
         self._folder.close()
@@ -170,18 +175,30 @@ class SiteWriter:
         self._folder.write(path, content)
         self._files[path] = _entry(content, kind)
 
+    def _kept_pages(self, slug: str) -> bool:
+        """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
+        if slug not in self._fresh:
+            return True
+        return self._models[slug] == self._folder.manifest.models.get(slug) and self._kept(_pages(slug))
+
+    def _kept(self, paths: Sequence[str]) -> bool:
+        """Take files over from the old manifest, if all are there and whole."""
+        old = self._folder.manifest.files
+        entries = {path: old[path] for path in paths if path in old and self._folder.holds(path, old[path])}
+        self._files.update(entries)
+        return len(entries) == len(paths)
+
     def _write_pages(self, slug: str) -> None:
-        """The page of a model and its table, made from the model's own data files, then its picture."""
+        """The page of a model and its table, made from the model's own data files."""
         entry = self._models[slug]
         try:
             record = parse(self._folder.read(f"{slug}/{entry.model}"), "model")
             scenes = [parse(self._folder.read(f"{slug}/{name}"), "scene") for name in entry.scenes]
         except ValueError:
             raise SiteError(f"{self._folder.root / slug}: its data is damaged; build the model again") from None
-        self._put(f"{slug}/tensors.html", tensors_page(self._templates, record, scenes), "page")
-        self._put(f"{slug}/index.html", model_page(self._templates, entry, record, scenes), "page")
-        for name, content in self._fresh.get(slug, {}).items():
-            self._folder.write(f"{slug}/{name}", content)
+        page, table = _pages(slug)
+        self._put(table, tensors_page(self._templates, record, scenes), "page")
+        self._put(page, model_page(self._templates, entry, record, scenes), "page")
 
     def _unnamed(self) -> list[str]:
         """Paths of ours that the new site does not name; tiles are asked for only when some may have lost their last name."""
@@ -205,6 +222,11 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
         raise SiteError(f"{destination}: no site of mwv here (site.json is missing); give the folder that a build wrote")
     with SiteWriter(destination, templates) as writer:
         return writer.finish(title, regenerate=True)
+
+
+def _pages(slug: str) -> tuple[str, str]:
+    """Paths of a model's page and of its table."""
+    return f"{slug}/index.html", f"{slug}/tensors.html"
 
 
 def _entry(content: bytes, kind: str) -> FileEntry:
