@@ -1,6 +1,7 @@
-"""What was measured about a tensor in, the same as a dictionary for JSON out, and back."""
+"""What was measured about a tensor in, the same as a dictionary for JSON or as bytes out, and back from bytes."""
 
-from collections.abc import Mapping
+import json
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +44,25 @@ class TensorStats:
             "col_rms": list(self.col_rms),
         }
 
+    def to_bytes(self) -> bytes:
+        """A line of JSON with the lengths of the profiles instead of them, then their numbers as float64, little-endian.
+
+        Profiles are nearly all of it, and text takes ten times as long to write and read.
+        """
+        profiles = (*self.row_rms, *self.col_rms)
+        head = vars(self) | {"row_rms": len(self.row_rms), "col_rms": len(self.col_rms)}
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + struct.pack(f"<{len(profiles)}d", *profiles)
+
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "TensorStats":
-        """What `to_json` gave; raises TypeError, KeyError or ValueError for anything else."""
-        lists = {name: tuple(data[name]) for name in ("histogram", "row_rms", "col_rms")}
-        percentiles = tuple((float(percent), float(value)) for percent, value in data["percentiles"])
-        return cls(**{**data, **lists, "percentiles": percentiles})
+    def from_bytes(cls, body: bytes) -> "TensorStats":
+        """What `to_bytes` gave; raises ValueError for anything else."""
+        head, _, rest = body.partition(b"\n")
+        try:
+            data = json.loads(head)
+            rows, cols = data["row_rms"], data["col_rms"]
+            numbers = struct.unpack(f"<{rows + cols}d", rest)
+            percentiles = tuple((float(percent), float(value)) for percent, value in data["percentiles"])
+            lists = {"histogram": tuple(data["histogram"]), "row_rms": numbers[:rows], "col_rms": numbers[rows:]}
+            return cls(**{**data, **lists, "percentiles": percentiles})
+        except (ValueError, KeyError, TypeError, struct.error):
+            raise ValueError("no statistics of a tensor") from None
