@@ -295,6 +295,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     Errors of the user's or the machine's become one line and an exit code.
     """
+    # numpy's library for algebra, which mwv does without, starts its threads when it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         cli(arguments, standalone_mode=False, prog_name="mwv")
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -112,7 +112,7 @@ def _buckets(bounds: NDArray[Any], first: int, zero: bool) -> Buckets:
     word: Any = np.uint32 if bounds.dtype == np.float32 else np.uint64
     bits = bounds.view(word)
     width = 1 << (8 * bits.itemsize - 16)
-    start = np.array([i * width for i in range(32768)], word)
+    start = np.arange(32768, dtype=word) * word(width)
     never = word(np.iinfo(word).max)
     level = np.searchsorted(bits, start, side="right")
     after = np.append(bits, never)[level]
