@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from mwv import __version__
 from mwv.errors import SiteError
-from mwv.site.data import DataFile, digest, model_file, parse, scene_files, tile_paths
+from mwv.site.data import DataFile, File, digest, model_file, parse, scene_files, tile_paths
 from mwv.site.folder import Folder, linked
 from mwv.site.gallery import gallery_page
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
@@ -72,20 +72,19 @@ class SiteWriter:
         """
         model = replace(model, slug=self._slug(model))
         tiles = self._place_tiles(model, tile_files)
-        data = [model_file(model)]
+        data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
         tile_list = encode_tiles(tiles, model.slug)
         data.append(DataFile(f"tiles-{digest(tile_list)}.json", tile_list))
-        for file in data:
-            self._folder.write(f"{model.slug}/{file.name}", file.content)
         picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
         self._forget(model.slug)
         self._tiles[model.slug] = tiles
         self._fresh[model.slug] = {picture.name: overview}
         for file in data:
-            kind = "tiles" if file.name.endswith(".json") else "data"
-            self._files[f"{model.slug}/{file.name}"] = _entry(file.content, kind)
+            path = f"{model.slug}/{file.name}"
+            if not self._kept([path]):  # its name tells all that it says
+                self._put(path, file.content, "tiles" if file.name.endswith(".json") else "data")
         self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
         self._models[model.slug] = _model_entry(model, [file.name for file in data], picture.name, tile_files, tiles)
         return model.slug
