@@ -5,7 +5,6 @@ two seconds back when the build began to read could change again unseen, so noth
 digests. All of it is advice: `Survey` checks every byte that is drawn against the digest it relies on.
 """
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -84,7 +83,7 @@ class Memory:
             tensor.first,
             tensor.count,
         )
-        return key_of("digests", RECIPE_VERSION, dataclasses.astuple(identity), place)
+        return key_of("digests", RECIPE_VERSION, tuple(vars(identity).values()), place)
 
 
 def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:
