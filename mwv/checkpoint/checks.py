@@ -12,8 +12,10 @@ from mwv.errors import FormatError
 MAX_DIMENSIONS: Final = 64
 MAX_NAME: Final = 65_536
 MAX_ELEMENTS: Final = 2**63 - 1
-# A JSON value costs up to a hundred bytes of memory but only two of text. Five hundred thousand tensors stay below this.
-MAX_JSON_VALUES: Final = 4_000_000
+MAX_TENSORS: Final = 200_000
+"""Of one model; the largest known mixtures of experts have about 150,000."""
+# A JSON value costs up to a hundred bytes of memory but only two of text. MAX_TENSORS tensors stay below this.
+MAX_JSON_VALUES: Final = 2_000_000
 # One character beyond Latin-1 makes Python keep four bytes for each of the others.
 MAX_WIDE_JSON: Final = 32_000_000
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -43,6 +45,12 @@ def check_shape(place: str, name: str, shape: tuple[int, ...]) -> int:
         if product > MAX_ELEMENTS:
             raise FormatError(f"{place}: tensor {shown(name)}: its shape has more elements than 63 bits can count")
     return product
+
+
+def check_count(place: str, tensors: int) -> None:
+    """Raise FormatError for more tensors than any model has, before much is made of each."""
+    if tensors > MAX_TENSORS:
+        raise FormatError(f"{place}: {tensors} tensors, at most {MAX_TENSORS} can be shown; the file is damaged or no model")
 
 
 def check_unique(names: Iterable[tuple[str, str]]) -> None:
