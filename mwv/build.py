@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.model import Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
+from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
 _BUFFER: Final = 160 << 20
@@ -269,19 +269,20 @@ def _subject(placement: Placement, tensor: StoredTensor, memory: Memory) -> Subj
 def _store(settings: Settings) -> Iterator[Store]:
     """The cache that was asked for; without one, a folder beside the site that is deleted at the end."""
     spare = _spare_place(settings.destination)
+    sweep(spare)
     if settings.cache is not None:
         with Store.open(settings.cache, spare) as store:
             yield store
         return
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".mwv-", dir=spare))
+        scratch = Scratch(spare)
     except OSError as error:
         raise StoreError(f"{spare}: cannot be written, and without a cache tiles are made there: {error.strerror}") from None
     try:
-        with Store.open(folder, None) as store:
+        with Store.open(scratch.folder, None) as store:
             yield store
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.close()
 
 
 def _spare_place(destination: Path) -> Path:

@@ -74,9 +74,9 @@ def run_quietly(source: Path, site: Path, cache: Path | None, jobs: int = 1) -> 
     build(Settings((source,), site, cache, jobs=jobs))
 
 
-def run_and_die(source: Path, site: Path, cache: Path, at: int) -> None:
+def run_and_die(source: Path, site: Path, cache: Path | None, at: int) -> None:
     """Build, and be killed at one step."""
-    with Steps([site, cache], lambda: os.kill(os.getpid(), signal.SIGKILL), at):
+    with Steps([site, cache] if cache else [site], lambda: os.kill(os.getpid(), signal.SIGKILL), at):
         build(Settings((source,), site, cache, jobs=1))
 
 

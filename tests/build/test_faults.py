@@ -314,6 +314,18 @@ def test_without_a_cache_nothing_stays_behind(tmp_path, model, clean):
     assert tree(tmp_path / "a" / "b" / "site") == tree(tmp_path / "not" / "there" / "site") == clean
 
 
+def test_without_a_cache_the_next_build_deletes_what_a_killed_one_left(tmp_path, model, clean, spawn):
+    site = tmp_path / "place" / "site"
+    site.parent.mkdir()
+    process = spawn(run_and_die, model, site, None, 3)
+    process.join(60)
+    assert process.exitcode == -9
+    assert len(neighbours(site.parent)) == 2
+    run_quietly(model, site, None)
+    assert neighbours(site.parent) == {"site"}
+    assert tree(site) == clean
+
+
 # Kills
 
 
