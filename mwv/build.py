@@ -32,7 +32,7 @@ from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
-from mwv.site.model import Scene, TileFiles
+from mwv.site.model import Model, Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
 from mwv.store.scratch import Scratch, sweep
@@ -114,25 +114,30 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
     drawing = draw(path, settings)
     _check_space(drawing, settings)
     try:
-        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+        model, rendering = _added(drawing, settings, site, store)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+        model, rendering = _added(drawing, settings, site, store)
     canvas = drawing.canvas
+    return ModelReport(
+        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
+    )
+
+
+def _added(drawing: Drawing, settings: Settings, site: SiteWriter, store: Store) -> tuple[Model, Rendering]:
+    """The model of a drawing, with its tiles in the site; raises LostError if the cache loses a result on the way."""
+    rendering, scene, tiles, overview = _pictured(drawing, settings, store)
     model = make_model(
         drawing.checkpoint,
         drawing.shown,
         scene,
         rendering.learnt,
         title=settings.title,
-        source=path.name or path.resolve().name,
-        identity=_identity(drawing.checkpoint, path),
+        source=drawing.path.name or drawing.path.resolve().name,
+        identity=_identity(drawing.checkpoint, drawing.path),
         date=_source_date(),
     )
-    model = replace(model, slug=site.add_model(model, tiles, overview))
-    return ModelReport(
-        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
-    )
+    return replace(model, slug=site.add_model(model, tiles, overview)), rendering
 
 
 def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rendering, Scene, TileFiles, bytes]:

@@ -296,7 +296,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     Errors of the user's or the machine's become one line and an exit code.
     """
-    gc.set_threshold(100_000, 20, 20)  # a model is many small records that stay; looking through them often took a third of the time
+    # A model is many small records that stay; to look through them often took a third of the time.
+    gc.set_threshold(100_000, 20, 20)
     try:
         cli(arguments, standalone_mode=False, prog_name="mwv")
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -208,7 +208,8 @@ class Store:
                 self._scratch = self._scratch or Scratch(self._spare)
             self._write(str(self._scratch.folder), key, parts)
         except OSError as error:
-            raise StoreError(f"{self._spare}: neither here nor in the cache {self.root} can be written: {error.strerror}") from None
+            reason = error.strerror
+            raise StoreError(f"{self._spare}: neither here nor in the cache {self.root} can be written: {reason}") from None
 
     def _write(self, folder: str, key: str, parts: tuple[bytes, ...]) -> None:
         """Write or replace a blob; somebody may be doing the same, or deleting the folder, right now."""

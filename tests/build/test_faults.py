@@ -28,6 +28,7 @@ from mwv.decode.stored import StoredTensor
 from mwv.errors import MwvError, SiteError
 from mwv.memory import Memory
 from mwv.pyramid.plan import sums_key
+from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.store.upkeep import prune, verify
 
@@ -302,6 +303,24 @@ def test_a_full_disk_for_the_site_is_one_clear_error_and_the_old_site_stays(tmp_
         check_whole(tmp_path / "kept", old, new)
     run(model, tmp_path / "kept", cache)
     assert tree(tmp_path / "kept") == new
+
+
+@pytest.mark.parametrize("tiles", ["files", "xyz", "pmtiles"])
+def test_tiles_lost_just_before_they_are_linked_are_made_again(tmp_path, model, cache, monkeypatch, tiles):
+    run(model, tmp_path / "expected", cache, tiles=tiles)
+    real, calls = SiteWriter.add_model, []
+
+    def add_model(site: SiteWriter, added: Any, files: Any, overview: bytes) -> str:
+        calls.append(len(files.paths))
+        if len(calls) == 1:
+            for path in files.paths.values():
+                path.unlink()
+        return real(site, added, files, overview)
+
+    monkeypatch.setattr(SiteWriter, "add_model", add_model)
+    run(model, tmp_path / "site", cache, tiles=tiles)
+    assert len(calls) == 2
+    assert tree(tmp_path / "site") == tree(tmp_path / "expected")
 
 
 def test_without_a_cache_nothing_stays_behind(tmp_path, model, clean):
