@@ -22,7 +22,7 @@ from mwv.memory import Memory
 from mwv.progress import progress, say
 from mwv.pyramid.archive import archives
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.paint import paint
+from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
 from mwv.pyramid.palette import colour_avif
 from mwv.pyramid.picture import overview_codes, write_picture
 from mwv.pyramid.plan import Plan, make_plan
@@ -252,8 +252,15 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
         scene = replace(scene, archives=archives(scene.tiles, scene.levels, all_png, store, settings.jobs))
     files = (scene.archives if settings.tiles == "pmtiles" else scene.tiles).values()
     paths = {key: store.path(key) for key in files}
-    baked = png if settings.tile_format == "avif" else frozenset()
-    return scene, TileFiles(settings.tile_format, paths, settings.tiles, baked, store.made & paths.keys())
+    picture = settings.tile_format == "avif"
+    return scene, TileFiles(
+        settings.tile_format,
+        paths,
+        settings.tiles,
+        png if picture else frozenset(),
+        (scene.window, OVERVIEW_WINDOW) if picture else (),
+        store.made & paths.keys(),
+    )
 
 
 def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> StoredTensor | None:

@@ -78,6 +78,12 @@ PALETTES: Final[dict[str, Palette]] = {
 }
 
 
+DEFAULT: Final = "signed"
+"""The palette of pictures with baked-in colours, and of pages before another is chosen."""
+QUALITY: Final = 85
+"""Of lossy pictures."""
+
+
 def rgb(colour: str) -> tuple[int, int, int]:
     """RRGGBB as three bytes."""
     red, green, blue = bytes.fromhex(colour)
@@ -140,8 +146,8 @@ def export() -> dict[str, Any]:
     }
 
 
-def colour_avif(codes: NDArray[np.uint8], colours: NDArray[np.uint8], quality: int = 85) -> bytes:
-    """The same as a lossy AVIF."""
+def colour_avif(codes: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
+    """A tile or picture as a lossy AVIF; in one thread, since tiles are painted in several."""
     out = BytesIO()
-    Image.fromarray(colours[codes], "RGB").save(out, "AVIF", quality=quality, speed=8)
+    Image.fromarray(colours[codes], "RGB").save(out, "AVIF", quality=QUALITY, speed=8, max_threads=1)
     return out.getvalue()
