@@ -70,7 +70,7 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
             tensors += pytorch_header.tensors
             notes += pytorch_header.notes
     places = [where(source) for source in sources]
-    check_count(places[0], len(tensors))
+    check_count(places[0], max(len(tensors), len(selection.index_names)))
     check_unique((places[tensor.shard], tensor.name) for tensor in tensors)
     if not tensors:
         raise FormatError(f"{places[0]}: holds no tensors; there is nothing to show")
