@@ -76,6 +76,10 @@ PALETTES: Final[dict[str, Palette]] = {
 }
 
 
+DEFAULT: Final = "signed"
+"""The palette of pictures with baked-in colours, and of pages before another is chosen."""
+
+
 def rgb(colour: str) -> tuple[int, int, int]:
     """RRGGBB as three bytes."""
     red, green, blue = bytes.fromhex(colour)

@@ -14,7 +14,7 @@ from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
 from mwv.pyramid.avif import encode_avif
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.palette import fitted, table
+from mwv.pyramid.palette import DEFAULT, fitted, table
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray, encode_coloured
 from mwv.pyramid.render import GetBlob, Pyramid, tile_bytes
@@ -26,7 +26,6 @@ OVERVIEW_SIDE: Final = 2048
 """Longest side of the picture on cards and previews."""
 PICTURE_PIXELS: Final = 64_000_000
 """Most pixels of a picture of the whole canvas when no size is asked for."""
-PALETTE: Final = "signed"
 
 
 def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
@@ -42,15 +41,20 @@ def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
     return code.magnitude(codes[low]), code.magnitude(codes[min(high, len(codes) - 1)])
 
 
+def reduced(bounds: Rect, level: int) -> Rect:
+    """The pixels of a level that show `bounds` (pixels of level 0)."""
+    side = 1 << level
+    x, y = bounds.x // side, bounds.y // side
+    return Rect(x, y, -(-(bounds.x + bounds.width) // side) - x, -(-(bounds.y + bounds.height) // side) - y)
+
+
 def whole_level(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> NDArray[np.uint8]:
     """The codes of all that is drawn, at one level, cropped to `bounds` (pixels of level 0)."""
-    side = 1 << level
-    left, top = bounds.x // side, bounds.y // side
-    right, bottom = -(-(bounds.x + bounds.width) // side), -(-(bounds.y + bounds.height) // side)
-    picture = np.zeros((bottom - top, right - left), np.uint8)
+    area = reduced(bounds, level)
+    picture = np.zeros((area.height, area.width), np.uint8)
     for (at, x, y), key in pyramid.tiles.items():
         if at == level:
-            _paste(picture, decode_gray(tile_bytes(key, get)), x * TILE - left, y * TILE - top)
+            _paste(picture, decode_gray(tile_bytes(key, get)), x * TILE - area.x, y * TILE - area.y)
     return picture
 
 
@@ -62,12 +66,13 @@ def _paste(picture: NDArray[np.uint8], tile: NDArray[np.uint8], x: int, y: int) 
 
 def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) -> int | None:
     """The deepest level at which a picture of `bounds` has a width and height that fit; None if none does."""
-    return next((k for k in range(levels) if fits(-(-bounds.width // (1 << k)) + 1, -(-bounds.height // (1 << k)) + 1)), None)
+    sizes = ((k, reduced(bounds, k)) for k in range(levels))
+    return next((k for k, area in sizes if fits(area.width, area.height)), None)
 
 
 def coloured(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Codes of a level and the table (256 × 3) that colours them with the window fitted to that level."""
-    return whole_level(pyramid, bounds, level, get), table(PALETTE, *_window(pyramid, level))
+    return whole_level(pyramid, bounds, level, get), table(DEFAULT, *_window(pyramid, level))
 
 
 def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
@@ -77,11 +82,11 @@ def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
 def overview(pyramid: Pyramid, canvas: Canvas, blobs: Blobs, form: Literal["png", "avif"]) -> bytes:
     """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
     bounds = canvas.bounds
-    level = level_within(bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE + 1)
+    level = level_within(bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE)
     level = pyramid.levels - 1 if level is None else level
     tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
     window = [end.hex() for end in _window(pyramid, level)]
-    name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), PALETTE, window, form)
+    name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), DEFAULT, window, form)
     kept = blobs.get(name)
     if kept is not None:
         return kept
@@ -100,7 +105,7 @@ def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, si
 
     `side` limits its longest side, otherwise it has at most `PICTURE_PIXELS` pixels.
     """
-    fits: Any = (lambda w, h: w * h <= PICTURE_PIXELS) if side is None else (lambda w, h: max(w, h) <= side + 1)
+    fits: Any = (lambda w, h: w * h <= PICTURE_PIXELS) if side is None else (lambda w, h: max(w, h) <= side)
     level = level_within(canvas.bounds, pyramid.levels, fits)
     if level is None:
         raise UsageError(f"--png-size {side}: no level is that small; the smallest is {TILE} pixels or less")

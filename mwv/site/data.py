@@ -277,6 +277,8 @@ def _tiles(scene: Scene, index: int, files: TileFiles) -> tuple[dict[str, Any], 
         "picture": files.suffix == "avif",
         "count": len(scene.tiles),
     }
+    if files.windows:
+        tiles["windows"] = files.windows
     if files.mode == "pmtiles":
         tiles["archives"] = {"top" if place is None else "{},{}".format(*place): name for place, name in scene.archives.items()}
     tiles["map"], tiles["pieces"] = {}, {}

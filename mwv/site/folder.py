@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
-from mwv.errors import SiteError
+from mwv.errors import LostError, SiteError
 from mwv.site.data import digest
 from mwv.site.manifest import FileEntry, Manifest, decode, is_ours
 
@@ -193,7 +193,10 @@ class Folder:
         return found
 
     def link(self, path: str, source: Path) -> None:
-        """Make `path` a hard link to `source`, or a copy where file systems differ; replaces what is there."""
+        """Make `path` a hard link to `source`, or a copy where file systems differ; replaces what is there.
+
+        Raises LostError if `source` is gone.
+        """
         target = self.root / path
         with self._errors(path):
             self._parent(target)
@@ -203,11 +206,18 @@ class Folder:
                     return
                 except FileExistsError:
                     pass
+                except FileNotFoundError:
+                    size_of(source)
+                    raise
                 except OSError as error:
                     if error.errno not in _NO_LINK:
                         raise
                     self._can_link = error.errno == errno.EMLINK
-            self._replace(target, source)
+            try:
+                self._replace(target, source)
+            except FileNotFoundError:
+                size_of(source)
+                raise
 
     def _replace(self, target: Path, source: Path) -> None:
         part = self.root / WORK / "part"
@@ -261,6 +271,14 @@ class Folder:
         self.strays = set()
 
 
+def size_of(source: Path) -> int:
+    """Bytes of a tile in the cache; raises LostError if it is gone."""
+    try:
+        return source.stat().st_size
+    except OSError as error:
+        raise LostError(f"{source}: tile cannot be read: {error.strerror}; build again") from None
+
+
 def linked(
     folder: Folder, wanted: Mapping[str, Path], known: Mapping[str, int], fresh: Set[str] = frozenset()
 ) -> dict[str, int]:
@@ -273,10 +291,7 @@ def linked(
     sizes: dict[str, int] = {}
     missing: list[str] = []
     for path, source in wanted.items():
-        try:
-            size = known[path] if path in known and path not in fresh else source.stat().st_size
-        except OSError as error:
-            raise SiteError(f"{source}: tile cannot be read: {error.strerror}; build again") from None
+        size = known[path] if path in known and path not in fresh else size_of(source)
         sizes[path] = size
         if there.get(path) != size or path in fresh:
             missing.append(path)

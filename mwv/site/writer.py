@@ -15,7 +15,7 @@ from blake3 import blake3
 from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.data import DataFile, File, digest, model_file, parse, scene_files, tile_paths
-from mwv.site.folder import Folder, linked
+from mwv.site.folder import Folder, linked, size_of
 from mwv.site.gallery import gallery_page
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, TileFiles
@@ -154,7 +154,7 @@ class SiteWriter:
         sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)
         for path, source in stale.items():
             self._folder.link(path, source)
-            sizes[path] = source.stat().st_size
+            sizes[path] = size_of(source)
         return TileList(dict(sorted(sizes.items())), paths)
 
     def _old_tiles(self, slug: str) -> TileList:

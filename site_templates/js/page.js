@@ -43,10 +43,12 @@
   let colours = null;
   if (unreadable || tiles.picture) {
     find("legend").hidden = true;
+    const [leaf, overview] = (tiles.windows ?? []).map((ends) => ends.map((end) => mwv.text.number(end, 2)).join(" to "));
     notice(
       unreadable
         ? "This is the overview: the tiles lie in archives that a browser cannot read from disk. Serve the folder: mwv serve"
-        : "Colours are part of these tiles: palette and scale cannot be changed."
+        : "Colours are part of these tiles: palette and scale cannot be changed. " +
+            `Dark to bright are magnitudes of ${leaf} at one pixel per element, of ${overview} further out.`
     );
   } else {
     colours = new mwv.Colours(map.getPane("tilePane"));

@@ -28,6 +28,7 @@ from mwv.decode.stored import StoredTensor
 from mwv.errors import MwvError, SiteError
 from mwv.memory import Memory
 from mwv.pyramid.plan import sums_key
+from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.store.upkeep import prune, verify
 
@@ -305,6 +306,24 @@ def test_a_full_disk_for_the_site_is_one_clear_error_and_the_old_site_stays(tmp_
     assert tree(tmp_path / "kept") == new
 
 
+@pytest.mark.parametrize("tiles", ["files", "xyz", "pmtiles"])
+def test_tiles_lost_just_before_they_are_linked_are_made_again(tmp_path, model, cache, monkeypatch, tiles):
+    run(model, tmp_path / "expected", cache, tiles=tiles)
+    real, calls = SiteWriter.add_model, []
+
+    def add_model(site: SiteWriter, added: Any, files: Any, overview: bytes) -> str:
+        calls.append(len(files.paths))
+        if len(calls) == 1:
+            for path in files.paths.values():
+                path.unlink()
+        return real(site, added, files, overview)
+
+    monkeypatch.setattr(SiteWriter, "add_model", add_model)
+    run(model, tmp_path / "site", cache, tiles=tiles)
+    assert len(calls) == 2
+    assert tree(tmp_path / "site") == tree(tmp_path / "expected")
+
+
 def test_without_a_cache_nothing_stays_behind(tmp_path, model, clean):
     (tmp_path / "a" / "b").mkdir(parents=True)
     run(model, tmp_path / "a" / "b" / "site", None, jobs=2)
@@ -313,6 +332,18 @@ def test_without_a_cache_nothing_stays_behind(tmp_path, model, clean):
     assert neighbours(tmp_path) == {"a", "not"}
     assert neighbours(tmp_path / "not" / "there") == {"site"}
     assert tree(tmp_path / "a" / "b" / "site") == tree(tmp_path / "not" / "there" / "site") == clean
+
+
+def test_without_a_cache_the_next_build_deletes_what_a_killed_one_left(tmp_path, model, clean, spawn):
+    site = tmp_path / "place" / "site"
+    site.parent.mkdir()
+    process = spawn(run_and_die, model, site, None, 3)
+    process.join(60)
+    assert process.exitcode == -9
+    assert len(neighbours(site.parent)) == 2
+    run_quietly(model, site, None)
+    assert neighbours(site.parent) == {"site"}
+    assert tree(site) == clean
 
 
 # Kills

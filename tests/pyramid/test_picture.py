@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scenes
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save_file
 
 from mwv.errors import LostError
+from mwv.layout.canvas import Rect
 from mwv.pyramid.code import BALANCED, INF, MISSING, NAN, PADDING, POSITIVE, ZERO, magnitude
 from mwv.pyramid.palette import fitted, table
-from mwv.pyramid.picture import magnitude_range, overview, whole_level
+from mwv.pyramid.picture import level_within, magnitude_range, overview, whole_level
 
 
 def tiny(path):
@@ -69,6 +72,15 @@ def test_the_picture_of_a_card_is_made_once_for_the_same_tiles(drawn):
     changed = replace(pyramid, tiles=dict.fromkeys(pyramid.tiles, "0" * 32))
     with pytest.raises(LostError):
         overview(changed, drawing.canvas, blobs, "png")
+
+
+@given(st.integers(0, 5000), st.integers(1, 5000), st.integers(1, 2500))
+def test_a_picture_keeps_to_its_limit_wherever_the_canvas_begins(at, size, side):
+    """A pixel of an overview may lie half outside, so that a picture has one more than its size over the level's step."""
+    bounds = Rect(at, 0, size, 1)
+    level = level_within(bounds, 14, lambda width, height: max(width, height) <= side)
+    widths = [len({x >> k for x in range(at, at + size)}) for k in range(14)]
+    assert level == next((k for k, width in enumerate(widths) if width <= side), None)
 
 
 def test_the_range_is_that_of_the_middle_nine_tenths():

@@ -112,11 +112,13 @@ def test_the_tile_map_tells_every_tile_and_no_other(tiny: Built) -> None:
 
 def test_pictures_with_another_suffix_are_marked(tiny: Built) -> None:
     keys = sorted(set(tiny.model.scenes[0].tiles.values()))
-    files = replace(tiny.files, suffix="avif", png=frozenset(keys[:1]))
+    files = replace(tiny.files, suffix="avif", png=frozenset(keys[:1]), windows=((0.125, 2.0), (0.25, 1.0)))
     tiles = facts(tiny.model, files)["tiles"]
     named = {key for level in tiles["map"].values() for entries in level.values() for key in entries if key}
     assert named == {f"{keys[0]}.png", *keys[1:]}
     assert tiles["picture"] and tiles["suffix"] == "avif"
+    assert tiles["windows"] == [[0.125, 2.0], [0.25, 1.0]]
+    assert "windows" not in facts(tiny.model, tiny.files)["tiles"]
     paths = tile_paths(tiny.model, files)
     assert f"tiles/{keys[0][:2]}/{keys[0]}.png" in paths and f"tiles/{keys[1][:2]}/{keys[1]}.avif" in paths
 
