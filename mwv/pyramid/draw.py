@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from mwv.decode.tensor import Coded, Samples, Table
 from mwv.layout.grid import Grid
 from mwv.pyramid import code
+from mwv.pyramid.deflate import count_bytes
 from mwv.pyramid.plan import BLOCK, BLOCK_LEVEL, BLOCK_TILES, TILE, TileId, Window, clip
-from mwv.pyramid.reduce import Sums, histogram, leaf_coded, leaf_float, overview_codes, reduce_leaf, reduce_sums
+from mwv.pyramid.reduce import Sums, leaf_coded, leaf_float, overview_codes, reduce_leaf, reduce_sums
 
 STRIP: Final = 64
 """Pixel rows drawn at a time, so that values, sums and codes stay in the processor's cache."""
 
 ReadSamples = Callable[[int, int, int, int], Samples | None]
 """(placement, band, first column, columns) → samples of all grid rows of the band; None for a missing tensor."""
-Emit = Callable[[TileId, NDArray[np.uint8]], None]
-"""Called with each finished tile: its id, x and y within the block, and its PNG scan lines (512 × 513)."""
+Emit = Callable[[TileId, NDArray[np.uint8], NDArray[np.int64]], None]
+"""Called with each finished tile: its id, x and y within the block, its PNG scan lines (512 × 513), counts of their bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,10 @@ def _finish_row(
 ) -> None:
     for x, tile in enumerate(lines):
         if (level, x, y) in tiles:
-            histogram(tile[:, 1:], counts)
-            emit((level, x, y), tile)
+            found = count_bytes(tile)
+            emit((level, x, y), tile, found)
+            counts += found
+            counts[0] -= TILE  # the lines' filter bytes
     lines.fill(0)
 
 
