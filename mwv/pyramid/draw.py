@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,24 @@ class Summary:
     """(levels, 256): codes of the tiles of level 0, 1, … up to its own."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Scratch:
+    """Arrays of one strip of a block, which the next one of the same width uses again: getting memory takes its time."""
+
+    codes: tuple[NDArray[np.uint8], ...]
+    """By level."""
+    summands: NDArray[np.float32]
+    sums: tuple[Sums, ...]
+    """By level from 1 on."""
+
+    @classmethod
+    def of_width(cls, width: int) -> Self:
+        """For strips of `width` leaf pixels."""
+        shapes = [(STRIP >> level, width >> level) for level in range(BLOCK_LEVEL + 1)]
+        codes = tuple(np.zeros(shape, np.uint8) for shape in shapes)
+        return cls(codes, np.zeros(shapes[0], np.float32), tuple(Sums.empty(*shape) for shape in shapes[1:]))
+
+
 def draw_block(
     windows: Sequence[Window], grids: Sequence[Grid], tiles: Mapping[TileId, Any], read: ReadSamples, emit: Emit
 ) -> Summary:
@@ -40,10 +59,12 @@ def draw_block(
     sums = Sums.empty(TILE, TILE)
     counts = np.zeros((BLOCK_LEVEL + 1, 256), np.int64)
     lines = {level: _blank(BLOCK_TILES >> level) for level in range(BLOCK_LEVEL + 1)}
+    scratch = lru_cache(maxsize=1)(_Scratch.of_width)
     for y in range(0, BLOCK, STRIP):
         parts = [part for w in windows if (part := clip(w, grids[w.placement], 0, y, BLOCK, STRIP)) is not None]
         if parts:
-            _draw_strip(parts, grids, read, lines, y, sums.window(y >> BLOCK_LEVEL, 0, STRIP >> BLOCK_LEVEL, TILE))
+            top = sums.window(y >> BLOCK_LEVEL, 0, STRIP >> BLOCK_LEVEL, TILE)
+            _draw_strip(parts, grids, read, scratch, lines, y, top)
         for level in range(BLOCK_LEVEL + 1):
             if (y + STRIP) % (TILE << level) == 0:
                 _finish_row(lines[level], level, y // (TILE << level), tiles, counts[level], emit)
@@ -68,7 +89,13 @@ def _finish_row(
 
 
 def _draw_strip(
-    parts: Sequence[Window], grids: Sequence[Grid], read: ReadSamples, lines: Mapping[int, NDArray[np.uint8]], y: int, top: Sums
+    parts: Sequence[Window],
+    grids: Sequence[Grid],
+    read: ReadSamples,
+    scratch: Callable[[int], _Scratch],
+    lines: Mapping[int, NDArray[np.uint8]],
+    y: int,
+    top: Sums,
 ) -> None:
     """Draw 64 pixel rows of a block: codes into the scan lines of all levels, sums of level 3 into `top` (8 × 512).
 
@@ -77,22 +104,19 @@ def _draw_strip(
     left = min(part.x for part in parts) >> BLOCK_LEVEL
     right = max(-(-(part.x + part.cols * grids[part.placement].thick[1]) // (1 << BLOCK_LEVEL)) for part in parts)
     x, width = left << BLOCK_LEVEL, (right - left) << BLOCK_LEVEL
-    codes = np.zeros((STRIP, width), np.uint8)
-    summands = np.zeros((STRIP, width), np.float32)
+    strip = scratch(width)
+    strip.codes[0].fill(0)
+    strip.summands.fill(0)
     for part in parts:
-        _draw_part(replace(part, x=part.x - x), grids[part.placement], read, codes, summands)
-    _scatter(codes, lines[0], x, y)
-    below = Sums.empty(STRIP >> 1, width >> 1)
-    reduce_leaf(codes, summands, below)
-    for level in range(1, BLOCK_LEVEL + 1):
-        if level > 1:
-            sums = Sums.empty(STRIP >> level, width >> level)
-            reduce_sums(below, sums)
-            below = sums
-        reduced = np.empty(below.count.shape, np.uint8)
-        overview_codes(below, reduced)
-        _scatter(reduced, lines[level], x >> level, y >> level)
-    for plane, whole in zip(below.planes, top.planes, strict=True):
+        _draw_part(replace(part, x=part.x - x), grids[part.placement], read, strip.codes[0], strip.summands)
+    reduce_leaf(strip.codes[0], strip.summands, strip.sums[0])
+    for below, sums in pairwise(strip.sums):
+        reduce_sums(below, sums)
+    for sums, codes in zip(strip.sums, strip.codes[1:], strict=True):
+        overview_codes(sums, codes)
+    for level, codes in enumerate(strip.codes):
+        _scatter(codes, lines[level], x >> level, y >> level)
+    for plane, whole in zip(strip.sums[-1].planes, top.planes, strict=True):
         whole[:, left:right] = plane
 
 
