@@ -160,7 +160,7 @@ def _overview_codes(
             signed = np.float64(s) * np.float64(s) > share * np.float64(count[y, x]) * np.float64(square[y, x])
             place[x] = np.int32(32768) + np.int32(signed) * (np.int32(1) if s > 0 else np.int32(-1)) * np.int32(32768)
         for x in range(out.shape[1]):
-            i = place[x] + (bits[x] >> np.uint32(16))
+            i = np.uint32(place[x]) + (bits[x] >> np.uint32(16))  # unsigned: else each look-up asks for its sign
             out[y, x] = low[i] + np.uint8(bits[x] >= edge[i])
         if odd:
             for x in range(out.shape[1]):
