@@ -213,8 +213,8 @@ class Store:
 
     def _write(self, folder: str, key: str, parts: tuple[bytes, ...]) -> None:
         """Write or replace a blob; somebody may be doing the same, or deleting the folder, right now."""
-        final = Path(blob_path(folder, key))
-        temporary = final.with_name(f".{key}.{self._run.id if self._run else '-'}.{next(self._count)}")
+        final = blob_path(folder, key)
+        temporary = f"{final.removesuffix(key)}.{key}.{self._run.id if self._run else '-'}.{next(self._count)}"
         for last in (False, True):
             try:
                 fd = os.open(temporary, _CREATE, 0o444)
@@ -223,17 +223,17 @@ class Store:
                         _write_all(fd, part)
                 finally:
                     os.close(fd)
-                temporary.rename(final)
+                Path(temporary).rename(final)
                 return
             except FileNotFoundError:
                 if last:
                     raise
                 if folder == self._root:
                     prepare(self.root)
-                final.parent.mkdir(parents=True, exist_ok=True)
+                Path(final).parent.mkdir(parents=True, exist_ok=True)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    temporary.unlink()
+                    Path(temporary).unlink()
                 raise
 
 
