@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,21 +20,19 @@ from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
 from mwv.progress import progress, say
-from mwv.pyramid.archive import archives
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.paint import paint
-from mwv.pyramid.palette import colour_avif
-from mwv.pyramid.picture import overview_codes, write_picture
+from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
+from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
-from mwv.pyramid.png import encode_coloured
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
-from mwv.site.model import Scene, TileFiles
+from mwv.site.model import Model, Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
+from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
 _BUFFER: Final = 160 << 20
@@ -114,25 +111,30 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
     drawing = draw(path, settings)
     _check_space(drawing, settings)
     try:
-        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+        model, rendering = _added(drawing, settings, site, store)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        rendering, scene, tiles, overview = _pictured(drawing, settings, store)
+        model, rendering = _added(drawing, settings, site, store)
     canvas = drawing.canvas
+    return ModelReport(
+        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
+    )
+
+
+def _added(drawing: Drawing, settings: Settings, site: SiteWriter, store: Store) -> tuple[Model, Rendering]:
+    """The model of a drawing, with its tiles in the site; raises LostError if the cache loses a result on the way."""
+    rendering, scene, tiles, picture = _pictured(drawing, settings, store)
     model = make_model(
         drawing.checkpoint,
         drawing.shown,
         scene,
         rendering.learnt,
         title=settings.title,
-        source=path.name or path.resolve().name,
-        identity=_identity(drawing.checkpoint, path),
+        source=drawing.path.name or drawing.path.resolve().name,
+        identity=_identity(drawing.checkpoint, drawing.path),
         date=_source_date(),
     )
-    model = replace(model, slug=site.add_model(model, tiles, overview))
-    return ModelReport(
-        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
-    )
+    return replace(model, slug=site.add_model(model, tiles, picture)), rendering
 
 
 def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rendering, Scene, TileFiles, bytes]:
@@ -140,11 +142,9 @@ def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rende
     rendering = render(drawing, settings, store)
     canvas, pyramid = drawing.canvas, rendering.pyramid
     scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
-    colour = encode_coloured if settings.tile_format == "png" else colour_avif
-    overview = colour(*overview_codes(pyramid, canvas, store.get))
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
-    return rendering, scene, tiles, overview
+    return rendering, scene, tiles, overview(pyramid, canvas, store, settings.tile_format)
 
 
 def draw(path: Path, settings: Settings) -> Drawing:
@@ -193,8 +193,10 @@ def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) 
     memory.remember(
         [
             (tensor, placement.grid, tuple(found[0]), found[1])
-            for tensor, placement, found in zip(drawing.stored, drawing.canvas.placements, learnt, strict=True)
-            if tensor is not None and found is not None
+            for subject, tensor, placement, found in zip(
+                subjects, drawing.stored, drawing.canvas.placements, learnt, strict=True
+            )
+            if subject is not None and tensor is not None and found is not None and subject.stats is None
         ]
     )
     return Rendering(pyramid, learnt, renderer.tally, survey.traffic)
@@ -243,12 +245,21 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
         pictures = paint(pyramid, scene.window, store, settings.jobs)
         scene, png = replace(scene, tiles=pictures.tiles), pictures.png
     if settings.tiles == "pmtiles":
+        from mwv.pyramid.archive import archives  # late: loads pmtiles
+
         all_png = len(png) == len(set(scene.tiles.values()))
         scene = replace(scene, archives=archives(scene.tiles, scene.levels, all_png, store, settings.jobs))
     files = (scene.archives if settings.tiles == "pmtiles" else scene.tiles).values()
     paths = {key: store.path(key) for key in files}
-    baked = png if settings.tile_format == "avif" else frozenset()
-    return scene, TileFiles(settings.tile_format, paths, settings.tiles, baked, store.made & paths.keys())
+    picture = settings.tile_format == "avif"
+    return scene, TileFiles(
+        settings.tile_format,
+        paths,
+        settings.tiles,
+        png if picture else frozenset(),
+        (scene.window, OVERVIEW_WINDOW) if picture else (),
+        store.made & paths.keys(),
+    )
 
 
 def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> StoredTensor | None:
@@ -269,19 +280,20 @@ def _subject(placement: Placement, tensor: StoredTensor, memory: Memory) -> Subj
 def _store(settings: Settings) -> Iterator[Store]:
     """The cache that was asked for; without one, a folder beside the site that is deleted at the end."""
     spare = _spare_place(settings.destination)
+    sweep(spare)
     if settings.cache is not None:
         with Store.open(settings.cache, spare) as store:
             yield store
         return
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".mwv-", dir=spare))
+        scratch = Scratch(spare)
     except OSError as error:
         raise StoreError(f"{spare}: cannot be written, and without a cache tiles are made there: {error.strerror}") from None
     try:
-        with Store.open(folder, None) as store:
+        with Store.open(scratch.folder, None) as store:
             yield store
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.close()
 
 
 def _spare_place(destination: Path) -> Path:

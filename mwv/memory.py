@@ -5,8 +5,6 @@ two seconds back when the build began to read could change again unseen, so noth
 digests. All of it is advice: `Survey` checks every byte that is drawn against the digest it relies on.
 """
 
-import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -54,8 +52,8 @@ class Memory:
         """Statistics of a tensor with these digests, drawn on this grid."""
         body = self._index.recall("stats", _stats_key(digests, grid))
         try:
-            return None if body is None else TensorStats.from_json(json.loads(body))
-        except (ValueError, KeyError, TypeError):
+            return None if body is None else TensorStats.from_bytes(body)
+        except ValueError:
             return None
 
     def remember(self, tensors: list[tuple[StoredTensor, Grid, tuple[bytes, ...], TensorStats]]) -> None:
@@ -66,7 +64,7 @@ class Memory:
             key = self._file_key(tensor)
             if key is not None:
                 digests[key] = b"".join(bands)
-            stats[_stats_key(bands, grid)] = json.dumps(numbers.to_json(), separators=(",", ":")).encode()
+            stats[_stats_key(bands, grid)] = numbers.to_bytes()
         self._index.remember_many("digests", digests)
         self._index.remember_many("stats", stats)
 
@@ -85,7 +83,7 @@ class Memory:
             tensor.first,
             tensor.count,
         )
-        return key_of("digests", RECIPE_VERSION, dataclasses.astuple(identity), place)
+        return key_of("digests", RECIPE_VERSION, tuple(vars(identity).values()), place)
 
 
 def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:

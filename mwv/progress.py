@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import click
 
 _PLAIN_SECONDS: Final = 10.0
 """How often a plain line is written where there is no terminal."""
@@ -16,19 +15,37 @@ _PLAIN_SECONDS: Final = 10.0
 
 Advance = Callable[[int, int], None]
 """Takes note of so many tiles and leaf elements more; safe from any thread."""
+_Show = Callable[[int, str], None]
+"""Shows how many tiles are done, and how fast."""
 
 
 def say(text: str) -> None:
     """One line for the user, apart from the output proper."""
-    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(text)
+    click.echo(text, err=True)
 
 
 @contextmanager
 def progress(title: str, tiles: int) -> Iterator[Advance]:
     """Show how far the rendering of `tiles` tiles is, while the context lasts."""
-    lock, begin = Lock(), time.monotonic()
-    done, elements, last = 0, 0, begin
-    console = Console(stderr=True)
+    with (_bar if sys.stderr.isatty() else _lines)(title, tiles) as show:
+        lock, begin = Lock(), time.monotonic()
+        done, elements = 0, 0
+
+        def advance(tiles_more: int, elements_more: int) -> None:
+            nonlocal done, elements
+            with lock:
+                done += tiles_more
+                elements += elements_more
+                show(done, f"{elements / max(time.monotonic() - begin, 1e-3) / 1e6:,.0f} M elements/s")
+
+        yield advance
+
+
+@contextmanager
+def _bar(title: str, tiles: int) -> Iterator[_Show]:
+    from rich.console import Console  # late: only for a person who looks on
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -37,19 +54,19 @@ def progress(title: str, tiles: int) -> Iterator[Advance]:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=tiles, speed="")
+        yield lambda done, speed: bar.update(task, completed=done, speed=speed)
 
-        def advance(tiles_more: int, elements_more: int) -> None:
-            nonlocal done, elements, last
-            with lock:
-                done += tiles_more
-                elements += elements_more
-                now = time.monotonic()
-                speed = f"{elements / max(now - begin, 1e-3) / 1e6:,.0f} M elements/s"
-                bar.update(task, completed=done, speed=speed)
-                if not console.is_terminal and now - last > _PLAIN_SECONDS:
-                    last = now
-                    print(f"{title}: {done:,} of {tiles:,} tiles, {speed}", file=sys.stderr, flush=True)
 
-        yield advance
+@contextmanager
+def _lines(title: str, tiles: int) -> Iterator[_Show]:
+    last = time.monotonic()
+
+    def show(done: int, speed: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PLAIN_SECONDS:
+            last = time.monotonic()
+            click.echo(f"{title}: {done:,} of {tiles:,} tiles, {speed}", err=True)
+
+    yield show

@@ -12,8 +12,12 @@ from mwv.errors import FormatError
 MAX_DIMENSIONS: Final = 64
 MAX_NAME: Final = 65_536
 MAX_ELEMENTS: Final = 2**63 - 1
-# A JSON value costs up to a hundred bytes of memory but only two of text. Five hundred thousand tensors stay below this.
-MAX_JSON_VALUES: Final = 4_000_000
+MAX_TENSORS: Final = 200_000
+"""Of one model; the largest known mixtures of experts have about 150,000."""
+# Bytes of memory: the text lies there as bytes, as text and as values; each of these costs up to a hundred bytes beside its
+# text, which may be but two. MAX_TENSORS tensors of common names stay below this.
+MAX_JSON_MEMORY: Final = 420_000_000
+_JSON_VALUE: Final = 100
 # One character beyond Latin-1 makes Python keep four bytes for each of the others.
 MAX_WIDE_JSON: Final = 32_000_000
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -45,6 +49,12 @@ def check_shape(place: str, name: str, shape: tuple[int, ...]) -> int:
     return product
 
 
+def check_count(place: str, tensors: int) -> None:
+    """Raise FormatError for more tensors than any model has, before much is made of each."""
+    if tensors > MAX_TENSORS:
+        raise FormatError(f"{place}: {tensors} tensors, at most {MAX_TENSORS} can be shown; the file is damaged or no model")
+
+
 def check_unique(names: Iterable[tuple[str, str]]) -> None:
     """Raise FormatError if a tensor name occurs twice in pairs of (place, tensor name)."""
     seen: dict[str, str] = {}
@@ -57,8 +67,8 @@ def check_unique(names: Iterable[tuple[str, str]]) -> None:
 
 def parse_json(place: str, what: str, raw: bytes) -> Any:
     """The value of JSON text; FormatError for what is not JSON, names a key twice, or would need memory out of proportion."""
-    values = sum(raw.count(c) for c in b"[{,")
-    if values > MAX_JSON_VALUES or (len(raw) > MAX_WIDE_JSON and not raw.isascii()):
+    values = sum(raw.count(c) for c in b"[{,:")
+    if 3 * len(raw) + _JSON_VALUE * values > MAX_JSON_MEMORY or (len(raw) > MAX_WIDE_JSON and not raw.isascii()):
         raise FormatError(f"{place}: {what} has too many parts ({len(raw)} bytes); the file is damaged or no checkpoint")
     try:
         value = json.loads(raw.decode(), object_pairs_hook=_unique_pairs, parse_float=_finite, parse_constant=str)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from mwv.checkpoint.checks import MAX_NAME, check_name, check_shape, check_unique
+from mwv.checkpoint.checks import MAX_NAME, MAX_TENSORS, check_name, check_shape, check_unique
 from mwv.checkpoint.dtypes import PLAIN, DType
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.source import Source, where
@@ -27,18 +27,21 @@ _ALIGNMENT: Final = 32
 # Limits far above any real file: headers are some megabytes, vocabularies below a million tokens, ggml knows 4 dimensions.
 MAX_HEADER: Final = 256 * 2**20
 MAX_KEYS: Final = 100_000
-MAX_TENSORS: Final = 1_000_000
 MAX_STRINGS: Final = 4_000_000
 MAX_DIMENSIONS: Final = 8
 MAX_NESTING: Final = 4
+MAX_NESTED: Final = 100_000
+"""Arrays within arrays, of all key/values together."""
 # What is kept of key/values: this much of one text, of all texts together, arrays of at most so many items, and so many
-# items of all arrays of numbers together.
+# items of all arrays of numbers, and of texts, together.
 KEPT_TEXT: Final = 65_536
 KEPT_TOTAL: Final = 16 * 2**20
 KEPT_ITEMS: Final = 4096
 KEPT_NUMBERS: Final = 1_000_000
+KEPT_STRINGS: Final = 100_000
 
 _WINDOW: Final = 65_536
+_STRING_BYTES: Final = 64  # what to read for each string of an array; most are shorter
 _STRING: Final = 8
 _ARRAY: Final = 9
 _NUMBERS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -203,6 +206,8 @@ class _Cursor:
         self._start = 0
         self._text_left = KEPT_TOTAL
         self._strings_left = MAX_STRINGS
+        self._kept_strings_left = KEPT_STRINGS
+        self._nested_left = MAX_NESTED
         self._numbers_left = KEPT_NUMBERS
 
     def version(self) -> int:
@@ -245,8 +250,10 @@ class _Cursor:
         return self.number(self._length)
 
     def check_count(self, what: str, count: int, most: int, smallest: int) -> None:
-        """Raise FormatError if the file cannot hold `count` things of at least `smallest` bytes."""
-        if count > most or count * smallest > self._source.size - self.position:
+        """Raise FormatError for more than `most` things, or if the file cannot hold `count` of at least `smallest` bytes."""
+        if count > most:
+            raise FormatError(f"{self.place}: the header promises {count} {what}, at most {most} are read; the file is damaged")
+        if count * smallest > self._source.size - self.position:
             raise FormatError(f"{self.place}: the header promises {count} {what}, more than the file can hold; fetch it again")
 
     def name(self, what: str) -> str:
@@ -292,7 +299,8 @@ class _Cursor:
         if kind == _ARRAY:
             if depth == MAX_NESTING:
                 raise FormatError(f"{self.place}: arrays nested more than {MAX_NESTING} deep; the file is damaged")
-            self.check_count("arrays", count, KEPT_ITEMS, 8)
+            self.check_count("arrays", count, self._nested_left, 4 + struct.calcsize(self._length))
+            self._nested_left -= count
             for _ in range(count):
                 self._array(depth + 1)
             return Array(count)
@@ -307,13 +315,14 @@ class _Cursor:
     def _strings(self, count: int) -> Array:
         self.check_count("strings", count, self._strings_left, struct.calcsize(self._length))
         self._strings_left -= count
-        if count <= KEPT_ITEMS:
+        if count <= min(KEPT_ITEMS, self._kept_strings_left):
+            self._kept_strings_left -= count
             return Array(count, tuple(self._text() for _ in range(count)))
         unpack = struct.Struct(self._order + self._length)
         left = count
         # A vocabulary: half a million strings are common, so this loop avoids a call for each.
         while left:
-            window = self.take(min(_WINDOW, self._source.size - self.position))
+            window = self.take(min(_WINDOW, _STRING_BYTES * left, self._source.size - self.position))
             at, last = 0, len(window) - unpack.size
             while left and at <= last:
                 at += unpack.size + unpack.unpack_from(window, at)[0]

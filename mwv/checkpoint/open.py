@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from mwv.checkpoint.checks import check_unique
+from mwv.checkpoint.checks import check_count, check_unique
 from mwv.checkpoint.config import read_config
 from mwv.checkpoint.directory import select_directory
 from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
@@ -69,9 +69,11 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
             pytorch_header = read_pytorch(source, shard)
             tensors += pytorch_header.tensors
             notes += pytorch_header.notes
-    check_unique((where(sources[tensor.shard]), tensor.name) for tensor in tensors)
+    places = [where(source) for source in sources]
+    check_count(places[0], max(len(tensors), len(selection.index_names)))
+    check_unique((places[tensor.shard], tensor.name) for tensor in tensors)
     if not tensors:
-        raise FormatError(f"{where(sources[0])}: holds no tensors; there is nothing to show")
+        raise FormatError(f"{places[0]}: holds no tensors; there is nothing to show")
     config: dict[str, Any]
     if kind == "gguf":
         config, metadata = gguf_config(values), gguf_metadata(values)

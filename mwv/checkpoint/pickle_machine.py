@@ -2,10 +2,11 @@
 
 A machine of our own rather than a `pickle.Unpickler` with a harmless `find_class`: that one still allocates a memo as
 large as any index the pickle names, calls the methods of what it builds, and hashes the keys of dictionaries. Here a
-class is a name, a call is a record of itself, and a dictionary a list of pairs. `pickletools.genops` of the standard
-library splits the bytes into opcodes; it reads no more than there is.
+class is a name, a call is a record of itself, and a dictionary a list of pairs. The standard library's pickletools has
+the table of opcodes and the readers of their arguments, which read no more than there is.
 """
 
+import io
 import pickletools
 import struct
 import warnings
@@ -66,6 +67,7 @@ _LITERALS: Final = frozenset(
     )
 )
 _IGNORED: Final = frozenset(("PROTO", "FRAME", "STOP"))
+_STOP: Final = b"."
 
 
 def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
@@ -74,16 +76,19 @@ def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
     `call` decides what a call of a named class or function gives, `persistent` what a persistent id gives.
     """
     machine = _Machine(call, persistent)
-    handlers = machine.handlers
+    steps = machine.steps
+    stream = io.BytesIO(data)
     try:
         with warnings.catch_warnings():
-            # genops decodes texts with escapes that Python warns of.
+            # Texts are decoded with escapes that Python warns of.
             warnings.simplefilter("ignore", DeprecationWarning)
-            for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-                if step == MAX_STEPS:
-                    raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
-                handlers[opcode.name](argument)
-        return machine.stack.pop()
+            for _ in range(MAX_STEPS):
+                opcode = stream.read(1)
+                handler, read = steps[opcode]
+                handler(read(stream) if read else None)
+                if opcode == _STOP:
+                    return machine.stack.pop()
+        raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise FormatError(f"{place}: the pickle is damaged ({type(error).__name__}); fetch the file again") from None
 
@@ -100,12 +105,18 @@ class _Machine:
         self._persistent = persistent
         # Missing on purpose: extension codes, buffers outside of the pickle, persistent ids as text. torch writes none.
         methods = ((opcode.name, getattr(self, f"_{opcode.name.lower()}", None)) for opcode in pickletools.opcodes)
-        self.handlers: dict[str, Callable[[Any], None]] = {
+        handlers: dict[str, Callable[[Any], None]] = {
             **{name: method for name, method in methods if method},
             **dict.fromkeys(_LITERALS, self._push),
             **dict.fromkeys(_IGNORED, self._ignore),
             **{name: partial(self._make, maker) for name, maker in _MADE.items()},
         }
+        self.steps = {
+            opcode.code.encode("latin-1"): (handlers[opcode.name], opcode.arg.reader if opcode.arg else None)
+            for opcode in pickletools.opcodes
+            if opcode.name in handlers
+        }
+        """Opcode → what it does, and what reads its argument from the stream."""
 
     def _push(self, value: Any) -> None:
         self.stack.append(value)

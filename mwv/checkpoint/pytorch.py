@@ -20,8 +20,8 @@ from mwv.checkpoint.torch_objects import View, call, storage_of
 from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError, UnsupportedError
 
-# The lists of a hundred thousand storages and tensors; a larger archive is no checkpoint.
-MAX_DIRECTORY: Final = 16 * 2**20
+# The list of a hundred thousand storages; a larger archive is no checkpoint.
+MAX_DIRECTORY: Final = 8 * 2**20
 MAX_PICKLE: Final = 32 * 2**20
 # An expanded tensor may have more elements than its storage, which costs nothing to write; beyond this it is an attack.
 MAX_EXPANDED: Final = 2**28

@@ -7,7 +7,7 @@ no byte hides. The library's own reader maps the file and tells neither offsets 
 
 from typing import Any, Final, NamedTuple
 
-from mwv.checkpoint.checks import MAX_ELEMENTS, check_name, check_shape, parse_json
+from mwv.checkpoint.checks import MAX_ELEMENTS, check_count, check_name, check_shape, parse_json
 from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.source import Source, where
@@ -64,6 +64,7 @@ def read_safetensors(source: Source, shard: int = 0) -> SafetensorsHeader:
         raw_metadata = {}
     if not isinstance(raw_metadata, dict) or not all(isinstance(v, str) for v in raw_metadata.values()):
         raise FormatError(f"{place}: __metadata__ must be an object of strings; save the file again")
+    check_count(place, len(header))
     entries = sorted(_entry(place, name, value) for name, value in header.items())
     _check_ranges(place, entries, source.size - data)
     tensors = tuple(_tensor(place, entry, shard, data) for entry in entries)

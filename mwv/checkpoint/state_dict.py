@@ -17,7 +17,7 @@ from mwv.errors import FormatError
 
 MAX_DEPTH: Final = 64
 # Things met on all paths, and characters of all names: references to the memo make paths out of nothing.
-MAX_VISITS: Final = 1_500_000
+MAX_VISITS: Final = 600_000
 MAX_CHARACTERS: Final = 64_000_000
 PATH_COST: Final = 256
 """What a tensor costs beside its name, in characters."""

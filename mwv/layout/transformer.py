@@ -137,7 +137,7 @@ def _canvas(stacks: Sequence[Stack], loose: Sequence[Part]) -> Canvas:
     tall = tall or 1 << round(log2(sqrt(area) + 1))
     left_width, left = _beside(sides["embedding"], tall)
     _, right = _beside(sides["head"], tall)
-    rest_width, below = _below(sides["rest"], tall, wide or 2 * tall)
+    rest_width, below = _below(sides["rest"], tall, wide or min(2 * tall, MAX_STACK))
     x0 = LEAST_ORIGIN
     while x0 < left_width:
         x0 *= 2

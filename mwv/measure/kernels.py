@@ -59,13 +59,13 @@ def add_patterns(bits: Array, table: Array, counts: Array, row_squares: Array, c
         for i in range(rows):
             window = bits[i, begin:end]
             width = len(window)
+            # Counted in the loop that looks up: alone, that one is compiled to gathers, which take longer than scalar loads.
             for j in range(width):
-                counts[window[j]] += 1
+                pattern = window[j]
+                counts[pattern] += 1
+                squares[j] = np.float64(table[pattern])
             for j in range(width):
-                value = np.float64(table[window[j]])
-                squares[j] = value * value
-            for j in range(width):
-                square = squares[j]
+                square = squares[j] * squares[j]
                 finite = square < np.inf
                 square = square if finite else np.float64(0.0)
                 infinite += not finite

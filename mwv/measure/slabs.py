@@ -5,6 +5,7 @@ result does not depend on who measured which slab, nor on which of them came out
 """
 
 import struct
+from array import array
 from collections.abc import Sequence
 from dataclasses import astuple
 from math import ldexp, sqrt
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from mwv.measure.buckets import MILLE, SIZE, Buckets
 from mwv.measure.moments import Moments
-from mwv.measure.stats import TensorStats
+from mwv.measure.stats import TensorStats, profile
 
 VERSION: Final = 1
 """Of what is measured and how it is stored; belongs in the key under which slabs are kept."""
@@ -28,8 +29,6 @@ LARGEST: Final = 2.0**128
 _MAGIC: Final = b"mwvslab" + bytes([VERSION])
 _HEAD: Final = struct.Struct("<IQQqqq?ddqdddd")
 _DAMAGE: Final = (cast("type[Exception]", isal_zlib.error), struct.error)
-_LOG10_2: Final = 0.30103
-_POWERS_OF_10: Final = np.array([float(f"1e{power}") for power in range(-300, 301)])
 _FLOAT32_MAX: Final = np.float32(np.finfo(np.float32).max)
 
 Array = NDArray[Any]
@@ -196,7 +195,7 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
     if moments.count + nan + inf != elements:
         raise ValueError(f"slabs of {moments.count + nan + inf} elements for a tensor of {elements}")
     if moments.count == 0:
-        return TensorStats(elements, nan, inf, 0, None, None, None, None, None, None, (), (), (), ())
+        return TensorStats(elements, nan, inf, 0, None, None, None, None, None, None, (), (), profile(()), profile(()))
     minimum, maximum = min(slab.minimum for slab in slabs), max(slab.maximum for slab in slabs)
     counts = np.zeros(SIZE, np.int64)
     squares, finite = np.zeros(len(slabs[0].col_squares)), np.zeros(len(slabs[0].col_finite), np.int64)
@@ -230,20 +229,12 @@ def _stored(value: float, exponent: int) -> float:
     return ldexp(value, -exponent) + 0.0
 
 
-def _profile(squares: NDArray[np.float64], finite: NDArray[np.int64], exponent: int) -> tuple[float, ...]:
+def _profile(squares: NDArray[np.float64], finite: NDArray[np.int64], exponent: int) -> "array[float]":
     """RMS of nearly equal runs of rows or columns; 0 for a run without a finite element."""
     runs = min(PROFILE, len(squares))
     starts = np.arange(runs) * len(squares) // runs
     mean = np.add.reduceat(squares, starts) / np.maximum(np.add.reduceat(finite, starts), 1)
-    return tuple(_short(np.ldexp(np.sqrt(mean), -exponent)).tolist())
-
-
-def _short(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values that are not negative to 6 decimal digits or a little more, which keeps JSON short."""
-    below = np.floor(np.frexp(values)[1] * _LOG10_2).astype(np.int64)
-    scale = _POWERS_OF_10[np.clip(6 - below, -300, 300) + 300]
-    rounded: NDArray[np.float64] = np.rint(values * scale) / scale
-    return rounded
+    return profile(np.ldexp(np.sqrt(mean), -exponent))
 
 
 class _Tally(NamedTuple):

@@ -9,6 +9,7 @@ balanced one; what lies below or above belongs to the first or last level. FORMA
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -51,13 +52,18 @@ def thresholds(steps: int, power: int = 1) -> NDArray[np.float64]:
 
 
 @cache
+def _centres(steps: int) -> tuple[float, ...]:
+    """Geometric centre of every level, for `steps` levels an octave in the middle range."""
+    bounds = [-14.0, *map(float, exponents(steps)), 12.0]
+    return tuple(2.0 ** ((low + high) / 2) for low, high in pairwise(bounds))
+
+
 def magnitude(code: int) -> float:
     """Geometric centre of a code's bin; 0.0 for the codes that stand for no magnitude or for zero."""
     for base, steps in ((NEGATIVE, SIGNED_STEPS), (BALANCED, BALANCED_STEPS), (POSITIVE, SIGNED_STEPS)):
-        bounds = [-14.0, *map(float, exponents(steps)), 12.0]
         level = code - base
-        if 0 <= level < len(bounds) - 1:
-            return float(2.0 ** ((bounds[level] + bounds[level + 1]) / 2))
+        if 0 <= level < len(_centres(steps)):
+            return _centres(steps)[level]
     return 0.0
 
 
@@ -106,7 +112,7 @@ def _buckets(bounds: NDArray[Any], first: int, zero: bool) -> Buckets:
     word: Any = np.uint32 if bounds.dtype == np.float32 else np.uint64
     bits = bounds.view(word)
     width = 1 << (8 * bits.itemsize - 16)
-    start = np.array([i * width for i in range(32768)], word)
+    start = np.arange(32768, dtype=word) * word(width)
     never = word(np.iinfo(word).max)
     level = np.searchsorted(bits, start, side="right")
     after = np.append(bits, never)[level]

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,17 @@ from numpy.typing import NDArray
 from mwv.decode.tensor import Coded, Samples, Table
 from mwv.layout.grid import Grid
 from mwv.pyramid import code
+from mwv.pyramid.deflate import count_bytes
 from mwv.pyramid.plan import BLOCK, BLOCK_LEVEL, BLOCK_TILES, TILE, TileId, Window, clip
-from mwv.pyramid.reduce import Sums, histogram, leaf_coded, leaf_float, overview_codes, reduce_leaf, reduce_sums
+from mwv.pyramid.reduce import Sums, leaf_coded, leaf_float, overview_codes, reduce_leaf, reduce_sums
 
 STRIP: Final = 64
 """Pixel rows drawn at a time, so that values, sums and codes stay in the processor's cache."""
 
 ReadSamples = Callable[[int, int, int, int], Samples | None]
 """(placement, band, first column, columns) → samples of all grid rows of the band; None for a missing tensor."""
-Emit = Callable[[TileId, NDArray[np.uint8]], None]
-"""Called with each finished tile: its id, x and y within the block, and its PNG scan lines (512 × 513)."""
+Emit = Callable[[TileId, NDArray[np.uint8], NDArray[np.int64]], None]
+"""Called with each finished tile: its id, x and y within the block, its PNG scan lines (512 × 513), counts of their bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,24 @@ class Summary:
     """(levels, 256): codes of the tiles of level 0, 1, … up to its own."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Scratch:
+    """Arrays of one strip of a block, which the next one of the same width uses again: getting memory takes its time."""
+
+    codes: tuple[NDArray[np.uint8], ...]
+    """By level."""
+    summands: NDArray[np.float32]
+    sums: tuple[Sums, ...]
+    """By level from 1 on."""
+
+    @classmethod
+    def of_width(cls, width: int) -> Self:
+        """For strips of `width` leaf pixels."""
+        shapes = [(STRIP >> level, width >> level) for level in range(BLOCK_LEVEL + 1)]
+        codes = tuple(np.zeros(shape, np.uint8) for shape in shapes)
+        return cls(codes, np.zeros(shapes[0], np.float32), tuple(Sums.empty(*shape) for shape in shapes[1:]))
+
+
 def draw_block(
     windows: Sequence[Window], grids: Sequence[Grid], tiles: Mapping[TileId, Any], read: ReadSamples, emit: Emit
 ) -> Summary:
@@ -39,10 +59,12 @@ def draw_block(
     sums = Sums.empty(TILE, TILE)
     counts = np.zeros((BLOCK_LEVEL + 1, 256), np.int64)
     lines = {level: _blank(BLOCK_TILES >> level) for level in range(BLOCK_LEVEL + 1)}
+    scratch = lru_cache(maxsize=1)(_Scratch.of_width)
     for y in range(0, BLOCK, STRIP):
         parts = [part for w in windows if (part := clip(w, grids[w.placement], 0, y, BLOCK, STRIP)) is not None]
         if parts:
-            _draw_strip(parts, grids, read, lines, y, sums.window(y >> BLOCK_LEVEL, 0, STRIP >> BLOCK_LEVEL, TILE))
+            top = sums.window(y >> BLOCK_LEVEL, 0, STRIP >> BLOCK_LEVEL, TILE)
+            _draw_strip(parts, grids, read, scratch, lines, y, top)
         for level in range(BLOCK_LEVEL + 1):
             if (y + STRIP) % (TILE << level) == 0:
                 _finish_row(lines[level], level, y // (TILE << level), tiles, counts[level], emit)
@@ -59,13 +81,21 @@ def _finish_row(
 ) -> None:
     for x, tile in enumerate(lines):
         if (level, x, y) in tiles:
-            histogram(tile[:, 1:], counts)
-            emit((level, x, y), tile)
+            found = count_bytes(tile)
+            emit((level, x, y), tile, found)
+            counts += found
+            counts[0] -= TILE  # the lines' filter bytes
     lines.fill(0)
 
 
 def _draw_strip(
-    parts: Sequence[Window], grids: Sequence[Grid], read: ReadSamples, lines: Mapping[int, NDArray[np.uint8]], y: int, top: Sums
+    parts: Sequence[Window],
+    grids: Sequence[Grid],
+    read: ReadSamples,
+    scratch: Callable[[int], _Scratch],
+    lines: Mapping[int, NDArray[np.uint8]],
+    y: int,
+    top: Sums,
 ) -> None:
     """Draw 64 pixel rows of a block: codes into the scan lines of all levels, sums of level 3 into `top` (8 × 512).
 
@@ -74,22 +104,19 @@ def _draw_strip(
     left = min(part.x for part in parts) >> BLOCK_LEVEL
     right = max(-(-(part.x + part.cols * grids[part.placement].thick[1]) // (1 << BLOCK_LEVEL)) for part in parts)
     x, width = left << BLOCK_LEVEL, (right - left) << BLOCK_LEVEL
-    codes = np.zeros((STRIP, width), np.uint8)
-    summands = np.zeros((STRIP, width), np.float32)
+    strip = scratch(width)
+    strip.codes[0].fill(0)
+    strip.summands.fill(0)
     for part in parts:
-        _draw_part(replace(part, x=part.x - x), grids[part.placement], read, codes, summands)
-    _scatter(codes, lines[0], x, y)
-    below = Sums.empty(STRIP >> 1, width >> 1)
-    reduce_leaf(codes, summands, below)
-    for level in range(1, BLOCK_LEVEL + 1):
-        if level > 1:
-            sums = Sums.empty(STRIP >> level, width >> level)
-            reduce_sums(below, sums)
-            below = sums
-        reduced = np.empty(below.count.shape, np.uint8)
-        overview_codes(below, reduced)
-        _scatter(reduced, lines[level], x >> level, y >> level)
-    for plane, whole in zip(below.planes, top.planes, strict=True):
+        _draw_part(replace(part, x=part.x - x), grids[part.placement], read, strip.codes[0], strip.summands)
+    reduce_leaf(strip.codes[0], strip.summands, strip.sums[0])
+    for below, sums in pairwise(strip.sums):
+        reduce_sums(below, sums)
+    for sums, codes in zip(strip.sums, strip.codes[1:], strict=True):
+        overview_codes(sums, codes)
+    for level, codes in enumerate(strip.codes):
+        _scatter(codes, lines[level], x >> level, y >> level)
+    for plane, whole in zip(strip.sums[-1].planes, top.planes, strict=True):
         whole[:, left:right] = plane
 
 

@@ -7,12 +7,10 @@ see `export` and the section on colours in FORMAT.md.
 import math
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mwv.pyramid.code import INF, MISSING, NAN, ZERO, magnitude, sign
 
@@ -78,6 +76,10 @@ PALETTES: Final[dict[str, Palette]] = {
 }
 
 
+DEFAULT: Final = "signed"
+"""The palette of pictures with baked-in colours, and of pages before another is chosen."""
+
+
 def rgb(colour: str) -> tuple[int, int, int]:
     """RRGGBB as three bytes."""
     red, green, blue = bytes.fromhex(colour)
@@ -138,10 +140,3 @@ def export() -> dict[str, Any]:
         "missing": MISSING_COLOUR,
         "palettes": tuple(vars(palette) for palette in PALETTES.values()),
     }
-
-
-def colour_avif(codes: NDArray[np.uint8], colours: NDArray[np.uint8], quality: int = 85) -> bytes:
-    """The same as a lossy AVIF."""
-    out = BytesIO()
-    Image.fromarray(colours[codes], "RGB").save(out, "AVIF", quality=quality, speed=8)
-    return out.getvalue()

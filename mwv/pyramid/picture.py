@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,20 @@ from numpy.typing import NDArray
 from mwv.errors import SiteError, UsageError
 from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
-from mwv.pyramid.palette import fitted, table
+from mwv.pyramid.avif import encode_avif
+from mwv.pyramid.keys import key_of
+from mwv.pyramid.palette import DEFAULT, fitted, table
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray, encode_coloured
 from mwv.pyramid.render import GetBlob, Pyramid, tile_bytes
+from mwv.pyramid.survey import Blobs
 
+VERSION: Final = 1
+"""Of how the overview is made; belongs in its key."""
 OVERVIEW_SIDE: Final = 2048
 """Longest side of the picture on cards and previews."""
 PICTURE_PIXELS: Final = 64_000_000
 """Most pixels of a picture of the whole canvas when no size is asked for."""
-PALETTE: Final = "signed"
 
 
 def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
@@ -36,15 +41,20 @@ def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
     return code.magnitude(codes[low]), code.magnitude(codes[min(high, len(codes) - 1)])
 
 
+def reduced(bounds: Rect, level: int) -> Rect:
+    """The pixels of a level that show `bounds` (pixels of level 0)."""
+    side = 1 << level
+    x, y = bounds.x // side, bounds.y // side
+    return Rect(x, y, -(-(bounds.x + bounds.width) // side) - x, -(-(bounds.y + bounds.height) // side) - y)
+
+
 def whole_level(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> NDArray[np.uint8]:
     """The codes of all that is drawn, at one level, cropped to `bounds` (pixels of level 0)."""
-    side = 1 << level
-    left, top = bounds.x // side, bounds.y // side
-    right, bottom = -(-(bounds.x + bounds.width) // side), -(-(bounds.y + bounds.height) // side)
-    picture = np.zeros((bottom - top, right - left), np.uint8)
+    area = reduced(bounds, level)
+    picture = np.zeros((area.height, area.width), np.uint8)
     for (at, x, y), key in pyramid.tiles.items():
         if at == level:
-            _paste(picture, decode_gray(tile_bytes(key, get)), x * TILE - left, y * TILE - top)
+            _paste(picture, decode_gray(tile_bytes(key, get)), x * TILE - area.x, y * TILE - area.y)
     return picture
 
 
@@ -56,18 +66,38 @@ def _paste(picture: NDArray[np.uint8], tile: NDArray[np.uint8], x: int, y: int) 
 
 def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) -> int | None:
     """The deepest level at which a picture of `bounds` has a width and height that fit; None if none does."""
-    return next((k for k in range(levels) if fits(-(-bounds.width // (1 << k)) + 1, -(-bounds.height // (1 << k)) + 1)), None)
+    sizes = ((k, reduced(bounds, k)) for k in range(levels))
+    return next((k for k, area in sizes if fits(area.width, area.height)), None)
 
 
 def coloured(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Codes of a level and the table (256 × 3) that colours them with the window fitted to that level."""
-    return whole_level(pyramid, bounds, level, get), table(PALETTE, *fitted(*magnitude_range(pyramid.counts[level])))
+    return whole_level(pyramid, bounds, level, get), table(DEFAULT, *_window(pyramid, level))
 
 
-def overview_codes(pyramid: Pyramid, canvas: Canvas, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes and colours of the picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high."""
-    level = level_within(canvas.bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE + 1)
-    return coloured(pyramid, canvas.bounds, pyramid.levels - 1 if level is None else level, get)
+def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
+    return fitted(*magnitude_range(pyramid.counts[level]))
+
+
+def overview(pyramid: Pyramid, canvas: Canvas, blobs: Blobs, form: Literal["png", "avif"]) -> bytes:
+    """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
+    bounds = canvas.bounds
+    level = level_within(bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE)
+    level = pyramid.levels - 1 if level is None else level
+    tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
+    window = [end.hex() for end in _window(pyramid, level)]
+    name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), DEFAULT, window, form)
+    kept = blobs.get(name)
+    if kept is not None:
+        return kept
+    codes, colours = coloured(pyramid, bounds, level, blobs.get)
+    if form == "png":
+        data = encode_coloured(codes, colours)
+        blobs.put_png(name, data)
+    else:
+        data = encode_avif(colours[codes])
+        blobs.put(name, data)
+    return data
 
 
 def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, side: int | None) -> tuple[int, int]:
@@ -75,7 +105,7 @@ def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, si
 
     `side` limits its longest side, otherwise it has at most `PICTURE_PIXELS` pixels.
     """
-    fits: Any = (lambda w, h: w * h <= PICTURE_PIXELS) if side is None else (lambda w, h: max(w, h) <= side + 1)
+    fits: Any = (lambda w, h: w * h <= PICTURE_PIXELS) if side is None else (lambda w, h: max(w, h) <= side)
     level = level_within(canvas.bounds, pyramid.levels, fits)
     if level is None:
         raise UsageError(f"--png-size {side}: no level is that small; the smallest is {TILE} pixels or less")

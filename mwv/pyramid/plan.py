@@ -15,7 +15,7 @@ BLOCK_LEVEL: Final = 3
 BLOCK_TILES: Final = 1 << BLOCK_LEVEL
 """Leaf tiles along the side of a block, the unit of work; its own overviews go up to `BLOCK_LEVEL`."""
 BLOCK: Final = TILE * BLOCK_TILES
-VERSION: Final = 1
+VERSION: Final = 2
 """Part of every key; to be raised whenever pixels, sums or the file format change."""
 
 TileId = tuple[int, int, int]

@@ -160,7 +160,7 @@ def _overview_codes(
             signed = np.float64(s) * np.float64(s) > share * np.float64(count[y, x]) * np.float64(square[y, x])
             place[x] = np.int32(32768) + np.int32(signed) * (np.int32(1) if s > 0 else np.int32(-1)) * np.int32(32768)
         for x in range(out.shape[1]):
-            i = place[x] + (bits[x] >> np.uint32(16))
+            i = np.uint32(place[x]) + (bits[x] >> np.uint32(16))  # unsigned: else each look-up asks for its sign
             out[y, x] = low[i] + np.uint8(bits[x] >= edge[i])
         if odd:
             for x in range(out.shape[1]):
@@ -179,19 +179,3 @@ def overview_codes(sums: Sums, out: NDArray[np.uint8]) -> None:
     low, edge = _classes()
     place = np.empty(out.shape[1], np.int32)
     _overview_codes(*sums.planes, mean, mean.view(np.uint32), place, low, edge, code.BALANCE, out)
-
-
-@compiled()
-def _histogram(codes: Any, counts: Any) -> None:
-    # Four counters in turn, since equal neighbours would wait for each other's store.
-    parts = np.zeros((4, 256), np.int64)
-    for y in range(codes.shape[0]):
-        for x in range(codes.shape[1]):
-            parts[x & 3, codes[y, x]] += 1
-    for part in parts:
-        counts += part
-
-
-def histogram(codes: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
-    """Add how often each code occurs to `counts` (256)."""
-    _histogram(codes, counts)

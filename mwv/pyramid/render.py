@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mwv.errors import LostError
 from mwv.pyramid import png
+from mwv.pyramid.deflate import count_bytes
 from mwv.pyramid.draw import Summary, draw_block
 from mwv.pyramid.plan import (
     BLOCK_LEVEL,
@@ -27,7 +28,7 @@ from mwv.pyramid.plan import (
     overview_key,
     sums_key,
 )
-from mwv.pyramid.reduce import Sums, histogram, overview_codes, reduce_sums
+from mwv.pyramid.reduce import Sums, overview_codes, reduce_sums
 from mwv.pyramid.summary import pack, unpack
 from mwv.pyramid.survey import Blobs, Survey
 
@@ -135,9 +136,9 @@ class Renderer:
     def _draw(self, at: tuple[int, int], tiles: Mapping[TileId, str], missing: set[TileId]) -> Summary:
         """Draw a block, keep its missing tiles and its summary."""
 
-        def emit(tile: TileId, lines: NDArray[np.uint8]) -> None:
+        def emit(tile: TileId, lines: NDArray[np.uint8], found: NDArray[np.int64]) -> None:
             if tile in missing:
-                self._put_png(tiles[tile], lines)
+                self._put_png(tiles[tile], lines, found)
 
         grids = [placement.grid for placement in self.plan.placements]
         summary = draw_block(self.plan.blocks[at], grids, tiles, self.survey.samples, emit)
@@ -176,19 +177,19 @@ class Renderer:
                 reduce_sums(below.sums, sums.window(i // 2 * half, i % 2 * half, half, half))
                 counts[:level] += below.counts
         lines = np.zeros((TILE, TILE + 1), np.uint8)
-        codes = np.empty((TILE, TILE), np.uint8)
-        overview_codes(sums, codes)
-        lines[:, 1:] = codes
-        histogram(codes, counts[level])
+        overview_codes(sums, lines[:, 1:])
+        found = count_bytes(lines)
+        counts[level] = found
+        counts[level, 0] -= TILE  # the lines' filter bytes
         key = self._tiles[level, x, y]
         if not self.blobs.has(key):
-            self._put_png(key, lines)
+            self._put_png(key, lines, found)
         summary = Summary(sums, counts)
         self._put(sums_key(key), pack(summary))
         return summary
 
-    def _put_png(self, key: str, lines: NDArray[np.uint8]) -> None:
-        data = png.encode_scanlines(lines)
+    def _put_png(self, key: str, lines: NDArray[np.uint8], found: NDArray[np.int64]) -> None:
+        data = png.encode_scanlines(lines, found)
         self.blobs.put_png(key, data)
         self._count(written=len(data))
 

@@ -1,10 +1,10 @@
 """A Summary in, the body of a cached blob out, and back."""
 
 import struct
-import zlib
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from mwv.pyramid.draw import Summary
@@ -14,6 +14,7 @@ from mwv.pyramid.reduce import Sums
 _HEADER: Final = struct.Struct("<4s5I")
 _MAGIC: Final = b"mwvS"
 _MOST_LEVELS: Final = 64
+_DAMAGE: Final = cast("type[Exception]", isal_zlib.error)
 
 
 def pack(summary: Summary) -> bytes:
@@ -30,7 +31,7 @@ def pack(summary: Summary) -> bytes:
     part = sums.window(y, x, height, width)
     plain = part.total.astype("<f4").tobytes() + part.square.astype("<f4").tobytes()
     rest = part.count.astype("<u4").tobytes() + part.flags.tobytes() + summary.counts.astype("<i8").tobytes()
-    return _HEADER.pack(_MAGIC, len(summary.counts), y, x, height, width) + plain + zlib.compress(rest, 1)
+    return _HEADER.pack(_MAGIC, len(summary.counts), y, x, height, width) + plain + isal_zlib.compress(rest, 1)
 
 
 def _extent(shown: NDArray[np.bool_]) -> tuple[int, int]:
@@ -50,8 +51,8 @@ def unpack(body: bytes) -> Summary | None:
     packed = _HEADER.size + 8 * pixels
     wanted = 5 * pixels + levels * 2048
     try:
-        rest = zlib.decompressobj().decompress(body[packed:], wanted + 1)
-    except zlib.error:
+        rest = isal_zlib.decompressobj().decompress(body[packed:], wanted + 1)
+    except _DAMAGE:
         return None
     if len(rest) != wanted:
         return None

@@ -3,11 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from blake3 import blake3
+from numpy.typing import NDArray
 
 from mwv.decode.tensor import Coded, Samples, Tensor
 from mwv.errors import SourceChangedError
@@ -60,7 +61,10 @@ class Traffic:
 
 @dataclass
 class _Entry:
-    raw: bytes
+    held: bytes | Samples
+    """The bytes of a band, or what they were unpacked to."""
+    size: int
+    read: int
     drawn: bool
 
 
@@ -69,7 +73,8 @@ class Survey:
     """Digests, statistics and samples of tensors, each slab surveyed once by whichever thread needs it first.
 
     Pixels are only ever drawn from bytes whose digest was checked: bytes that have left the buffer (of at most `budget`
-    bytes) are read again and must give the digest they gave before.
+    bytes) are read again and must give the digest they gave before. Where unpacking makes more of them, as dequantising
+    does, it takes longer than all else; so what was unpacked for the statistics is kept instead, in half of the buffer.
     """
 
     subjects: Sequence[Subject | None]
@@ -98,13 +103,14 @@ class Survey:
         subject = self.subjects[index]
         if subject is None:
             return None
-        return subject.tensor.samples(band, self._raw_for_drawing(subject, index, band), col, cols)
+        held = self._held_for_drawing(subject, index, band)
+        return subject.tensor.samples(band, held, col, cols) if isinstance(held, bytes) else _columns(held, col, cols)
 
     def release(self, index: int, band: int) -> None:
         """Let go of a band that nobody is going to draw again."""
         with self._lock:
             entry = self._buffer.pop((index, band), None)
-            self._buffered -= len(entry.raw) if entry else 0
+            self._buffered -= entry.size if entry else 0
 
     def result(self, index: int) -> tuple[list[bytes], TensorStats]:
         """Value digests of all bands of a subject, and its statistics."""
@@ -166,6 +172,7 @@ class Survey:
         for band, digest in zip(bands, digests, strict=True):
             raw = self._raw(subject, index, band, digest)
             samples = subject.tensor.samples(band, raw, 0, grid.cols)
+            self._keep_unpacked(index, band, samples)
             row = band * height
             rows = min(height, grid.rows - row)
             whole = min(rows, full - row)
@@ -174,7 +181,16 @@ class Survey:
                 _add(stats, samples, slice(whole, rows), short, row + whole - start)
         return stats
 
-    def _raw_for_drawing(self, subject: Subject, index: int, band: int) -> bytes:
+    def _keep_unpacked(self, index: int, band: int, samples: Samples) -> None:
+        """Let samples take the place of the bytes they come from, if they are larger and there is room."""
+        size = _array(samples).nbytes
+        with self._lock:
+            entry = self._buffer.get((index, band))
+            if entry is not None and entry.size < size <= self.budget // 2 - self._buffered:
+                self._buffered += size - entry.size
+                entry.held, entry.size = samples, size
+
+    def _held_for_drawing(self, subject: Subject, index: int, band: int) -> bytes | Samples:
         digest = self.digests(index, band, band + 1)
         with self._lock:
             entry = self._buffer.get((index, band))
@@ -182,15 +198,17 @@ class Survey:
                 self._buffer.move_to_end((index, band))
                 if not entry.drawn:
                     entry.drawn = True
-                    self.traffic.hashed -= len(entry.raw)
-                    self.traffic.read += len(entry.raw)
-                return entry.raw
+                    self.traffic.hashed -= entry.read
+                    self.traffic.read += entry.read
+                return entry.held
         return self._reload(subject, index, band, digest, drawn=True)
 
     def _raw(self, subject: Subject, index: int, band: int, digest: bytes) -> bytes:
         with self._lock:
             entry = self._buffer.get((index, band))
-        return entry.raw if entry is not None else self._reload(subject, index, band, digest, drawn=False)
+        if entry is not None and isinstance(entry.held, bytes):
+            return entry.held
+        return self._reload(subject, index, band, digest, drawn=False)
 
     def _reload(self, subject: Subject, index: int, band: int, digest: bytes, *, drawn: bool) -> bytes:
         raw = self._load(subject, index, band, drawn=drawn)
@@ -206,11 +224,20 @@ class Survey:
             else:
                 self.traffic.hashed += len(raw)
             old = self._buffer.pop((index, band), None)
-            self._buffered += len(raw) - (len(old.raw) if old else 0)
-            self._buffer[index, band] = _Entry(raw, drawn)
+            self._buffered += len(raw) - (old.size if old else 0)
+            self._buffer[index, band] = _Entry(raw, len(raw), len(raw), drawn)
             while self._buffered > self.budget and len(self._buffer) > 1:
-                self._buffered -= len(self._buffer.popitem(last=False)[1].raw)
+                self._buffered -= self._buffer.popitem(last=False)[1].size
         return raw
+
+
+def _array(samples: Samples) -> NDArray[Any]:
+    return samples.bits if isinstance(samples, Coded) else samples.values
+
+
+def _columns(samples: Samples, col: int, cols: int) -> Samples:
+    window = _array(samples)[:, col : col + cols]
+    return replace(samples, bits=window) if isinstance(samples, Coded) else replace(samples, values=window)
 
 
 def _slabs_of(subject: Subject) -> int:

@@ -9,11 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 from blake3 import blake3
 
 from mwv.layout.canvas import Canvas, Placement
+from mwv.measure.slabs import VERSION as MEASURED
 from mwv.measure.stats import TensorStats
 from mwv.site.model import Model, Scene, TensorRow, TileFiles
 from mwv.site.text import canonical, plain
@@ -21,16 +23,56 @@ from mwv.site.text import canonical, plain
 DATA_VERSION: Final = 1
 PIECE: Final = 16
 """Tiles on each side of a piece of the tile map."""
-DETAIL_BYTES: Final = 128 * 1024
-"""A file of details is closed when it holds this much text."""
+DETAIL_NUMBERS: Final = 16_384
+"""A file of details is closed when it holds this many numbers, which take about 128 KiB."""
+
+
+class File(Protocol):
+    """One file of a model's folder."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which carries a hash: of the content, or of all that the content follows from."""
+
+    @property
+    def content(self) -> bytes:
+        """All of it."""
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a model's folder, complete."""
+    """A file that is complete."""
 
     name: str
     content: bytes
+
+
+@dataclass(frozen=True)
+class DetailFile:
+    """Everything measured about a run of tensors; written out only when asked for, since a site may have it already."""
+
+    scene: int
+    number: int
+    first: int
+    """The first tensor of the run."""
+    tensors: tuple[TensorRow, ...]
+
+    @cached_property
+    def name(self) -> str:
+        """`details-<scene>-<number>-<hash>.js`; statistics follow from the elements, their type and their shape."""
+        source = [(t.dtype, t.shape, t.exponent, t.digest) for t in self.tensors]
+        made = canonical([DATA_VERSION, MEASURED, self.first, source]).encode()
+        return f"details-{self.scene}-{self.number}-{digest(made)}.js"
+
+    @property
+    def content(self) -> bytes:
+        """The script."""
+        entries = (
+            f'{{"digest":{canonical(tensor.digest)},"panels":[{",".join(map(_panel, tensor.stats))}]}}'
+            for tensor in self.tensors
+        )
+        body = f'{{"scene":{self.scene},"first":{self.first},"tensors":[{",".join(entries)}]}}'
+        return _call("details", body)
 
 
 def digest(content: bytes) -> str:
@@ -40,8 +82,12 @@ def digest(content: bytes) -> str:
 
 def script(stem: str, function: str, body: str) -> DataFile:
     """A data script that calls `mwv.<function>` with the JSON text `body`."""
-    content = f"mwv.{function}({body});\n".encode("ascii")
+    content = _call(function, body)
     return DataFile(f"{stem}-{digest(content)}.js", content)
+
+
+def _call(function: str, body: str) -> bytes:
+    return f"mwv.{function}({body});\n".encode("ascii")
 
 
 def parse(content: bytes, function: str) -> Any:
@@ -77,10 +123,10 @@ def model_file(model: Model) -> DataFile:
     return script("model", "model", canonical(model_record(model)))
 
 
-def scene_files(model: Model, index: int, files: TileFiles) -> list[DataFile]:
+def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
     """All data files of one scene; the last is `scene-<index>-<hash>.js`, which names the others."""
     scene = model.scenes[index]
-    details, first = detail_files(index, model.tensors)
+    details = detail_files(index, model.tensors)
     tiles, pieces = _tiles(scene, index, files)
     facts = {
         "version": DATA_VERSION,
@@ -96,7 +142,7 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[DataFile]:
         "regions": [[r.kind, r.label, r.stack, r.layer, *_rect(r.rect)] for r in scene.canvas.regions],
         "tensors": _tensor_columns(model.tensors),
         "placements": _placement_columns(scene.canvas, model.tensors),
-        "details": {"first": first, "files": [file.name for file in details]},
+        "details": {"first": [file.first for file in details], "files": [file.name for file in details]},
     }
     return [*details, *pieces, script(f"scene-{index}", "scene", canonical(facts))]
 
@@ -193,31 +239,16 @@ def _panel(stats: TensorStats) -> str:
     return canonical(scalars)[:-1] + inner + "}"
 
 
-def detail_files(index: int, tensors: Sequence[TensorRow]) -> tuple[list[DataFile], list[int]]:
-    """Files of consecutive tensors with everything measured about them, and the first tensor of each."""
-    files: list[DataFile] = []
-    first: list[int] = []
-    entries: list[str] = []
-    length = 0
-
-    def close() -> None:
-        nonlocal length
-        head = f'{{"scene":{index},"first":{first[-1]},"tensors":['
-        files.append(script(f"details-{index}-{len(files)}", "details", head + ",".join(entries) + "]}"))
-        entries.clear()
-        length = 0
-
+def detail_files(index: int, tensors: Sequence[TensorRow]) -> list[DetailFile]:
+    """Files of consecutive tensors with everything measured about them."""
+    files: list[DetailFile] = []
+    first = numbers = 0
     for position, tensor in enumerate(tensors):
-        if not entries:
-            first.append(position)
-        panels = ",".join(_panel(stats) for stats in tensor.stats)
-        entries.append(f'{{"digest":{canonical(tensor.digest)},"panels":[{panels}]}}')
-        length += len(entries[-1])
-        if length >= DETAIL_BYTES:
-            close()
-    if entries:
-        close()
-    return files, first
+        numbers += sum(len(s.row_rms) + len(s.col_rms) + len(s.histogram) for s in tensor.stats)
+        if numbers >= DETAIL_NUMBERS or position == len(tensors) - 1:
+            files.append(DetailFile(index, len(files), first, tuple(tensors[first : position + 1])))
+            first, numbers = position + 1, 0
+    return files
 
 
 def tile_name(key: str, files: TileFiles) -> str:
@@ -246,6 +277,8 @@ def _tiles(scene: Scene, index: int, files: TileFiles) -> tuple[dict[str, Any], 
         "picture": files.suffix == "avif",
         "count": len(scene.tiles),
     }
+    if files.windows:
+        tiles["windows"] = files.windows
     if files.mode == "pmtiles":
         tiles["archives"] = {"top" if place is None else "{},{}".format(*place): name for place, name in scene.archives.items()}
     tiles["map"], tiles["pieces"] = {}, {}

@@ -10,11 +10,13 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
-from mwv.errors import SiteError
-from mwv.site.manifest import Manifest, decode, is_ours
+from mwv.errors import LostError, SiteError
+from mwv.site.data import digest
+from mwv.site.manifest import FileEntry, Manifest, decode, is_ours
 
 WORK: Final = ".mwv-build"
 _JOURNAL_HEAD: Final = "mwv-journal 1"
@@ -142,6 +144,14 @@ class Folder:
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
 
+    def holds(self, path: str, entry: FileEntry) -> bool:
+        """Whether a file of the site is there as the manifest has it."""
+        try:
+            content = (self.root / path).read_bytes()
+        except OSError:
+            return False
+        return len(content) == entry.size and digest(content) == entry.hash
+
     def write(self, path: str, content: bytes) -> None:
         """Put a file in place by one rename, unless it is there already; raises SiteError if a foreign file is."""
         target = self.root / path
@@ -163,9 +173,14 @@ class Folder:
         if target.parent in self._folders:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.parent.resolve().is_relative_to(self.root.resolve()):
+        if not target.parent.resolve().is_relative_to(self._real_root):
             raise SiteError(f"{target.parent}: leads out of the site; remove the link")
         self._folders.add(target.parent)
+
+    @cached_property
+    def _real_root(self) -> Path:
+        """Where the site lies, links followed; it has been made."""
+        return self.root.resolve()
 
     def sizes(self, folders: Iterable[str]) -> dict[str, int]:
         """Path → size of the regular files in some folders of the site; a folder that is missing has none."""
@@ -178,7 +193,10 @@ class Folder:
         return found
 
     def link(self, path: str, source: Path) -> None:
-        """Make `path` a hard link to `source`, or a copy where file systems differ; replaces what is there."""
+        """Make `path` a hard link to `source`, or a copy where file systems differ; replaces what is there.
+
+        Raises LostError if `source` is gone.
+        """
         target = self.root / path
         with self._errors(path):
             self._parent(target)
@@ -188,11 +206,18 @@ class Folder:
                     return
                 except FileExistsError:
                     pass
+                except FileNotFoundError:
+                    size_of(source)
+                    raise
                 except OSError as error:
                     if error.errno not in _NO_LINK:
                         raise
                     self._can_link = error.errno == errno.EMLINK
-            self._replace(target, source)
+            try:
+                self._replace(target, source)
+            except FileNotFoundError:
+                size_of(source)
+                raise
 
     def _replace(self, target: Path, source: Path) -> None:
         part = self.root / WORK / "part"
@@ -246,6 +271,14 @@ class Folder:
         self.strays = set()
 
 
+def size_of(source: Path) -> int:
+    """Bytes of a tile in the cache; raises LostError if it is gone."""
+    try:
+        return source.stat().st_size
+    except OSError as error:
+        raise LostError(f"{source}: tile cannot be read: {error.strerror}; build again") from None
+
+
 def linked(
     folder: Folder, wanted: Mapping[str, Path], known: Mapping[str, int], fresh: Set[str] = frozenset()
 ) -> dict[str, int]:
@@ -258,10 +291,7 @@ def linked(
     sizes: dict[str, int] = {}
     missing: list[str] = []
     for path, source in wanted.items():
-        try:
-            size = known[path] if path in known and path not in fresh else source.stat().st_size
-        except OSError as error:
-            raise SiteError(f"{source}: tile cannot be read: {error.strerror}; build again") from None
+        size = known[path] if path in known and path not in fresh else size_of(source)
         sizes[path] = size
         if there.get(path) != size or path in fresh:
             missing.append(path)

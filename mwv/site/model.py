@@ -88,5 +88,7 @@ class TileFiles:
     mode: Literal["files", "xyz", "pmtiles"] = "files"
     png: frozenset[str] = frozenset()
     """Keys of picture tiles that are PNG although `suffix` is "avif"."""
+    windows: tuple[tuple[float, float], ...] = ()
+    """Of picture tiles: the magnitudes that the colours of leaves, and of overviews, reach from and to."""
     fresh: frozenset[str] = frozenset()
     """Keys that this build made, as the cache lacked them: what the site has of them may be a link to what was damaged."""

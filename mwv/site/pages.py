@@ -10,6 +10,7 @@ from mwv.site.templates import Templates
 FIRST_ROWS: Final = 200
 """Rows of the tensor table that the model's page itself holds, for readers without JavaScript."""
 _FACT_LABELS: Final = {
+    "model_type": "Type",
     "num_hidden_layers": "Layers",
     "hidden_size": "Hidden size",
     "intermediate_size": "MLP size",
@@ -18,15 +19,10 @@ _FACT_LABELS: Final = {
     "head_dim": "Head size",
     "vocab_size": "Vocabulary",
     "max_position_embeddings": "Context length",
-    "num_experts": "Experts",
     "num_local_experts": "Experts",
-    "n_routed_experts": "Routed experts",
     "num_experts_per_tok": "Experts per token",
-    "hidden_act": "Activation",
-    "rms_norm_eps": "Norm ε",
-    "layer_norm_eps": "Norm ε",
-    "rope_theta": "RoPE θ",
     "tie_word_embeddings": "Tied embeddings",
+    "torch_dtype": "Trained as",
 }
 
 

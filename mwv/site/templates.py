@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from typing import TYPE_CHECKING, Any, Final
 
 from mwv.errors import SiteError
 from mwv.pyramid.palette import export
 from mwv.site import text
 from mwv.site.data import digest
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _PAGES: Final = "pages"
 _ASSET_SUFFIXES: Final = {".js", ".css", ".svg"}
@@ -26,11 +26,6 @@ def find_templates() -> Path:
         if (place / _PAGES).is_dir():
             return place
     raise SiteError(f"{package / 'site_templates'}: not found, the installation of mwv is incomplete; install it again")
-
-
-def _prose(value: str) -> Markup:
-    """Text of several lines: what is invisible is shown, but line ends stay."""
-    return Markup("\n").join(escape(text.visible(line)) for line in value.splitlines())
 
 
 @dataclass(frozen=True)
@@ -52,13 +47,21 @@ class Templates:
 
     @cached_property
     def digest(self) -> str:
-        """Changes whenever a page made by these templates may look different."""
-        pages = [(path.name, digest(path.read_bytes())) for path in sorted((self.root / _PAGES).glob("*.html"))]
+        """Changes whenever a page made by these templates, and the code that fills them, may look different."""
+        sources = [*sorted((self.root / _PAGES).glob("*.html")), *sorted(Path(__file__).parent.glob("*.py"))]
+        pages = [(path.name, digest(path.read_bytes())) for path in sources]
         assets = [path for path, _ in self.assets.values()]
         return digest(text.canonical([pages, assets, self.third_party()]).encode())
 
     @cached_property
-    def _environment(self) -> Environment:
+    def _environment(self) -> "Environment":
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # late: most second builds write no page
+        from markupsafe import Markup, escape
+
+        def prose(value: str) -> Markup:
+            """Text of several lines: what is invisible is shown, but line ends stay."""
+            return Markup("\n").join(escape(text.visible(line)) for line in value.splitlines())
+
         environment = Environment(
             loader=FileSystemLoader(self.root / _PAGES),
             autoescape=True,
@@ -75,7 +78,7 @@ class Templates:
             thousands=text.thousands,
             shape=lambda sizes: text.shape(tuple(sizes)),
             number=text.number,
-            prose=_prose,
+            prose=prose,
         )
         return environment
 

@@ -4,7 +4,7 @@ Tiles come first, then scene data under names that carry hashes, then each page 
 `index.html` last. What nothing names any more is deleted at the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +14,8 @@ from blake3 import blake3
 
 from mwv import __version__
 from mwv.errors import SiteError
-from mwv.site.data import DataFile, digest, model_file, parse, scene_files, tile_paths
-from mwv.site.folder import Folder, linked
+from mwv.site.data import DataFile, File, digest, model_file, parse, scene_files, tile_paths
+from mwv.site.folder import Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, TileFiles
@@ -72,20 +72,19 @@ class SiteWriter:
         """
         model = replace(model, slug=self._slug(model))
         tiles = self._place_tiles(model, tile_files)
-        data = [model_file(model)]
+        data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
         tile_list = encode_tiles(tiles, model.slug)
         data.append(DataFile(f"tiles-{digest(tile_list)}.json", tile_list))
-        for file in data:
-            self._folder.write(f"{model.slug}/{file.name}", file.content)
         picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
         self._forget(model.slug)
         self._tiles[model.slug] = tiles
         self._fresh[model.slug] = {picture.name: overview}
         for file in data:
-            kind = "tiles" if file.name.endswith(".json") else "data"
-            self._files[f"{model.slug}/{file.name}"] = _entry(file.content, kind)
+            path = f"{model.slug}/{file.name}"
+            if not self._kept([path]):  # its name tells all that it says
+                self._put(path, file.content, "tiles" if file.name.endswith(".json") else "data")
         self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
         self._models[model.slug] = _model_entry(model, [file.name for file in data], picture.name, tile_files, tiles)
         return model.slug
@@ -111,17 +110,22 @@ class SiteWriter:
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
         for slug in sorted(self._models):
-            if again or slug in self._fresh:
+            if again or not self._kept_pages(slug):
                 self._write_pages(slug)
+            for name, content in self._fresh.get(slug, {}).items():
+                self._folder.write(f"{slug}/{name}", content)
         self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
         self._put("site.js", site_script(self._title, [self._models[slug] for slug in sorted(self._models)]), "data")
-        gallery = gallery_page(self._templates, self._title, list(self._models.values()))
-        self._files["index.html"] = _entry(gallery, "page")
+        gallery = None
+        if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
+            gallery = gallery_page(self._templates, self._title, list(self._models.values()))
+            self._files["index.html"] = _entry(gallery, "page")
         manifest = Manifest(self._title, self._templates.digest, self._models, dict(sorted(self._files.items())))
         unnamed = self._unnamed()
         self._folder.doom(unnamed)
         self._folder.write("site.json", encode(manifest, GENERATOR))
-        self._folder.write("index.html", gallery)
+        if gallery is not None:
+            self._folder.write("index.html", gallery)
         deleted = self._folder.delete(unnamed)
         self._folder.clear_journal()
         self._folder.close()
@@ -151,7 +155,7 @@ class SiteWriter:
         sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)
         for path, source in stale.items():
             self._folder.link(path, source)
-            sizes[path] = source.stat().st_size
+            sizes[path] = size_of(source)
         return TileList(dict(sorted(sizes.items())), paths)
 
     def _old_tiles(self, slug: str) -> TileList:
@@ -171,18 +175,30 @@ class SiteWriter:
         self._folder.write(path, content)
         self._files[path] = _entry(content, kind)
 
+    def _kept_pages(self, slug: str) -> bool:
+        """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
+        if slug not in self._fresh:
+            return True
+        return self._models[slug] == self._folder.manifest.models.get(slug) and self._kept(_pages(slug))
+
+    def _kept(self, paths: Sequence[str]) -> bool:
+        """Take files over from the old manifest, if all are there and whole."""
+        old = self._folder.manifest.files
+        entries = {path: old[path] for path in paths if path in old and self._folder.holds(path, old[path])}
+        self._files.update(entries)
+        return len(entries) == len(paths)
+
     def _write_pages(self, slug: str) -> None:
-        """The page of a model and its table, made from the model's own data files, then its picture."""
+        """The page of a model and its table, made from the model's own data files."""
         entry = self._models[slug]
         try:
             record = parse(self._folder.read(f"{slug}/{entry.model}"), "model")
             scenes = [parse(self._folder.read(f"{slug}/{name}"), "scene") for name in entry.scenes]
         except ValueError:
             raise SiteError(f"{self._folder.root / slug}: its data is damaged; build the model again") from None
-        self._put(f"{slug}/tensors.html", tensors_page(self._templates, record, scenes), "page")
-        self._put(f"{slug}/index.html", model_page(self._templates, entry, record, scenes), "page")
-        for name, content in self._fresh.get(slug, {}).items():
-            self._folder.write(f"{slug}/{name}", content)
+        page, table = _pages(slug)
+        self._put(table, tensors_page(self._templates, record, scenes), "page")
+        self._put(page, model_page(self._templates, entry, record, scenes), "page")
 
     def _unnamed(self) -> list[str]:
         """Paths of ours that the new site does not name; tiles are asked for only when some may have lost their last name."""
@@ -206,6 +222,11 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
         raise SiteError(f"{destination}: no site of mwv here (site.json is missing); give the folder that a build wrote")
     with SiteWriter(destination, templates) as writer:
         return writer.finish(title, regenerate=True)
+
+
+def _pages(slug: str) -> tuple[str, str]:
+    """Paths of a model's page and of its table."""
+    return f"{slug}/index.html", f"{slug}/tensors.html"
 
 
 def _entry(content: bytes, kind: str) -> FileEntry:

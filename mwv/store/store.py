@@ -12,7 +12,6 @@ import io
 import itertools
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from mwv.errors import StoreError
 from mwv.store.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
 from mwv.store.index import Index
 from mwv.store.runs import Run, record_use
+from mwv.store.scratch import Scratch
 
 TAG_NAME = "CACHEDIR.TAG"
 TAG = """\
@@ -51,9 +51,9 @@ class Store:
         self.warnings: list[str] = []
         """At most one: that the cache cannot be written."""
         self._root = str(root)
-        self._spare = None if spare is None else str(spare / f"mwv-spare-{uuid4().hex}")
+        self._spare = spare
         self._writable = True
-        self._spared = False
+        self._scratch: Scratch | None = None
         self._run: Run | None = None
         self._used: set[str] = set()
         self._made: set[str] = set()
@@ -145,8 +145,8 @@ class Store:
             record_use(self.index, time.time_ns(), frozenset(self._used))
             run.close()
         self.index.close()
-        if self._spared:
-            shutil.rmtree(str(self._spare), ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.close()
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +155,8 @@ class Store:
         self.close()
 
     def _places(self, key: str) -> list[str]:
-        return [blob_path(folder, key) for folder in ((self._root, self._spare) if self._spared else (self._root,)) if folder]
+        folders = (self._root,) if self._scratch is None else (self._root, str(self._scratch.folder))
+        return [blob_path(folder, key) for folder in folders]
 
     def _note(self, key: str) -> None:
         """Protect `key`, as far as the cache can be written; where it cannot, only another user could prune."""
@@ -203,16 +204,17 @@ class Store:
         if self._spare is None:
             raise StoreError(f"{self.root}: the cache cannot be written; name another with --cache")
         try:
-            self._spared = True
-            self._write(self._spare, key, parts)
+            with self._mutex:
+                self._scratch = self._scratch or Scratch(self._spare)
+            self._write(str(self._scratch.folder), key, parts)
         except OSError as error:
-            folder = Path(self._spare).parent
-            raise StoreError(f"{folder}: neither here nor in the cache {self.root} can be written: {error.strerror}") from None
+            reason = error.strerror
+            raise StoreError(f"{self._spare}: neither here nor in the cache {self.root} can be written: {reason}") from None
 
     def _write(self, folder: str, key: str, parts: tuple[bytes, ...]) -> None:
         """Write or replace a blob; somebody may be doing the same, or deleting the folder, right now."""
-        final = Path(blob_path(folder, key))
-        temporary = final.with_name(f".{key}.{self._run.id if self._run else '-'}.{next(self._count)}")
+        final = blob_path(folder, key)
+        temporary = f"{final.removesuffix(key)}.{key}.{self._run.id if self._run else '-'}.{next(self._count)}"
         for last in (False, True):
             try:
                 fd = os.open(temporary, _CREATE, 0o444)
@@ -221,17 +223,17 @@ class Store:
                         _write_all(fd, part)
                 finally:
                     os.close(fd)
-                temporary.rename(final)
+                Path(temporary).rename(final)
                 return
             except FileNotFoundError:
                 if last:
                     raise
                 if folder == self._root:
                     prepare(self.root)
-                final.parent.mkdir(parents=True, exist_ok=True)
+                Path(final).parent.mkdir(parents=True, exist_ok=True)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    temporary.unlink()
+                    Path(temporary).unlink()
                 raise
 
 

@@ -20,6 +20,7 @@ from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
 from mwv.decode.tensor import BAND_ROWS, Coded
 from mwv.pyramid import code, png
+from mwv.pyramid.deflate import count_bytes
 from mwv.pyramid.draw import STRIP
 from mwv.pyramid.plan import BLOCK, TILE
 from mwv.pyramid.reduce import Sums, leaf_coded, reduce_leaf
@@ -100,8 +101,8 @@ def main(path: Path, site: Path, repeats: int) -> dict[str, list[float]]:
     }
     tiles = scan_lines(sorted(site.glob("tiles/*/*.png")))
     found["isal"] = timed(lambda: [len(isal(tile)) for tile in tiles], repeats)
-    found["png"] = timed(lambda: [len(png.encode_scanlines(tile)) for tile in tiles], repeats)
-    pictures = [png.encode_scanlines(tile) for tile in tiles]
+    found["png"] = timed(lambda: [len(png.encode_scanlines(tile, count_bytes(tile))) for tile in tiles], repeats)
+    pictures = [png.encode_scanlines(tile, count_bytes(tile)) for tile in tiles]
     folders = iter([new_folders(site.parent / f"alone-{number}") for number in range(repeats)])
     found["write"] = timed(lambda: write_files(next(folders), pictures), repeats)
     return found

@@ -32,12 +32,16 @@
     find("notice").textContent = text;
   };
   const explain = () => {
-    const { mode } = view.scene.facts.tiles;
+    const { mode, windows } = view.scene.facts.tiles;
     notice("");
     if (!view.readable) {
       notice("This is the overview: the tiles lie in archives that a browser cannot read from disk. Serve the folder: mwv serve");
     } else if (!view.live) {
-      notice("Colours are part of these tiles: palette and scale cannot be changed.");
+      const [leaf, overview] = (windows ?? []).map((/** @type {number[]} */ ends) => ends.map((end) => mwv.text.number(end, 2)).join(" to "));
+      notice(
+        "Colours are part of these tiles: palette and scale cannot be changed. " +
+          `Dark to bright are magnitudes of ${leaf} at one pixel per element, of ${overview} further out.`
+      );
     } else if (mode === "pmtiles") {
       view.layer.once("tileerror", () =>
         notice("The tiles cannot be read: this server does not serve parts of files (Range). Serve the folder with: mwv serve")

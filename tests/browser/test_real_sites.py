@@ -250,11 +250,13 @@ def test_all_ways_to_keep_tiles_show_the_same_values(
     if how != "avif":
         assert (shown == window(page)[codes]).all()
         return
-    # Leaves are exact in picture tiles too; their window is that of the scene, and overviews are lossy.
+    # Leaves are exact in picture tiles too, with the window of the scene; overviews are lossy, with a window of their own.
     colours = table("signed", *page.evaluate("mwv.view.scene.facts.window"))
     assert (shown == colours[codes]).all()
     expect(page.locator("#notice")).to_contain_text("Colours are part of these tiles")
+    expect(page.locator("#notice")).to_contain_text("of 0.00098 to 2 at one pixel per element, of 0.0078 to 0.25 further out")
     expect(page.locator("#legend")).to_be_hidden()
+    colours = table("signed", 2**-7, 2**-2)
     centre(page, rect, -2)
     shown, _ = part(page, screen(page), rect)
     matrix = values[QUERY[BERT]]

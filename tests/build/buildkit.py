@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,9 @@ def run_quietly(source: Path, site: Path, cache: Path | None, jobs: int = 1) -> 
     build(Settings((source,), site, cache, jobs=jobs))
 
 
-def run_and_die(source: Path, site: Path, cache: Path, at: int) -> None:
+def run_and_die(source: Path, site: Path, cache: Path | None, at: int) -> None:
     """Build, and be killed at one step."""
-    with Steps([site, cache], lambda: os.kill(os.getpid(), signal.SIGKILL), at):
+    with Steps([site, cache] if cache else [site], lambda: os.kill(os.getpid(), signal.SIGKILL), at):
         build(Settings((source,), site, cache, jobs=1))
 
 
@@ -211,19 +212,30 @@ class Limits:
     RSS = 512 << 20
 
 
+_TELLS_PEAK = """
+import atexit, os, pathlib, sys
+peak = int(sys.argv.pop(1))
+atexit.register(lambda: os.write(peak, pathlib.Path("/proc/self/status").read_bytes()))
+from mwv.cli import main
+main()
+"""
+"""Runs the command; its own peak at the end goes to a file. What wait4 tells of a child begins at its parent's peak."""
+
+
 def mwv(*args: object, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Finished:
     """Run the command line in a process of its own; it must keep to `Limits` and show no traceback."""
-    command = [sys.executable, "-c", "from mwv.cli import main; main()", *map(str, args)]
     begin = time.monotonic()
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with ExitStack() as files:
+        given, out, err, peak = (files.enter_context(tempfile.TemporaryFile()) for _ in range(4))
+        command = [sys.executable, "-c", _TELLS_PEAK, str(peak.fileno()), *map(str, args)]
         given.write(stdin)
         given.seek(0)
-        process = subprocess.Popen(command, cwd=cwd, stdin=given, stdout=out, stderr=err, env={**os.environ, **(env or {})})
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        done = Finished(process.returncode, out.read().decode(), err.read().decode(), usage.ru_maxrss * 1024)
+        environment = {**os.environ, **(env or {})}
+        code = subprocess.run(
+            command, cwd=cwd, stdin=given, stdout=out, stderr=err, env=environment, pass_fds=[peak.fileno()], check=False
+        ).returncode
+        texts = [file.seek(0) or file.read().decode() for file in (out, err, peak)]
+        done = Finished(code, texts[0], texts[1], int(texts[2].partition("VmHWM:")[2].split()[0]) * 1024)
     assert time.monotonic() - begin < Limits.SECONDS
     assert done.rss < Limits.RSS
     assert "Traceback" not in done.err, done.err

@@ -28,6 +28,7 @@ from mwv.decode.stored import StoredTensor
 from mwv.errors import MwvError, SiteError
 from mwv.memory import Memory
 from mwv.pyramid.plan import sums_key
+from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.store.upkeep import prune, verify
 
@@ -150,10 +151,10 @@ def test_a_part_of_the_cache_deleted_during_a_build_costs_time_alone(tmp_path, m
 def test_an_index_that_names_blobs_that_are_gone_is_advice(tmp_path, model, clean, cache, seed):
     blobs = sorted((cache / "blobs").glob("*/*"))
     gone = random.Random(seed).sample(blobs, len(blobs) // 2)
-    lost = {blob.name for blob in gone} & pictures(cache)
     for blob in gone:
         blob.unlink()
     report = run(model, tmp_path / "site", cache)
+    lost = {blob.name for blob in gone} & set(tile_keys(tmp_path / "site").values())
     assert report["tiles"]["rendered"] == len(lost)
     assert tree(tmp_path / "site") == clean
 
@@ -171,7 +172,7 @@ def test_blobs_that_the_index_does_not_know_are_used(tmp_path, model, clean, cac
 
 
 def kinds(site: Path, cache: Path) -> dict[str, list[str]]:
-    """Keys of the blobs of a cache by what they are: leaves, overviews, sums, slabs."""
+    """Keys of the blobs of a cache by what they are: leaves, overviews, sums, the picture of the card, slabs."""
     tiles = tile_keys(site)
     found = {
         "leaf": sorted({key for (level, _, _), key in tiles.items() if level == 0}),
@@ -179,6 +180,7 @@ def kinds(site: Path, cache: Path) -> dict[str, list[str]]:
     }
     blobs = {path.name for path in (cache / "blobs").glob("*/*")}
     found["sums"] = sorted({sums_key(key) for key in found["overview"]} & blobs)
+    found["picture"] = sorted(pictures(cache) - set(tiles.values()))
     found["slab"] = sorted(blobs - {key for keys in found.values() for key in keys})
     assert all(found.values())
     return found
@@ -194,7 +196,7 @@ def flip(cache: Path, key: str) -> None:
         file.write(data)
 
 
-@pytest.mark.parametrize("kind", ["leaf", "overview", "sums", "slab"])
+@pytest.mark.parametrize("kind", ["leaf", "overview", "sums", "picture", "slab"])
 def test_a_flipped_bit_is_found_by_verify_and_what_it_hit_is_made_again(tmp_path, model, clean, kind):
     cache, site = tmp_path / "cache", tmp_path / "site"
     run(model, site, cache)
@@ -209,7 +211,7 @@ def test_a_flipped_bit_is_found_by_verify_and_what_it_hit_is_made_again(tmp_path
     assert tree(tmp_path / "again") == clean
 
 
-@pytest.mark.parametrize("kind", ["sums", "slab"])
+@pytest.mark.parametrize("kind", ["sums", "picture", "slab"])
 def test_flipped_bits_in_results_that_are_decoded_are_found_at_once(tmp_path, model, clean, built, cache, kind):
     for key in kinds(built / "site", cache)[kind]:
         flip(cache, key)
@@ -222,7 +224,7 @@ def test_flipped_bits_in_results_that_are_decoded_are_found_at_once(tmp_path, mo
 def test_flipped_bits_in_tiles_that_are_decoded_are_found_at_once(tmp_path, model, built, cache, options):
     run(model, tmp_path / "clean", None, **options)
     for (level, _, _), key in tile_keys(built / "site").items():
-        # The overview picture decodes a level (5,524 pixels become 1,381), archives and painted tiles decode all.
+        # The picture that is asked for decodes a level (5,524 pixels become 1,381), archives and painted tiles decode all.
         if level == 2 or options.get("tiles") == "pmtiles" or "tile_format" in options:
             flip(cache, key)
     run(model, tmp_path / "site", cache, png=tmp_path / "whole.png", png_size=2048, **options)
@@ -304,6 +306,24 @@ def test_a_full_disk_for_the_site_is_one_clear_error_and_the_old_site_stays(tmp_
     assert tree(tmp_path / "kept") == new
 
 
+@pytest.mark.parametrize("tiles", ["files", "xyz", "pmtiles"])
+def test_tiles_lost_just_before_they_are_linked_are_made_again(tmp_path, model, cache, monkeypatch, tiles):
+    run(model, tmp_path / "expected", cache, tiles=tiles)
+    real, calls = SiteWriter.add_model, []
+
+    def add_model(site: SiteWriter, added: Any, files: Any, overview: bytes) -> str:
+        calls.append(len(files.paths))
+        if len(calls) == 1:
+            for path in files.paths.values():
+                path.unlink()
+        return real(site, added, files, overview)
+
+    monkeypatch.setattr(SiteWriter, "add_model", add_model)
+    run(model, tmp_path / "site", cache, tiles=tiles)
+    assert len(calls) == 2
+    assert tree(tmp_path / "site") == tree(tmp_path / "expected")
+
+
 def test_without_a_cache_nothing_stays_behind(tmp_path, model, clean):
     (tmp_path / "a" / "b").mkdir(parents=True)
     run(model, tmp_path / "a" / "b" / "site", None, jobs=2)
@@ -312,6 +332,18 @@ def test_without_a_cache_nothing_stays_behind(tmp_path, model, clean):
     assert neighbours(tmp_path) == {"a", "not"}
     assert neighbours(tmp_path / "not" / "there") == {"site"}
     assert tree(tmp_path / "a" / "b" / "site") == tree(tmp_path / "not" / "there" / "site") == clean
+
+
+def test_without_a_cache_the_next_build_deletes_what_a_killed_one_left(tmp_path, model, clean, spawn):
+    site = tmp_path / "place" / "site"
+    site.parent.mkdir()
+    process = spawn(run_and_die, model, site, None, 3)
+    process.join(60)
+    assert process.exitcode == -9
+    assert len(neighbours(site.parent)) == 2
+    run_quietly(model, site, None)
+    assert neighbours(site.parent) == {"site"}
+    assert tree(site) == clean
 
 
 # Kills

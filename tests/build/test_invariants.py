@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +79,16 @@ def test_models_in_successive_calls_make_the_same_site(cold, tmp_path, bert, smo
     run([smollm2], tmp_path / "site", cache, jobs=2)
     run([bert], tmp_path / "site", cache, jobs=2)
     assert tree(tmp_path / "site") == tree(site)
+
+
+def test_a_second_build_loads_nothing_that_draws(cold, tmp_path, bert):
+    code = (
+        "import sys; from mwv.cli import main; main(sys.argv[1:]); "
+        "print(*{'numba', 'PIL', 'gguf', 'pmtiles', 'rich'} & sys.modules.keys())"
+    )
+    _, cache = cold
+    command = [sys.executable, "-c", code, "build", bert, "-o", tmp_path / "site", "--cache", cache]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"
 
 
 def test_one_changed_matrix_renders_only_what_lies_over_it(cold, tmp_path, bert):

@@ -382,6 +382,30 @@ def test_many_numbers_are_not_kept() -> None:
     assert sum(len(array.items) for array in values.values()) <= 1_000_000
 
 
+def test_many_texts_are_not_kept() -> None:
+    file = File()
+    for i in range(100):
+        file.key(str(i), 9, U32(8) + U64(4096) + U64(0) * 4096)
+    values = read(file.bytes(bytes(32))).values
+    assert all(array.length == 4096 for array in values.values())
+    assert sum(len(array.items) for array in values.values()) <= 100_000
+    assert values["0"].items == ("",) * 4096
+
+
+def test_texts_beside_those_that_are_kept_are_counted_whatever_their_lengths() -> None:
+    texts = ["x" * (i % 300) for i in range(4097)]
+    file = File().key("a", 9, U32(8) + U64(len(texts)) + b"".join(map(File().text, texts))).key("b", 4, U32(7))
+    assert read(file.bytes(bytes(32))).values == {"a": Array(4097), "b": 7}
+
+
+def test_arrays_of_arrays_of_arrays_are_few() -> None:
+    inner = U32(9) + U64(4096) + (U32(0) + U64(0)) * 4096
+    source = MemorySource(File().key("k", 9, U32(9) + U64(400) + inner * 400).bytes(bytes(32)))
+    with pytest.raises(FormatError, match="arrays, at most"):
+        read_gguf(source)
+    assert source.read_bytes < 4 * 2**20
+
+
 VALID = (
     File()
     .key("general.alignment", 4, U32(32))

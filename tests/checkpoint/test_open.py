@@ -562,3 +562,12 @@ def test_unsupported_is_said_of_the_right_file(tmp_path: Path) -> None:
 def test_a_model_on_the_hub_is_refused_with_advice() -> None:
     with pytest.raises(SourceError, match=r"hf:/a/b: .* download it"):
         open_checkpoint(Path("hf://a/b"))
+
+
+def test_an_index_of_more_tensors_than_any_model_has_is_refused(tmp_path: Path) -> None:
+    save_sharded(tmp_path, count=2)
+    promised = {f"layers.{i}.w": "model-00002-of-00002.safetensors" for i in range(1, 200_001)}
+    index = {"weight_map": {"layers.0.w": "model-00001-of-00002.safetensors", **promised}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(FormatError, match="200001 tensors, at most"):
+        open_checkpoint(tmp_path)

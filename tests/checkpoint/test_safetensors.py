@@ -190,6 +190,26 @@ def test_a_header_of_the_greatest_length_stays_in_memory(unit: bytes) -> None:
     assert peak < 420 * 2**20
 
 
+def test_many_words_about_a_file_stay_in_memory() -> None:
+    pairs = b",".join(b'"k%d":"%s"' % (i, b"v" * 90) for i in range(900_000))
+    source = MemorySource(file_of(b'{"__metadata__":{%s},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' % pairs))
+    del pairs
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="too many parts"):
+            read_safetensors(source)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 420 * 2**20
+
+
+def test_more_tensors_than_any_model_has_are_refused_before_each_is_looked_at() -> None:
+    raw = ",".join(f'"{i}":0' for i in range(200_001))
+    with pytest.raises(FormatError, match="200001 tensors, at most 200000"):
+        ours(file_of(f"{{{raw}}}".encode()))
+
+
 VALID = file_of(
     {
         "__metadata__": {"k": "v"},

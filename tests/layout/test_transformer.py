@@ -360,6 +360,11 @@ def test_extreme_shapes_are_folded(tensors: Tensors) -> None:
     check(arrange(tensors), tensors)
 
 
+def test_a_model_of_many_matrices_without_layers_stays_within_the_limit() -> None:
+    tensors = [(f"m{i}.kernel", (8000, 8000)) for i in range(330)]
+    check(arrange(tensors), tensors)
+
+
 def test_a_canvas_that_cannot_be_folded_names_its_tensor() -> None:
     tensors = [(f"layers.0.experts.{e}.w", (9, 60_000)) for e in range(9)] + [
         (f"embed_{i}.weight", (5000, 60_000)) for i in range(6)

@@ -121,7 +121,7 @@ def test_a_tensor_without_finite_values(bad: float) -> None:
     for stats in (measured(values), measured(values.astype(float)), measured(np.full((70, 3), top16(bad), np.uint16), BF16)):
         assert stats.nan + stats.inf == 210 and stats.zeros == 0
         assert stats.minimum is stats.mean is stats.rms is stats.kurtosis is None
-        assert stats.percentiles == stats.histogram == stats.row_rms == ()
+        assert not stats.percentiles and not stats.histogram and not stats.row_rms and not stats.col_rms
 
 
 def top16(value: float) -> int:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from mwv.pyramid.avif import encode_avif
 from mwv.pyramid.code import BALANCED, INF, MISSING, NAN, NEGATIVE, PADDING, POSITIVE, ZERO, magnitude
-from mwv.pyramid.palette import PALETTES, STEPS, colour_avif, positions, steps, table
+from mwv.pyramid.palette import PALETTES, STEPS, positions, steps, table
 from mwv.pyramid.png import encode_coloured
 
 MAGNITUDES = [code for code in range(256) if magnitude(code) > 0]
@@ -118,6 +119,6 @@ def test_pictures_show_the_table() -> None:
     with Image.open(io.BytesIO(encode_coloured(codes, colours))) as image:
         assert image.format == "PNG"
         assert (np.asarray(image.convert("RGB")) == colours[codes]).all()
-    with Image.open(io.BytesIO(colour_avif(np.full((64, 64), INF, np.uint8), colours))) as image:
+    with Image.open(io.BytesIO(encode_avif(colours[np.full((64, 64), INF, np.uint8)]))) as image:
         assert image.format == "AVIF"
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - colours[INF]).max() < 8

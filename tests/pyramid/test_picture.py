@@ -1,13 +1,21 @@
 """In: small models with structure. Out: the picture of the whole canvas, and the window that lets the structure be seen."""
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scenes
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 from safetensors.numpy import save_file
 
+from mwv.errors import LostError
+from mwv.layout.canvas import Rect
 from mwv.pyramid.code import BALANCED, INF, MISSING, NAN, PADDING, POSITIVE, ZERO, magnitude
 from mwv.pyramid.palette import fitted, table
-from mwv.pyramid.picture import magnitude_range, overview_codes, whole_level
+from mwv.pyramid.picture import level_within, magnitude_range, overview, whole_level
 
 
 def tiny(path):
@@ -44,13 +52,35 @@ def test_overviews_of_a_tiny_model_are_the_golden_ones(drawn, golden):
 
 def test_the_picture_of_a_card_is_a_level_with_its_own_window(drawn):
     drawing, pyramid, blobs = drawn
-    codes, colours = overview_codes(pyramid, drawing.canvas, blobs.get)
+    data = overview(pyramid, drawing.canvas, blobs, "png")
+    with Image.open(io.BytesIO(data)) as image:
+        codes, colours = np.asarray(image), np.array(image.getpalette()).reshape(256, 3)
     level = next(
         k for k in range(pyramid.levels) if max(drawing.canvas.bounds.width, drawing.canvas.bounds.height) <= 2048 << k
     )
     assert (codes == whole_level(pyramid, drawing.canvas.bounds, level, blobs.get)).all()
     assert max(codes.shape) <= 2048
     assert (colours == table("signed", *fitted(*magnitude_range(np.bincount(codes.ravel(), minlength=256))))).all()
+
+
+def test_the_picture_of_a_card_is_made_once_for_the_same_tiles(drawn):
+    drawing, pyramid, blobs = drawn
+    first = {form: overview(pyramid, drawing.canvas, blobs, form) for form in ("png", "avif")}
+    for key in pyramid.tiles.values():
+        del blobs.bodies[key]
+    assert {form: overview(pyramid, drawing.canvas, blobs, form) for form in ("png", "avif")} == first
+    changed = replace(pyramid, tiles=dict.fromkeys(pyramid.tiles, "0" * 32))
+    with pytest.raises(LostError):
+        overview(changed, drawing.canvas, blobs, "png")
+
+
+@given(st.integers(0, 5000), st.integers(1, 5000), st.integers(1, 2500))
+def test_a_picture_keeps_to_its_limit_wherever_the_canvas_begins(at, size, side):
+    """A pixel of an overview may lie half outside, so that a picture has one more than its size over the level's step."""
+    bounds = Rect(at, 0, size, 1)
+    level = level_within(bounds, 14, lambda width, height: max(width, height) <= side)
+    widths = [len({x >> k for x in range(at, at + size)}) for k in range(14)]
+    assert level == next((k for k, width in enumerate(widths) if width <= side), None)
 
 
 def test_the_range_is_that_of_the_middle_nine_tenths():

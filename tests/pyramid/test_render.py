@@ -7,6 +7,7 @@ import scenes
 from safetensors.numpy import save_file
 
 from mwv.build import _stored
+from mwv.decode.stored import StoredTensor
 from mwv.errors import SourceChangedError
 from mwv.layout.transformer import arrange
 from mwv.pyramid.plan import make_plan
@@ -71,6 +72,24 @@ def test_integers_are_drawn_in_their_unit(tmp_path):
     blobs, drawing = scenes.DictBlobs(), scenes.draw(tmp_path / "model.safetensors")
     pyramid, _, _ = scenes.rendered(drawing, blobs)
     scenes.check_levels(drawing, arrays, units, pyramid, blobs)
+
+
+def test_what_unpacking_makes_larger_is_unpacked_once_if_there_is_room(tmp_path, monkeypatch):
+    save_file({"a": np.arange(500 * 130, dtype=np.int32).reshape(500, 130)}, tmp_path / "model.safetensors")
+    drawing, unpacked = scenes.draw(tmp_path / "model.safetensors"), []
+    samples = StoredTensor.samples
+
+    def counted(self, band, *rest):
+        unpacked.append(band)
+        return samples(self, band, *rest)
+
+    monkeypatch.setattr(StoredTensor, "samples", counted)
+    roomy, tight = scenes.DictBlobs(), scenes.DictBlobs()
+    scenes.rendered(drawing, roomy)
+    assert unpacked == list(range(8))
+    scenes.rendered(drawing, tight, budget=1)
+    assert len(unpacked) > 16
+    assert roomy.bodies == tight.bodies
 
 
 @pytest.mark.parametrize("budget", [1, 300_000, 64 << 20])

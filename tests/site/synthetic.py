@@ -13,7 +13,7 @@ from PIL import Image
 
 from mwv.layout.canvas import Canvas, Piece, Placement, Rect, Region, Role
 from mwv.layout.grid import Grid
-from mwv.measure.stats import TensorStats
+from mwv.measure.stats import TensorStats, profile
 from mwv.pyramid.code import leaf_codes
 from mwv.pyramid.palette import table
 from mwv.pyramid.png import encode_coloured
@@ -61,8 +61,8 @@ def stats(values: NDArray[Any]) -> TensorStats:
         kurtosis=3.0,
         percentiles=tuple((p, float(np.percentile(ok, p))) for p in percents),
         histogram=tuple(int(n) for n in counts),
-        row_rms=tuple(float(x) for x in np.sqrt((clean**2).mean(1))[:1024]),
-        col_rms=tuple(float(x) for x in np.sqrt((clean**2).mean(0))[:1024]),
+        row_rms=profile(np.sqrt((clean**2).mean(1))[:1024]),
+        col_rms=profile(np.sqrt((clean**2).mean(0))[:1024]),
     )
 
 

@@ -11,7 +11,8 @@ from synthetic import Built
 
 from mwv.layout.canvas import Canvas, Piece, Placement, Rect, Role
 from mwv.layout.grid import Grid
-from mwv.site.data import DETAIL_BYTES, PIECE, parse, scene_files, script, tile_paths
+from mwv.measure.stats import profile
+from mwv.site.data import DETAIL_NUMBERS, PIECE, parse, scene_files, script, tile_paths
 from mwv.site.model import Model, Scene, TensorRow, TileFiles
 
 
@@ -71,13 +72,15 @@ def test_details_are_found_by_their_first_tensor(odd: Built) -> None:
                 assert panel["percentiles"] == [list(pair) for pair in stats.percentiles]
                 assert panel["row_rms"] == pytest.approx(stats.row_rms, rel=1e-3)
             position += 1
-        assert len(files[name]) < 2 * DETAIL_BYTES
+        assert len(files[name]) < 2 * 8 * DETAIL_NUMBERS
     assert position == len(odd.model.tensors)
 
 
 def test_numbers_that_json_cannot_hold_become_null(tiny: Built) -> None:
     row = tiny.model.tensors[0]
-    stats = replace(row.stats[0], mean=float("nan"), row_rms=(1.0, float("inf"), float("nan"), 2.5e-7), maximum=float("inf"))
+    stats = replace(
+        row.stats[0], mean=float("nan"), row_rms=profile([1.0, float("inf"), float("nan"), 2.5e-7]), maximum=float("inf")
+    )
     model = replace(tiny.model, tensors=(replace(row, stats=(stats,)), *tiny.model.tensors[1:]))
     files = scene_files(model, 0, tiny.files)
     panel = parse(files[0].content, "details")["tensors"][0]["panels"][0]
@@ -109,11 +112,13 @@ def test_the_tile_map_tells_every_tile_and_no_other(tiny: Built) -> None:
 
 def test_pictures_with_another_suffix_are_marked(tiny: Built) -> None:
     keys = sorted(set(tiny.model.scenes[0].tiles.values()))
-    files = replace(tiny.files, suffix="avif", png=frozenset(keys[:1]))
+    files = replace(tiny.files, suffix="avif", png=frozenset(keys[:1]), windows=((0.125, 2.0), (0.25, 1.0)))
     tiles = facts(tiny.model, files)["tiles"]
     named = {key for level in tiles["map"].values() for entries in level.values() for key in entries if key}
     assert named == {f"{keys[0]}.png", *keys[1:]}
     assert tiles["picture"] and tiles["suffix"] == "avif"
+    assert tiles["windows"] == [[0.125, 2.0], [0.25, 1.0]]
+    assert "windows" not in facts(tiny.model, tiny.files)["tiles"]
     paths = tile_paths(tiny.model, files)
     assert f"tiles/{keys[0][:2]}/{keys[0]}.png" in paths and f"tiles/{keys[1][:2]}/{keys[1]}.avif" in paths
 
@@ -142,7 +147,10 @@ def test_a_scene_of_20_000_tensors_is_at_most_5_mb(tiny: Built) -> None:
     tiles = {(0, x, y): f"{x:016x}{y:016x}" for x in range(200) for y in range(150)}
     scene = Scene("values", "Weights", canvas, "0" * 32, 10, tiles, ((0.1, 0.2),) * 10, (2**-10, 2.0))
     model = replace(tiny.model, tensors=tuple(rows), scenes=(scene,))
-    light = replace(model, tensors=tuple(replace(row, stats=(replace(row.stats[0], row_rms=(), col_rms=()),)) for row in rows))
+    light = replace(
+        model,
+        tensors=tuple(replace(row, stats=(replace(row.stats[0], row_rms=profile([]), col_rms=profile([])),)) for row in rows),
+    )
     content = scene_files(light, 0, TileFiles("png", {key: Path() for key in tiles.values()}))[-1].content
     assert len(content) < 5_000_000
     assert len(json.loads(content[len(b"mwv.scene(") : -3])["placements"]["tensor"]) == count

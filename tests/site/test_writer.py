@@ -127,6 +127,16 @@ def test_a_damaged_tile_is_put_right(tmp_path: Path, tiny: Built) -> None:
     assert snapshot(site) == whole
 
 
+@pytest.mark.parametrize("page", ["index.html", "tiny/index.html", "tiny/tensors.html"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda page: page.write_bytes(page.read_bytes()[::-1])])
+def test_a_damaged_page_is_put_right(tmp_path: Path, tiny: Built, page: str, damage: Callable[[Path], object]) -> None:
+    write(tmp_path, tiny)
+    before = snapshot(tmp_path)
+    damage(tmp_path / page)
+    write(tmp_path, tiny)
+    assert snapshot(tmp_path) == before
+
+
 def test_removing_a_model_keeps_the_tiles_that_others_share(tmp_path: Path, tiny: Built, odd: Built) -> None:
     twin = synthetic.renamed(tiny, slug="twin", identity="twin")
     write(tmp_path / "site", tiny, twin, odd)
