@@ -92,7 +92,7 @@ def leaf_float(values: NDArray[np.floating[Any]], out: NDArray[np.uint8], summan
     bits = values.view(np.uint32 if values.dtype == np.float32 else np.uint64)
     word = bits.dtype.type
     width = 8 * values.itemsize
-    scale = code.leaf_buckets(values.dtype.name)
+    scale = code.leaf_scale(values.dtype.name)
     _leaf_float(values, bits, word(width - 16), word((1 << (width - 1)) - 1), scale.low, scale.step, scale.edge, out, summand)
 
 
@@ -140,8 +140,8 @@ def reduce_sums(sums: Sums, out: Sums) -> None:
 
 @lru_cache(maxsize=1)
 def _classes() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    """Codes and edges (see `code.Buckets`) of a mean square by class: negative, balanced, positive, 32,768 entries each."""
-    signed, balanced = code.overview_buckets(code.SIGNED_STEPS), code.overview_buckets(code.BALANCED_STEPS)
+    """Codes and edges (see `code.Scale`) of a mean square by class: negative, balanced, positive, 32,768 entries each."""
+    signed, balanced = code.overview_scale(code.SIGNED_STEPS), code.overview_scale(code.BALANCED_STEPS)
     low = np.concatenate([code.NEGATIVE + signed.low, code.BALANCED + balanced.low, code.POSITIVE + signed.low])
     return low.astype(np.uint8), np.concatenate([signed.edge, balanced.edge, signed.edge]).astype(np.uint32)
 
