@@ -127,12 +127,8 @@ class Store:
         """What an earlier build remembered, or None. Never raises; never anything else than what was remembered."""
         return self.index.recall(namespace, key)
 
-    def remember(self, namespace: str, key: str, value: bytes) -> None:
-        """Keep a small value for later builds if possible. Never raises."""
-        self.remember_many(namespace, {key: value})
-
     def remember_many(self, namespace: str, values: Mapping[str, bytes]) -> None:
-        """Keep small values in one transaction."""
+        """Keep small values for later builds, in one transaction, if possible. Never raises."""
         if self._register():
             self.index.remember_many(namespace, values)
 
