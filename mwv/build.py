@@ -15,7 +15,7 @@ from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.errors import LostError, ModelsFailedError, MwvError, SourceChangedError, SourceError, StoreError, UsageError
+from mwv.errors import LostError, ModelsFailedError, MwvError, SiteError, SourceChangedError, SourceError, StoreError, UsageError
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
@@ -26,12 +26,13 @@ from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
-from mwv.report import ModelReport, Outcome
+from mwv.report import REPORT_HEAD, ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.model import Model, Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
+from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
@@ -78,6 +79,7 @@ def build(settings: Settings) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
     begin = time.monotonic()
     outcome = Outcome()
+    _check_targets(settings)
     with SiteWriter(settings.destination) as site, _store(settings) as store:
         for slug in settings.remove:
             site.remove(slug)
@@ -216,6 +218,25 @@ def estimate(drawing: Drawing, settings: Settings) -> str:
             f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
         )
     )
+
+
+def _check_targets(settings: Settings) -> None:
+    """Raise SiteError if the picture or the report would destroy what mwv did not write, such as a checkpoint.
+
+    A report may go to a pipe or a device, which is written to; a picture is renamed into place and would replace it.
+    """
+    for path, head in ((settings.png, PNG_SIGNATURE), (settings.report, REPORT_HEAD)):
+        if path is None or not path.exists() or (path == settings.report and not (path.is_file() or path.is_dir())):
+            continue
+        if not path.is_file():
+            raise SiteError(f"{path}: not a regular file; name another")
+        try:
+            with path.open("rb") as file:
+                found = file.read(len(head))
+        except OSError as error:
+            raise SiteError(f"{path}: cannot be written: {error.strerror}") from None
+        if found and found != head:
+            raise SiteError(f"{path}: is in the way and was not made by mwv; name another file or move it away")
 
 
 def _check_space(drawing: Drawing, settings: Settings) -> None:

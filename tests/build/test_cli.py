@@ -486,3 +486,23 @@ def test_a_server_ends_when_interrupted(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode in (0, 130)
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("flag", ["--png", "--report"])
+def test_what_mwv_did_not_write_is_not_overwritten(call, tmp_path, flag):
+    write_tiny(tmp_path / "m.safetensors")
+    before = tree(tmp_path)
+    for target in ("m.safetensors", "."):
+        code, _, err = call("build", "m.safetensors", flag, target)
+        assert (code, len(err.splitlines())) == (1, 1)
+        assert err.startswith(f"mwv: {target}: ")
+        assert tree(tmp_path) == before
+    assert call("build", "m.safetensors", flag, "made")[0] == 0
+    assert call("build", "m.safetensors", flag, "made")[0] == 0  # what it made itself
+
+
+def test_a_picture_does_not_replace_a_pipe(call, tmp_path):
+    write_tiny(tmp_path / "m.safetensors")
+    os.mkfifo(tmp_path / "pipe")
+    assert call("build", "m.safetensors", "--png", "pipe")[0] == 1
+    assert (tmp_path / "pipe").is_fifo()
