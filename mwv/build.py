@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+import click
+
 from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
@@ -104,7 +106,7 @@ def build(settings: Settings) -> None:
 def dry_run(settings: Settings) -> None:
     """Print what a build would do, from headers alone."""
     for path in settings.sources:
-        print(estimate(draw(path, settings), settings))
+        click.echo(estimate(draw(path, settings), settings))
 
 
 def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:

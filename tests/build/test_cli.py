@@ -506,3 +506,60 @@ def test_a_picture_does_not_replace_a_pipe(call, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert call("build", "m.safetensors", "--png", "pipe")[0] == 1
     assert (tmp_path / "pipe").is_fifo()
+
+
+COMMAND = "{python} -c 'from mwv.cli import main; main()' {line}"
+
+
+def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with what a shell redirects."""
+    command = COMMAND.format(python=sys.executable, line=line)
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=cwd, env={**os.environ, **environment}, capture_output=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("line", ["inspect m.safetensors", "--help", "build m.safetensors --dry-run", "cache --cache c info"])
+def test_output_that_cannot_be_written_is_one_line(tmp_path, line):
+    write_model(tmp_path / "m.safetensors")
+    done = shell(f"{line} >/dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (1, b"mwv: standard output: cannot be used: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_build_that_nobody_hears_is_done_all_the_same(tmp_path, closed):
+    write_tiny(tmp_path / "m.safetensors")
+    assert shell(f"build m.safetensors --no-cache -o heard 2>{os.devnull}", tmp_path).returncode == 0
+    done = shell(f"build m.safetensors --no-cache -o site {closed}", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert tree(tmp_path / "site") == tree(tmp_path / "heard")
+    assert shell(f"build missing --no-cache -o site {closed}", tmp_path).returncode == 1
+
+
+def test_a_list_from_a_closed_stdin_is_empty(tmp_path):
+    done = shell("build --file-list - --no-cache <&-", tmp_path)
+    assert done.returncode == 2
+    assert b"lists no source" in done.stderr
+
+
+def test_a_list_without_end_is_refused(tmp_path):
+    done = mwv("build", "--file-list", "/dev/zero", "--no-cache", cwd=tmp_path)
+    assert done.code == 2
+    assert "/dev/zero" in done.err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, encoding):
+    write_model(tmp_path / "模型.safetensors")
+    for line in ("inspect", "build --dry-run"):
+        done = shell(f"{line} *.safetensors", tmp_path, PYTHONIOENCODING=encoding)
+        assert (done.returncode, done.stderr) == (0, b""), line
+
+
+@pytest.mark.parametrize("line", ["build ../m.safetensors", "cache info"])
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path, line):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = COMMAND.format(python=sys.executable, line=line)
+    done = subprocess.run(["/bin/sh", "-c", f"rmdir ../gone; {command}"], cwd=gone, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"mwv: the current folder has been deleted; change to another\n")
