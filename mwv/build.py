@@ -321,7 +321,7 @@ def _store(settings: Settings) -> Iterator[Store]:
 
 def _spare_place(destination: Path) -> Path:
     """The folder beside the site, or the nearest one above it that is there already."""
-    return next(place for place in destination.resolve().parents if place.is_dir())
+    return next(place for place in Path(os.path.realpath(destination)).parents if place.is_dir())
 
 
 def _source_date() -> str | None:
