@@ -81,6 +81,7 @@ def build(settings: Settings) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
     begin = time.monotonic()
     outcome = Outcome()
+    _source_date()  # an impossible one is an error before any work
     _check_targets(settings)
     with SiteWriter(settings.destination) as site, _store(settings) as store:
         for slug in settings.remove:
@@ -328,6 +329,6 @@ def _source_date() -> str | None:
     """The date of SOURCE_DATE_EPOCH, if that is set: a build has no date of its own."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
-        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch.isdecimal() else None
+        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch else None
     except (ValueError, OverflowError, OSError):  # beyond the year 9999, or what the machine can count
         raise UsageError(f"SOURCE_DATE_EPOCH must be seconds since 1970 of a real date, not {epoch[:40]}") from None

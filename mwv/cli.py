@@ -152,6 +152,9 @@ def _settings(
     if rest["png"] is not None and (demo or len(sources) != 1):
         raise UsageError("--png shows one model: give exactly one source with it")
     root = None if no_cache else cache_root(cache, os.environ, _here())
+    place = os.path.realpath(rest["destination"])
+    if root is not None and os.path.commonpath((place, os.path.realpath(root))) == place:
+        raise UsageError(f"--cache {root} lies in the site {rest['destination']}, where nothing else may be: name another folder")
     if demo:
         sources += _demo(root)
     return Settings(

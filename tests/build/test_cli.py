@@ -563,3 +563,22 @@ def test_a_current_folder_that_is_gone_is_one_line(tmp_path, line):
     command = COMMAND.format(python=sys.executable, line=line)
     done = subprocess.run(["/bin/sh", "-c", f"rmdir ../gone; {command}"], cwd=gone, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, b"mwv: the current folder has been deleted; change to another\n")
+
+
+@pytest.mark.parametrize("cache", ["site", "site/cache", "site/a/../b"])
+def test_a_cache_in_the_site_is_refused(call, tmp_path, cache):
+    write_tiny(tmp_path / "m.safetensors")
+    code, _, err = call("build", "m.safetensors", "--cache", cache)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "--cache" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"m.safetensors"}
+
+
+@pytest.mark.parametrize("epoch", ["yesterday", "1.5", "253402300800", "9" * 40, "9" * 5000])
+def test_an_impossible_date_is_refused_before_any_work(call, tmp_path, monkeypatch, epoch):
+    write_tiny(tmp_path / "m.safetensors")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    code, _, err = call("build", "m.safetensors")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.startswith("mwv: SOURCE_DATE_EPOCH ")
+    assert {path.name for path in tmp_path.iterdir()} == {"m.safetensors"}
