@@ -97,7 +97,7 @@ class Folder:
         try:
             yield
         except OSError as error:
-            place = error.filename or self.root / path
+            place = self.root / path if path else error.filename or self.root
             raise SiteError(f"{place}: cannot be written: {error.strerror or error}") from None
 
     def _read_journal(self) -> list[str] | None:
