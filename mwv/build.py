@@ -17,7 +17,16 @@ from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.errors import LostError, ModelsFailedError, MwvError, SiteError, SourceChangedError, SourceError, StoreError, UsageError
+from mwv.errors import (
+    LostError,
+    ModelsFailedError,
+    MwvError,
+    SiteError,
+    SourceChangedError,
+    SourceError,
+    StoreError,
+    UsageError,
+)
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory

@@ -154,7 +154,9 @@ def _settings(
     root = None if no_cache else cache_root(cache, os.environ, _here())
     place = os.path.realpath(rest["destination"])
     if root is not None and os.path.commonpath((place, os.path.realpath(root))) == place:
-        raise UsageError(f"--cache {root} lies in the site {rest['destination']}, where nothing else may be: name another folder")
+        raise UsageError(
+            f"--cache {root} lies in the site {rest['destination']}, which has room for nothing else: name another"
+        )
     if demo:
         sources += _demo(root)
     return Settings(

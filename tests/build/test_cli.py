@@ -561,7 +561,8 @@ def test_a_current_folder_that_is_gone_is_one_line(tmp_path, line):
     gone = tmp_path / "gone"
     gone.mkdir()
     command = COMMAND.format(python=sys.executable, line=line)
-    done = subprocess.run(["/bin/sh", "-c", f"rmdir ../gone; {command}"], cwd=gone, capture_output=True, timeout=60, check=False)
+    line = f"rmdir ../gone; {command}"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=gone, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, b"mwv: the current folder has been deleted; change to another\n")
 
 
