@@ -252,7 +252,7 @@ def cache_root(option: Path | None, environ: Mapping[str, str], cwd: Path) -> Pa
 def is_ours(root: Path) -> bool:
     """Whether the tag in `root` is the one that we write."""
     try:
-        with open(root / TAG_NAME, "rb") as file:
+        with open_blob(str(root / TAG_NAME)) as file:  # a FIFO must not be waited for
             return file.read(len(TAG)).splitlines()[:2] == TAG.encode().splitlines()[:2]
     except OSError:
         return False
