@@ -11,11 +11,22 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+import click
+
 from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
-from mwv.errors import LostError, ModelsFailedError, MwvError, SourceChangedError, SourceError, StoreError, UsageError
+from mwv.errors import (
+    LostError,
+    ModelsFailedError,
+    MwvError,
+    SiteError,
+    SourceChangedError,
+    SourceError,
+    StoreError,
+    UsageError,
+)
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory
@@ -26,12 +37,13 @@ from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
-from mwv.report import ModelReport, Outcome
+from mwv.report import REPORT_HEAD, ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.model import Model, Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
+from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
@@ -78,6 +90,8 @@ def build(settings: Settings) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
     begin = time.monotonic()
     outcome = Outcome()
+    _source_date()  # an impossible one is an error before any work
+    _check_targets(settings)
     with SiteWriter(settings.destination) as site, _store(settings) as store:
         for slug in settings.remove:
             site.remove(slug)
@@ -102,7 +116,7 @@ def build(settings: Settings) -> None:
 def dry_run(settings: Settings) -> None:
     """Print what a build would do, from headers alone."""
     for path in settings.sources:
-        print(estimate(draw(path, settings), settings))
+        click.echo(estimate(draw(path, settings), settings))
 
 
 def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
@@ -218,6 +232,25 @@ def estimate(drawing: Drawing, settings: Settings) -> str:
     )
 
 
+def _check_targets(settings: Settings) -> None:
+    """Raise SiteError if the picture or the report would destroy what mwv did not write, such as a checkpoint.
+
+    A report may go to a pipe or a device, which is written to; a picture is renamed into place and would replace it.
+    """
+    for path, head in ((settings.png, PNG_SIGNATURE), (settings.report, REPORT_HEAD)):
+        if path is None or not path.exists() or (path == settings.report and not (path.is_file() or path.is_dir())):
+            continue
+        if not path.is_file():
+            raise SiteError(f"{path}: not a regular file; name another")
+        try:
+            with path.open("rb") as file:
+                found = file.read(len(head))
+        except OSError as error:
+            raise SiteError(f"{path}: cannot be written: {error.strerror}") from None
+        if found and found != head:
+            raise SiteError(f"{path}: is in the way and was not made by mwv; name another file or move it away")
+
+
 def _check_space(drawing: Drawing, settings: Settings) -> None:
     """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
     needed = int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
@@ -298,13 +331,13 @@ def _store(settings: Settings) -> Iterator[Store]:
 
 def _spare_place(destination: Path) -> Path:
     """The folder beside the site, or the nearest one above it that is there already."""
-    return next(place for place in destination.resolve().parents if place.is_dir())
+    return next(place for place in Path(os.path.realpath(destination)).parents if place.is_dir())
 
 
 def _source_date() -> str | None:
     """The date of SOURCE_DATE_EPOCH, if that is set: a build has no date of its own."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
-        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch.isdecimal() else None
+        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat() if epoch else None
     except (ValueError, OverflowError, OSError):  # beyond the year 9999, or what the machine can count
         raise UsageError(f"SOURCE_DATE_EPOCH must be seconds since 1970 of a real date, not {epoch[:40]}") from None

@@ -11,10 +11,11 @@ import click
 from click.core import ParameterSource
 
 from mwv import __version__
-from mwv.errors import MwvError, UsageError
+from mwv.errors import MwvError, SourceError, UsageError
 from mwv.settings import Settings
 
 _PATH = click.Path(path_type=Path)
+_MAX_LIST = 10_000_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -137,7 +138,10 @@ def _settings(
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
         raise UsageError("--dry-run writes nothing: leave out --png, --remove, --report and --serve")
 
-    listed = tuple(Path(line.strip()) for line in file_list if line.strip()) if file_list else ()
+    text = file_list.read(_MAX_LIST + 1) if file_list else ""
+    if len(text) > _MAX_LIST:
+        raise UsageError(f"--file-list {file_list.name}: more than {_MAX_LIST:,} characters; it is no list of sources")
+    listed = tuple(Path(line.strip()) for line in text.split("\n") if line.strip())
     if file_list and not listed:
         raise UsageError(f"--file-list {file_list.name}: lists no source")
     sources += listed
@@ -147,7 +151,12 @@ def _settings(
         raise UsageError("--title names one model: give exactly one source with it")
     if rest["png"] is not None and (demo or len(sources) != 1):
         raise UsageError("--png shows one model: give exactly one source with it")
-    root = None if no_cache else cache_root(cache, os.environ, Path.cwd())
+    root = None if no_cache else cache_root(cache, os.environ, _here())
+    place = os.path.realpath(rest["destination"])
+    if root is not None and os.path.commonpath((place, os.path.realpath(root))) == place:
+        raise UsageError(
+            f"--cache {root} lies in the site {rest['destination']}, which has room for nothing else: name another"
+        )
     if demo:
         sources += _demo(root)
     return Settings(
@@ -193,7 +202,7 @@ def cache(context: click.Context, folder: Path | None) -> None:
     """Look after the cache."""
     from mwv.store.store import Store, cache_root
 
-    context.obj = context.with_resource(Store.open(cache_root(folder, os.environ, Path.cwd())))
+    context.obj = context.with_resource(Store.open(cache_root(folder, os.environ, _here())))
 
 
 @cache.command()
@@ -280,6 +289,14 @@ def _demo(root: Path | None) -> tuple[Path, ...]:
     return write_demo(Path(folder.name))
 
 
+def _here() -> Path:
+    """The current folder; raises SourceError if it has been deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SourceError("the current folder has been deleted; change to another") from None
+
+
 def _processors() -> int:
     try:
         return len(os.sched_getaffinity(0))
@@ -300,6 +317,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # A model is many small records that stay; to look through them often took a third of the time.
     gc.set_threshold(100_000, 20, 20)
+    _open_streams()
     try:
         cli(arguments, standalone_mode=False, prog_name="mwv")
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -314,3 +332,21 @@ def main(arguments: list[str] | None = None) -> None:
         for i, line in enumerate(error.lines):  # a path may hold what ends a line or moves the cursor
             click.echo(f"{'' if i else 'mwv: '}{visible(line)}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except OSError as error:  # what touches sources, site and cache has said so in words of its own; output is left
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or its end would be a second failure
+        with suppress(OSError):
+            click.echo(f"mwv: {error.filename or 'standard output'}: cannot be used: {error.strerror}", err=True)
+        sys.exit(1)
+
+
+def _open_streams() -> None:
+    """Streams that were closed become empty ones, lest a file of ours gets their number; what cannot be encoded is escaped."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.fstat(number)
+                continue  # it is something else by now
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r"))
+        elif number:
+            getattr(sys, name).reconfigure(errors="backslashreplace")

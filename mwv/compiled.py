@@ -9,8 +9,8 @@ Kernel = Callable[..., Any]
 _lock = RLock()
 
 
-def compiled(*signatures: Any) -> Callable[[Kernel], Kernel]:
-    """Compile without the interpreter's lock: for `signatures`, else for the types of each call.
+def compiled(*signatures: str) -> Callable[[Kernel], Kernel]:
+    """Compile without the interpreter's lock: for `signatures` in the names of numba.types, else for the types of each call.
 
     Nothing happens before the first call: loading numba takes as long as a whole build that has nothing to draw. The code
     is kept in a file beside the source or in the user's cache folder, so that only the first use ever takes seconds; where
@@ -22,7 +22,7 @@ def compiled(*signatures: Any) -> Callable[[Kernel], Kernel]:
 class _Late:
     """A function that becomes numba's when it is first called."""
 
-    def __init__(self, function: Kernel, signatures: tuple[Any, ...]) -> None:
+    def __init__(self, function: Kernel, signatures: tuple[str, ...]) -> None:
         self._function = function
         self._types = list(signatures) or None
         self._kernel: Kernel | None = None

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Final
 
@@ -21,7 +21,8 @@ _Show = Callable[[int, str], None]
 
 def say(text: str) -> None:
     """One line for the user, apart from the output proper."""
-    click.echo(text, err=True)
+    with suppress(OSError):  # a build goes on if nobody can read of it
+        click.echo(text, err=True)
 
 
 @contextmanager
@@ -67,6 +68,6 @@ def _lines(title: str, tiles: int) -> Iterator[_Show]:
         nonlocal last
         if time.monotonic() - last > _PLAIN_SECONDS:
             last = time.monotonic()
-            click.echo(f"{title}: {done:,} of {tiles:,} tiles, {speed}", err=True)
+            say(f"{title}: {done:,} of {tiles:,} tiles, {speed}")
 
     yield show

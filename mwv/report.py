@@ -4,13 +4,16 @@ import json
 import resource
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mwv.errors import SiteError
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Traffic
 from mwv.site.model import Model
 from mwv.site.text import amount, size
+
+REPORT_HEAD: Final = b'{\n  "models"'
+"""How every report begins; one may be written over another, and over nothing else."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,13 @@ TILE: Final = 512
 """Layers, columns, stacks and tensors outside stacks start on multiples of this."""
 
 _OUTLINES: Final = 8
+"""Outlines kept of each run of parts."""
 _PARTS_AT_ONCE: Final = 10
+"""Parts among which all slicings are tried; of more, runs are put together first."""
 _MANY: Final = 100
+"""More matrices than these are laid in plain rows, without their vectors: to search takes too long."""
 _MAX_WIDTH: Final = 130_000
+"""Pixels; a wider layer is taken only if there is no other, since stacks have 131,072 for all."""
 _ASPECT: Final = 9.0
 """A layer this many times as wide as tall is best: thirty of them make a page, and like matrices come close together."""
 _ASPECT_COST: Final = 0.16

@@ -6,9 +6,7 @@ has one signature (two where said), which keeps the time of the first compilatio
 
 from typing import Any, Final
 
-import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from mwv.compiled import compiled
@@ -18,17 +16,13 @@ Array = NDArray[Any]
 CHUNK: Final = 512
 """Columns that are worked on together, so that their accumulators stay in the first-level cache."""
 
-_F64 = types.float64[::1]
-_I64 = types.int64[::1]
-_SIX_COUNTS = types.UniTuple(types.int64, 6)  # type: ignore[no-untyped-call]
 
-
-def _input(element: Any, dimensions: int) -> Any:
+def _input(element: str, dimensions: int) -> str:
     """A contiguous array that is only read; accepts writable ones as well, which would else be a type of its own."""
-    return types.Array(element, dimensions, "C", readonly=True)
+    return f"Array({element}, {dimensions}, 'C', readonly=True)"
 
 
-@numba.njit(inline="always")
+@compiled()
 def _fold(terms: Array, count: int) -> float:
     """Sum of the first `count` terms by halving; overwrites them."""
     while count > 16:
@@ -44,7 +38,7 @@ def _fold(terms: Array, count: int) -> float:
     return total
 
 
-@compiled(types.int64(_input(types.uint16, 2), _input(types.float32, 1), _I64, _F64, _F64))
+@compiled(f"int64({_input('uint16', 2)}, {_input('float32', 1)}, int64[::1], float64[::1], float64[::1])")
 def add_patterns(bits: Array, table: Array, counts: Array, row_squares: Array, col_squares: Array) -> int:
     """Add bit patterns to `counts`, and squares of their values to the rows' and columns' sums.
 
@@ -75,7 +69,7 @@ def add_patterns(bits: Array, table: Array, counts: Array, row_squares: Array, c
     return infinite
 
 
-@compiled(_SIX_COUNTS(_input(types.uint32, 2), _I64))
+@compiled(f"UniTuple(int64, 6)({_input('uint32', 2)}, int64[::1])")
 def add_buckets(bits: Array, buckets: Array) -> tuple[Any, ...]:
     """Add the top 16 bits of float32 patterns to `buckets`.
 
@@ -108,8 +102,8 @@ def add_buckets(bits: Array, buckets: Array) -> tuple[Any, ...]:
 
 
 @compiled(
-    types.void(_input(types.float32, 2), types.float64, types.float64[:, ::1], _F64, _F64),
-    types.void(_input(types.float64, 2), types.float64, types.float64[:, ::1], _F64, _F64),
+    f"void({_input('float32', 2)}, float64, float64[:, ::1], float64[::1], float64[::1])",
+    f"void({_input('float64', 2)}, float64, float64[:, ::1], float64[::1], float64[::1])",
 )
 def add_sums(values: Array, pivot: float, powers: Array, row_squares: Array, col_squares: Array) -> None:
     """Add squares of values to the rows' and columns' sums, and first to fourth powers of (value - pivot) to `powers`.

@@ -16,6 +16,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from mwv.measure.buckets import MILLE, SIZE, Buckets
+from mwv.measure.kernels import add_buckets, add_patterns, add_sums
 from mwv.measure.moments import Moments
 from mwv.measure.stats import TensorStats, profile
 
@@ -60,8 +61,6 @@ class SlabStats:
 
         `row` is the first grid row within the slab. An array narrower than the grid is its first columns.
         """
-        from mwv.measure.kernels import add_patterns  # late: loads numba
-
         if len(table_values) < 256**bits.itemsize:
             raise ValueError(f"a table of {len(table_values)} values for patterns of {8 * bits.itemsize} bits")
         rows, cols = self._window(bits, row)
@@ -75,8 +74,6 @@ class SlabStats:
 
     def add_plain(self, values: Array, row: int) -> None:
         """Add rows of values (float32 or float64, rows × columns); `row` and width as in `add_coded`."""
-        from mwv.measure.kernels import add_sums  # late: loads numba
-
         rows, cols = self._window(values, row)
         values = np.ascontiguousarray(values)
         tally = _tally(values, self._all_buckets())
@@ -248,8 +245,6 @@ class _Tally(NamedTuple):
 
 def _tally(values: Array, buckets: NDArray[np.int64]) -> _Tally:
     """Count values into buckets, which takes float64 to the nearest float32, and find what float32 can tell."""
-    from mwv.measure.kernels import add_buckets  # late: loads numba
-
     if values.dtype == np.float32:
         nan, inf, zeros, low, least, greatest = add_buckets(values.view(np.uint32), buckets)
         if nan + inf == values.size:

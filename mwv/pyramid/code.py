@@ -95,7 +95,7 @@ def summands(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Buckets:
+class Scale:
     """A scale looked up by the top 16 bits of a float: each bucket holds at most one threshold.
 
     The code of a float whose top 16 bits are i is `low[i]`, plus `step[i]` (modulo 256) if its bits without the sign
@@ -107,8 +107,8 @@ class Buckets:
     edge: NDArray[np.unsignedinteger[Any]]
 
 
-def _buckets(bounds: NDArray[Any], first: int, zero: bool) -> Buckets:
-    """Buckets of non-negative floats of the type of `bounds`, codes counted from `first`; zero apart if `zero`."""
+def _scale(bounds: NDArray[Any], first: int, zero: bool) -> Scale:
+    """The scale of non-negative floats of the type of `bounds`, codes counted from `first`; zero apart if `zero`."""
     word: Any = np.uint32 if bounds.dtype == np.float32 else np.uint64
     bits = bounds.view(word)
     width = 1 << (8 * bits.itemsize - 16)
@@ -126,7 +126,7 @@ def _buckets(bounds: NDArray[Any], first: int, zero: bool) -> Buckets:
     low[infinite:] = NAN
     low[infinite], step[infinite] = INF, NAN - INF
     edge[infinite] = word(infinite * width + 1)
-    return Buckets(low, step, edge)
+    return Scale(low, step, edge)
 
 
 def _at_least(bounds: NDArray[np.float64], dtype: type[np.floating[Any]]) -> NDArray[Any]:
@@ -136,11 +136,11 @@ def _at_least(bounds: NDArray[np.float64], dtype: type[np.floating[Any]]) -> NDA
 
 
 @cache
-def leaf_buckets(dtype: str) -> Buckets:
+def leaf_scale(dtype: str) -> Scale:
     """The leaf scale for float32 or float64 bit patterns with sign (65,536 buckets); decides exactly as `leaf_codes`."""
     bounds = _at_least(thresholds(SIGNED_STEPS), np.dtype(dtype).type)
-    halves = (_buckets(bounds, POSITIVE, True), _buckets(bounds, NEGATIVE, True))
-    return Buckets(
+    halves = (_scale(bounds, POSITIVE, True), _scale(bounds, NEGATIVE, True))
+    return Scale(
         np.concatenate([half.low for half in halves]),
         np.concatenate([half.step for half in halves]),
         np.concatenate([half.edge for half in halves]),
@@ -148,6 +148,6 @@ def leaf_buckets(dtype: str) -> Buckets:
 
 
 @cache
-def overview_buckets(steps: int) -> Buckets:
+def overview_scale(steps: int) -> Scale:
     """Levels (from 0) of a float32 mean square, 32,768 buckets, for the signed or the balanced class."""
-    return _buckets(_at_least(thresholds(steps, power=2), np.float32), 0, False)
+    return _scale(_at_least(thresholds(steps, power=2), np.float32), 0, False)

@@ -35,7 +35,7 @@ class Summary:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scratch:
+class _Strip:
     """Arrays of one strip of a block, which the next one of the same width uses again: getting memory takes its time."""
 
     codes: tuple[NDArray[np.uint8], ...]
@@ -59,12 +59,12 @@ def draw_block(
     sums = Sums.empty(TILE, TILE)
     counts = np.zeros((BLOCK_LEVEL + 1, 256), np.int64)
     lines = {level: _blank(BLOCK_TILES >> level) for level in range(BLOCK_LEVEL + 1)}
-    scratch = lru_cache(maxsize=1)(_Scratch.of_width)
+    strip_of = lru_cache(maxsize=1)(_Strip.of_width)
     for y in range(0, BLOCK, STRIP):
         parts = [part for w in windows if (part := clip(w, grids[w.placement], 0, y, BLOCK, STRIP)) is not None]
         if parts:
             top = sums.window(y >> BLOCK_LEVEL, 0, STRIP >> BLOCK_LEVEL, TILE)
-            _draw_strip(parts, grids, read, scratch, lines, y, top)
+            _draw_strip(parts, grids, read, strip_of, lines, y, top)
         for level in range(BLOCK_LEVEL + 1):
             if (y + STRIP) % (TILE << level) == 0:
                 _finish_row(lines[level], level, y // (TILE << level), tiles, counts[level], emit)
@@ -92,7 +92,7 @@ def _draw_strip(
     parts: Sequence[Window],
     grids: Sequence[Grid],
     read: ReadSamples,
-    scratch: Callable[[int], _Scratch],
+    strip_of: Callable[[int], _Strip],
     lines: Mapping[int, NDArray[np.uint8]],
     y: int,
     top: Sums,
@@ -104,7 +104,7 @@ def _draw_strip(
     left = min(part.x for part in parts) >> BLOCK_LEVEL
     right = max(-(-(part.x + part.cols * grids[part.placement].thick[1]) // (1 << BLOCK_LEVEL)) for part in parts)
     x, width = left << BLOCK_LEVEL, (right - left) << BLOCK_LEVEL
-    strip = scratch(width)
+    strip = strip_of(width)
     strip.codes[0].fill(0)
     strip.summands.fill(0)
     for part in parts:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mwv.layout import pack
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.grid import Grid
 from mwv.pyramid.keys import key_of
 
-TILE: Final = 512
-"""Pixels along the side of a tile."""
+TILE: Final = pack.TILE
+"""Pixels along the side of a tile, and what the layout begins layers on multiples of."""
 BLOCK_LEVEL: Final = 3
 BLOCK_TILES: Final = 1 << BLOCK_LEVEL
 """Leaf tiles along the side of a block, the unit of work; its own overviews go up to `BLOCK_LEVEL`."""

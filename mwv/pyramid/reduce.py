@@ -1,18 +1,23 @@
 """Samples in, leaf codes, sums and overview codes out: the numeric kernels of the pyramid.
 
 Every kernel adds in a fixed order in float32 and compares with fixed thresholds, so all machines give the same bytes.
-Flags of a pixel: bit 0 an element is infinite, bit 1 one is NaN, bit 2 a missing tensor is drawn there.
+Compiled code holds the numbers of `code` and is kept by the time of this file: who changes those must touch this.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mwv.compiled import compiled
 from mwv.pyramid import code
+
+_HAS_INF: Final = 1
+_HAS_NAN: Final = 2
+_HAS_MISSING: Final = 4
+"""Flags of a pixel: an element is infinite, one is NaN, a missing tensor is drawn there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +59,8 @@ def _leaf_coded(bits: Any, codes: Any, values: Any, out: Any, summand: Any) -> N
 
 @compiled()
 def _leaf_float(values: Any, bits: Any, shift: Any, mask: Any, low: Any, step: Any, edge: Any, out: Any, summand: Any) -> None:
-    smallest = np.float32(2.0**-40)
-    largest = np.float32(2.0**30)
+    smallest = np.float32(code.SMALLEST)
+    largest = np.float32(code.LARGEST)
     for y in range(values.shape[0]):
         for x in range(values.shape[1]):
             b = bits[y, x]
@@ -65,7 +70,7 @@ def _leaf_float(values: Any, bits: Any, shift: Any, mask: Any, low: Any, step: A
             out[y, x] = c
             v = np.float32(values[y, x])
             a = min(max(abs(v), smallest), largest)
-            if c < 2 or c > 250:
+            if c < code.NEGATIVE or c >= code.MISSING:
                 a = np.float32(0)
             # The sign of the value itself: a float64 may be too small for a float32.
             summand[y, x] = -a if values[y, x] < 0 else a
@@ -87,7 +92,7 @@ def leaf_float(values: NDArray[np.floating[Any]], out: NDArray[np.uint8], summan
     bits = values.view(np.uint32 if values.dtype == np.float32 else np.uint64)
     word = bits.dtype.type
     width = 8 * values.itemsize
-    scale = code.leaf_buckets(values.dtype.name)
+    scale = code.leaf_scale(values.dtype.name)
     _leaf_float(values, bits, word(width - 16), word((1 << (width - 1)) - 1), scale.low, scale.step, scale.edge, out, summand)
 
 
@@ -100,9 +105,9 @@ def _reduce_leaf(codes: Any, summand: Any, total: Any, square: Any, count: Any, 
             for i in range(2):
                 for j in range(2):
                     c = codes[2 * y + i, 2 * x + j]
-                    n += (c != 0) and (c != 251)
-                    if c > 250:
-                        f |= 4 if c == 251 else (1 if c == 254 else 2)
+                    n += (c != code.PADDING) and (c != code.MISSING)
+                    if c >= code.MISSING:
+                        f |= _HAS_MISSING if c == code.MISSING else (_HAS_INF if c == code.INF else _HAS_NAN)
             count[y, x] = n
             flags[y, x] = f
             a, b = summand[2 * y, 2 * x], summand[2 * y, 2 * x + 1]
@@ -135,8 +140,8 @@ def reduce_sums(sums: Sums, out: Sums) -> None:
 
 @lru_cache(maxsize=1)
 def _classes() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    """Codes and edges (see `code.Buckets`) of a mean square by class: negative, balanced, positive, 32,768 entries each."""
-    signed, balanced = code.overview_buckets(code.SIGNED_STEPS), code.overview_buckets(code.BALANCED_STEPS)
+    """Codes and edges (see `code.Scale`) of a mean square by class: negative, balanced, positive, 32,768 entries each."""
+    signed, balanced = code.overview_scale(code.SIGNED_STEPS), code.overview_scale(code.BALANCED_STEPS)
     low = np.concatenate([code.NEGATIVE + signed.low, code.BALANCED + balanced.low, code.POSITIVE + signed.low])
     return low.astype(np.uint8), np.concatenate([signed.edge, balanced.edge, signed.edge]).astype(np.uint32)
 
@@ -165,12 +170,12 @@ def _overview_codes(
         if odd:
             for x in range(out.shape[1]):
                 f = flags[y, x]
-                if f & 3:
-                    out[y, x] = 255 if f & 2 else 254
+                if f & (_HAS_INF | _HAS_NAN):
+                    out[y, x] = code.NAN if f & _HAS_NAN else code.INF
                 elif count[y, x] == 0:
-                    out[y, x] = 251 if f else 0
+                    out[y, x] = code.MISSING if f else code.PADDING
                 elif square[y, x] == 0:
-                    out[y, x] = 1
+                    out[y, x] = code.ZERO
 
 
 def overview_codes(sums: Sums, out: NDArray[np.uint8]) -> None:

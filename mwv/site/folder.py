@@ -45,6 +45,8 @@ class Folder:
             raise
 
     def _inspect(self) -> None:
+        if self.root.is_symlink() and not self.root.exists():
+            raise SiteError(f"{self.root}: is a link that leads nowhere; remove it or choose another destination")
         if not self.root.exists():
             parent = next(place for place in self.root.absolute().parents if place.exists())
             if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
@@ -58,6 +60,8 @@ class Folder:
         self._take_lock()
         journal = self._read_journal()
         index = self.root / "site.json"
+        if index.exists() and not index.is_file():  # a FIFO or a device could be read for ever
+            raise SiteError(f"{index}: is not a regular file; remove it, or choose another destination")
         if index.exists():
             self.manifest = decode(index.read_bytes(), index)
         elif journal is None and any(entry.name != WORK for entry in self.root.iterdir()):
@@ -93,7 +97,7 @@ class Folder:
         try:
             yield
         except OSError as error:
-            place = error.filename or self.root / path
+            place = self.root / path if path else error.filename or self.root
             raise SiteError(f"{place}: cannot be written: {error.strerror or error}") from None
 
     def _read_journal(self) -> list[str] | None:

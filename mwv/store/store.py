@@ -127,12 +127,8 @@ class Store:
         """What an earlier build remembered, or None. Never raises; never anything else than what was remembered."""
         return self.index.recall(namespace, key)
 
-    def remember(self, namespace: str, key: str, value: bytes) -> None:
-        """Keep a small value for later builds if possible. Never raises."""
-        self.remember_many(namespace, {key: value})
-
     def remember_many(self, namespace: str, values: Mapping[str, bytes]) -> None:
-        """Keep small values in one transaction."""
+        """Keep small values for later builds, in one transaction, if possible. Never raises."""
         if self._register():
             self.index.remember_many(namespace, values)
 
@@ -256,7 +252,7 @@ def cache_root(option: Path | None, environ: Mapping[str, str], cwd: Path) -> Pa
 def is_ours(root: Path) -> bool:
     """Whether the tag in `root` is the one that we write."""
     try:
-        with open(root / TAG_NAME, "rb") as file:
+        with open_blob(str(root / TAG_NAME)) as file:  # a FIFO must not be waited for
             return file.read(len(TAG)).splitlines()[:2] == TAG.encode().splitlines()[:2]
     except OSError:
         return False

@@ -65,6 +65,8 @@ def main() -> int:
     options = arguments()
     names = [name for name in ROWS if name in options.rows] if options.rows else list(ROWS)
     begin = time.monotonic()
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mwv-bench-", dir=options.folder) as folder:
         facts = machine.facts(Path(folder))
         bench = Bench(Path(folder), options.elements, options.repeats, options.jobs, options.full)

@@ -85,7 +85,7 @@ def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> R
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})},  # else Python compiles mwv in every run
     )
     assert process.stdout is not None
     output = process.stdout.read()

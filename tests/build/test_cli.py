@@ -486,3 +486,100 @@ def test_a_server_ends_when_interrupted(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode in (0, 130)
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("flag", ["--png", "--report"])
+def test_what_mwv_did_not_write_is_not_overwritten(call, tmp_path, flag):
+    write_tiny(tmp_path / "m.safetensors")
+    before = tree(tmp_path)
+    for target in ("m.safetensors", "."):
+        code, _, err = call("build", "m.safetensors", flag, target)
+        assert (code, len(err.splitlines())) == (1, 1)
+        assert err.startswith(f"mwv: {target}: ")
+        assert tree(tmp_path) == before
+    assert call("build", "m.safetensors", flag, "made")[0] == 0
+    assert call("build", "m.safetensors", flag, "made")[0] == 0  # what it made itself
+
+
+def test_a_picture_does_not_replace_a_pipe(call, tmp_path):
+    write_tiny(tmp_path / "m.safetensors")
+    os.mkfifo(tmp_path / "pipe")
+    assert call("build", "m.safetensors", "--png", "pipe")[0] == 1
+    assert (tmp_path / "pipe").is_fifo()
+
+
+COMMAND = "{python} -c 'from mwv.cli import main; main()' {line}"
+
+
+def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with what a shell redirects."""
+    command = COMMAND.format(python=sys.executable, line=line)
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=cwd, env={**os.environ, **environment}, capture_output=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("line", ["inspect m.safetensors", "--help", "build m.safetensors --dry-run", "cache --cache c info"])
+def test_output_that_cannot_be_written_is_one_line(tmp_path, line):
+    write_model(tmp_path / "m.safetensors")
+    done = shell(f"{line} >/dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (1, b"mwv: standard output: cannot be used: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_build_that_nobody_hears_is_done_all_the_same(tmp_path, closed):
+    write_tiny(tmp_path / "m.safetensors")
+    assert shell(f"build m.safetensors --no-cache -o heard 2>{os.devnull}", tmp_path).returncode == 0
+    done = shell(f"build m.safetensors --no-cache -o site {closed}", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert tree(tmp_path / "site") == tree(tmp_path / "heard")
+    assert shell(f"build missing --no-cache -o site {closed}", tmp_path).returncode == 1
+
+
+def test_a_list_from_a_closed_stdin_is_empty(tmp_path):
+    done = shell("build --file-list - --no-cache <&-", tmp_path)
+    assert done.returncode == 2
+    assert b"lists no source" in done.stderr
+
+
+def test_a_list_without_end_is_refused(tmp_path):
+    done = mwv("build", "--file-list", "/dev/zero", "--no-cache", cwd=tmp_path)
+    assert done.code == 2
+    assert "/dev/zero" in done.err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, encoding):
+    write_model(tmp_path / "模型.safetensors")
+    for line in ("inspect", "build --dry-run"):
+        done = shell(f"{line} *.safetensors", tmp_path, PYTHONIOENCODING=encoding)
+        assert (done.returncode, done.stderr) == (0, b""), line
+
+
+@pytest.mark.parametrize("line", ["build ../m.safetensors", "cache info"])
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path, line):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = COMMAND.format(python=sys.executable, line=line)
+    line = f"rmdir ../gone; {command}"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=gone, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"mwv: the current folder has been deleted; change to another\n")
+
+
+@pytest.mark.parametrize("cache", ["site", "site/cache", "site/a/../b"])
+def test_a_cache_in_the_site_is_refused(call, tmp_path, cache):
+    write_tiny(tmp_path / "m.safetensors")
+    code, _, err = call("build", "m.safetensors", "--cache", cache)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "--cache" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"m.safetensors"}
+
+
+@pytest.mark.parametrize("epoch", ["yesterday", "1.5", "253402300800", "9" * 40, "9" * 5000])
+def test_an_impossible_date_is_refused_before_any_work(call, tmp_path, monkeypatch, epoch):
+    write_tiny(tmp_path / "m.safetensors")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    code, _, err = call("build", "m.safetensors")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.startswith("mwv: SOURCE_DATE_EPOCH ")
+    assert {path.name for path in tmp_path.iterdir()} == {"m.safetensors"}

@@ -344,3 +344,28 @@ def test_file_names_that_are_odd_stay_inside(tmp_path):
 def test_a_model_without_elements_is_refused(tmp_path):
     save_file({"zero": np.zeros((0, 5), np.float32)}, tmp_path / "m.safetensors")
     refused(mwv("build", "m.safetensors", "--cache", "cache", cwd=tmp_path), "m.safetensors", "no tensor with elements")
+
+
+def looped(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def piped_site(path: Path) -> None:
+    path.mkdir()
+    os.mkfifo(path / "site.json")
+
+
+@pytest.mark.parametrize(("make", "place"), [(looped, "d"), (looped, "d/site"), (piped_site, "d")])
+def test_a_destination_that_leads_nowhere_is_refused(tmp_path, make: Callable[[Path], None], place):
+    write_tiny(tmp_path / "m.safetensors")
+    make(tmp_path / "d")
+    refused(mwv("build", "m.safetensors", "-o", place, "--no-cache", cwd=tmp_path), "d")
+    assert {path.name for path in tmp_path.iterdir()} == {"m.safetensors", "d"}
+
+
+@pytest.mark.parametrize("words", [("build", "m.safetensors", "--cache", "c"), ("cache", "--cache", "c", "info")])
+def test_a_cache_whose_tag_is_a_pipe_is_refused(tmp_path, words):
+    write_tiny(tmp_path / "m.safetensors")
+    (tmp_path / "c").mkdir()
+    os.mkfifo(tmp_path / "c" / "CACHEDIR.TAG")
+    refused(mwv(*words, cwd=tmp_path), "c")

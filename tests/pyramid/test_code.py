@@ -44,7 +44,7 @@ def test_buckets_decide_as_float64_does(dtype):
     rng = np.random.default_rng(1)
     bits = rng.integers(0, np.iinfo(word).max, 500_000, word, endpoint=True)
     bits = np.concatenate([bits, around(dtype).view(word)])
-    buckets = code.leaf_buckets(np.dtype(dtype).name)
+    buckets = code.leaf_scale(np.dtype(dtype).name)
     top = (bits >> word(8 * bits.itemsize - 16)).astype(int)
     magnitude = bits & word(np.iinfo(word).max >> 1)
     codes = buckets.low[top] + buckets.step[top] * (magnitude >= buckets.edge[top])
@@ -56,7 +56,7 @@ def test_buckets_decide_as_float64_does(dtype):
 def test_overview_levels_compare_mean_squares_with_squared_thresholds(steps):
     rng = np.random.default_rng(2)
     mean = np.exp2(rng.uniform(-40, 40, 200_000)).astype(np.float32)
-    buckets = code.overview_buckets(steps)
+    buckets = code.overview_scale(steps)
     bits = mean.view(np.uint32)
     levels = buckets.low[bits >> 16] + (bits >= buckets.edge[bits >> 16])
     want = oracle.level_of(np.sqrt(mean.astype(np.float64)), steps)

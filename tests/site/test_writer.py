@@ -101,6 +101,22 @@ def test_tiles_are_copied_where_links_cannot_be(tmp_path: Path, tiny: Built, mon
     assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
 
 
+def test_a_full_disk_is_blamed_on_the_site_and_not_on_what_is_copied(
+    tmp_path: Path, tiny: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", no_link)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(SiteError) as caught:
+        write(tmp_path / "site", tiny)
+    assert str(caught.value).startswith(f"{tmp_path / 'site' / 'tiles'}")
+
+
 def test_a_second_build_links_nothing_and_writes_no_file_again(
     tmp_path: Path, tiny: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,13 +126,13 @@ def test_what_is_no_file_is_no_blob(root: Path, tmp_path: Path) -> None:
 def test_a_part_deleted_while_the_store_is_open(root: Path, lost: str) -> None:
     with Store.open(root) as store:
         store.put_png(key(1), png(1))
-        store.remember("n", "a", b"1")
+        store.remember_many("n", {"a": b"1"})
         path = root / lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         assert store.has(key(1)) is (lost not in ("blobs", "."))
         store.put_png(key(2), png(2))
         store.put_png(key(1), png(1))
-        store.remember("n", "b", b"2")
+        store.remember_many("n", {"b": b"2"})
         assert store.get(key(1)) == png(1)
         assert store.recall("n", "b") == b"2"
         assert store.warnings == []
@@ -270,7 +270,7 @@ def test_the_checkouts_cache_is_ours_and_keeps_three_files_only(tmp_path: Path) 
         shutil.copy(tracked / name, copy)
     with Store.open(copy) as store:
         store.put(key(1), b"")
-        store.remember("n", "a", b"1")
+        store.remember_many("n", {"a": b"1"})
     git = ["git", "-C", str(copy.parent), "-c", "core.excludesFile="]
     subprocess.run([*git, "init", "-q"], check=True)
     listed = subprocess.run([*git, "status", "--porcelain", "-uall"], check=True, capture_output=True, text=True).stdout
@@ -284,7 +284,7 @@ def test_a_disk_that_takes_no_more_bytes_is_one_line_not_a_traceback(root: Path,
         from mwv.errors import StoreError
         store = Store.open(Path(args[0]), Path(args[1]))
         store.put(key(0), b"x" * 1000)
-        store.remember("n", "a", b"1")
+        store.remember_many("n", {"a": b"1"})
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
         try:
             store.put(key(1), b"x" * 100_000)
@@ -316,7 +316,7 @@ def test_a_cache_that_cannot_be_created_costs_one_warning(spare: Path) -> None:
             assert store.has(key(i))
             assert store.get(key(i)) == png(i)
             assert store.path(key(i)).read_bytes() == png(i)
-            store.remember("n", str(i), b"1")
+            store.remember_many("n", {str(i): b"1"})
             assert store.recall("n", str(i)) is None
         assert len(store.warnings) == 1
         assert len(list(spare.iterdir())) == 1

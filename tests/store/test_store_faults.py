@@ -94,7 +94,7 @@ def test_a_read_only_cache_is_read_and_left_as_it_is(root: Path, spare: Path) ->
         build(store)
         assert store.path(key(0)).is_relative_to(root)
         assert store.path(key(1)).is_relative_to(spare)
-        store.remember("n", "a", b"1")
+        store.remember_many("n", {"a": b"1"})
         assert len(store.warnings) == 1
         with pytest.raises(StoreError, match="Read-only"):
             prune(store, 0)

@@ -86,7 +86,7 @@ def test_info_counts_what_the_disk_holds(root: Path, tmp_path: Path, spawn: Spaw
     assert (facts.index_entries, facts.index_nbytes, facts.running) == (0, 0, 0)
     build = reader(spawn, root, [0])
     with Store.open(root) as store:
-        store.remember("n", "a", b"1")
+        store.remember_many("n", {"a": b"1"})
         assert info(store).running == 2  # that one, and the one that remembered something
     finish(build)
     with Store.open(root) as store:
@@ -350,7 +350,7 @@ def test_verifying_a_large_blob_takes_little_memory(root: Path) -> None:
 def test_clear_removes_what_we_wrote_and_nothing_else(root: Path, tmp_path: Path) -> None:
     fill(root, range(5))
     with Store.open(root) as store:
-        store.remember("n", "a", b"1")
+        store.remember_many("n", {"a": b"1"})
     os.link(blob(root, 0), tmp_path / "tile.png")
     dead = blob(root, 0).parent / f".{key(0)}.{'0' * 32}.0"
     notes = [root / "README.md", root / ".gitignore", root / "index" / "notes.txt", blob(root, 1).parent / "notes.txt"]
