@@ -8,6 +8,7 @@
   const scenes = folder.scenes.map((/** @type {any} */ _, /** @type {number} */ index) => new mwv.Scene(folder, index));
   const view = new mwv.View(find("map"), scenes[0], new mwv.Colours());
   mwv.view = view;
+  mwv.state = new mwv.State(view, scenes);
   L.control.zoom({ position: "topright" }).addTo(view.map);
 
   mwv.theme.attach(find("theme"));
@@ -76,4 +77,5 @@
     find("legend").removeAttribute("open");
     view.whole();
   }
+  mwv.state.start();
 })();

@@ -2,7 +2,8 @@
 "use strict";
 /*
  * An element, a scene and the colours in, a map of the scene out. Whoever shows something about the map listens to it:
- * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move).
+ * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move), "leave"
+ * (a jump is about to happen).
  */
 mwv.View = class extends EventTarget {
   /**
@@ -39,6 +40,8 @@ mwv.View = class extends EventTarget {
     const { map } = this;
     const { bounds: box, tiles } = scene.facts;
     const before = this.scene;
+    if (scene === before) return;
+    this.tell("leave");
     if (before) for (const layer of [this.layer, this.outlines]) layer.remove();
     this.scene = scene;
     this.bounds = L.latLngBounds([box[1], box[0]], [box[1] + box[3], box[0] + box[2]]);
@@ -50,8 +53,14 @@ mwv.View = class extends EventTarget {
     if (this.live) this.colours.paint(map.getPane("tilePane"));
     if (!before || !before.facts.bounds.every((/** @type {number} */ n, /** @type {number} */ i) => n === box[i])) this.whole();
     this.limit();
-    this.layer = this.readable ? new mwv.TileLayer(scene) : L.imageOverlay(this.element.dataset.overview, this.bounds);
-    this.layer.addTo(map);
+    const layer = this.readable
+      ? new mwv.TileLayer(scene)
+      : L.imageOverlay(this.element.dataset.overview, this.bounds, { pane: "tilePane" });
+    this.layer = layer;
+    // Tiles are asked for when the running script is done: it may know a place to look at, and no tile of another one is wanted.
+    queueMicrotask(() => {
+      if (this.layer === layer) layer.addTo(map);
+    });
     this.outlines = new mwv.OutlineLayer(scene).addTo(map);
     this.fit(false);
     this.selected = -1;
@@ -66,6 +75,7 @@ mwv.View = class extends EventTarget {
   /** Choose a placement; -1 for none. @param {number} placement */
   select(placement) {
     if (placement === this.selected) return;
+    this.tell("leave");
     this.selected = placement;
     this.outlines.select(placement);
     this.tell("select");
@@ -82,8 +92,36 @@ mwv.View = class extends EventTarget {
   }
 
   /** Show the whole scene. */
-  whole() {
-    this.map.setView(this.bounds.getCenter(), this.wholeZoom());
+  whole(animate = true) {
+    this.tell("leave");
+    this.go(this.bounds.getCenter(), this.wholeZoom(), animate);
+  }
+
+  /** Whether the whole scene is shown, as `whole` shows it. */
+  atWhole() {
+    const { map } = this;
+    return map.getZoom() === this.wholeZoom() && map.project(this.bounds.getCenter()).distanceTo(map.project(map.getCenter())) < 1;
+  }
+
+  /**
+   * Show a place of the canvas in the middle, at once; what lies beyond its ends is taken for the end.
+   * @param {number} x
+   * @param {number} y
+   * @param {number} zoom
+   */
+  place(x, y, zoom) {
+    const [left, top, width, height] = this.scene.facts.bounds;
+    const within = (/** @type {number} */ n, /** @type {number} */ least, /** @type {number} */ most) =>
+      Math.min(Math.max(n, least), most);
+    const { map } = this;
+    const center = [within(y, top - height / 2, top + 1.5 * height), within(x, left - width / 2, left + 1.5 * width)];
+    this.go(center, within(zoom, map.getMinZoom(), map.getMaxZoom()), false);
+  }
+
+  /** @param {any} center @param {number} zoom */
+  go(center, zoom, animate = true) {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.map.setView(center, zoom, animate && !still ? {} : { reset: true });
   }
 
   /** Keep the reader from getting lost in the void. */
@@ -103,10 +141,10 @@ mwv.View = class extends EventTarget {
    * Move to a rectangle of the canvas (x, y, width, height), so that all of it can be seen.
    * @param {number[]} box
    */
-  fly([x, y, width, height]) {
+  fly([x, y, width, height], animate = true) {
+    this.tell("leave");
     const bounds = L.latLngBounds([y, x], [y + height, x + width]);
     const zoom = Math.min(this.map.getBoundsZoom(bounds, false, L.point(96, 96)), 2);
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.map.setView(bounds.getCenter(), Math.max(zoom, this.map.getMinZoom()), { animate: !still });
+    this.go(bounds.getCenter(), Math.max(zoom, this.map.getMinZoom()), animate);
   }
 };
