@@ -13,6 +13,9 @@
 
   mwv.theme.attach(find("theme"));
   mwv.legend = new mwv.Legend(find("legend"), view);
+  mwv.ruler = new mwv.Ruler(find("ruler"), view);
+  mwv.minimap = new mwv.Minimap(find("minimap"), view);
+  mwv.keys = new mwv.Keys(find("keys"), view);
   const panel = new mwv.Panel(find("tensor"), view);
 
   /* Scenes as tabs. */

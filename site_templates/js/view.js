@@ -5,6 +5,10 @@
  * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move), "leave"
  * (a jump is about to happen).
  */
+
+/** A rectangle of the canvas (x, y, width, height) in the words of the map. @param {number[]} box */
+mwv.latLngBox = ([x, y, width, height]) => L.latLngBounds([y, x], [y + height, x + width]);
+
 mwv.View = class extends EventTarget {
   /**
    * @param {HTMLElement} element
@@ -21,6 +25,7 @@ mwv.View = class extends EventTarget {
       crs: mwv.crs,
       attributionControl: false,
       zoomControl: false,
+      keyboard: false,
       zoomSnap: 0.25,
       maxZoom: 6,
       minZoom: -30,
@@ -44,7 +49,7 @@ mwv.View = class extends EventTarget {
     this.tell("leave");
     if (before) for (const layer of [this.layer, this.outlines]) layer.remove();
     this.scene = scene;
-    this.bounds = L.latLngBounds([box[1], box[0]], [box[1] + box[3], box[0] + box[2]]);
+    this.bounds = mwv.latLngBox(box);
     /** Whether the tiles can be had; from disk a browser cannot read inside archives. */
     this.readable = tiles.mode !== "pmtiles" || location.protocol !== "file:";
     /** Whether the pixels are codes, so that colours are applied here. */
@@ -118,10 +123,26 @@ mwv.View = class extends EventTarget {
     this.go(center, within(zoom, map.getMinZoom(), map.getMaxZoom()), false);
   }
 
+  /** Whether movement is to be shown. */
+  get animated() {
+    return !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  }
+
+  /** Move by pixels of the screen. @param {number} x @param {number} y */
+  pan(x, y) {
+    this.map.panBy([x, y], { animate: this.animated });
+  }
+
+  /** Jump by pixels of the canvas. @param {number} x @param {number} y */
+  shift(x, y) {
+    this.tell("leave");
+    const { lat, lng } = this.map.getCenter();
+    this.go([lat + y, lng + x], this.map.getZoom());
+  }
+
   /** @param {any} center @param {number} zoom */
   go(center, zoom, animate = true) {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.map.setView(center, zoom, animate && !still ? {} : { reset: true });
+    this.map.setView(center, zoom, animate && this.animated ? {} : { reset: true });
   }
 
   /** Keep the reader from getting lost in the void. */
@@ -143,7 +164,7 @@ mwv.View = class extends EventTarget {
    */
   fly([x, y, width, height], animate = true) {
     this.tell("leave");
-    const bounds = L.latLngBounds([y, x], [y + height, x + width]);
+    const bounds = mwv.latLngBox([x, y, width, height]);
     const zoom = Math.min(this.map.getBoundsZoom(bounds, false, L.point(96, 96)), 2);
     this.go(bounds.getCenter(), Math.max(zoom, this.map.getMinZoom()), animate);
   }
