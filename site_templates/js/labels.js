@@ -62,8 +62,9 @@ mwv.Labels = class {
    * @param {any} context
    * @param {any} view the size of the view, pixels of it to a pixel of the canvas, and its corner there
    * @param {any[]} seen what is drawn in the view, as {placement, rect}
+   * @param {number[][]} covers what lies over the view, as x, y, width, height
    */
-  start(context, view, seen) {
+  start(context, view, seen, covers) {
     const letters = view.width > 2000 ? 13 : 11;
     if (letters !== this.letters) this.widths.clear();
     this.letters = letters;
@@ -73,6 +74,7 @@ mwv.Labels = class {
     this.view = view;
     this.taken = [];
     this.seen = seen;
+    this.covers = covers;
     this.bands = this.banded(seen);
     this.main = this.mainColumn();
   }
@@ -123,9 +125,8 @@ mwv.Labels = class {
     const box = [x, y, this.width(text) + 6, this.letters + 6];
     const [w, h] = [box[2], box[3]];
     if (x < 0 || y < 0 || x + w > this.view.width || y + h > this.view.height) return false;
-    for (const other of this.taken) {
-      if (x < other[0] + other[2] && other[0] < x + w && y < other[1] + other[3] + 2 && other[1] < y + h + 2) return false;
-    }
+    const free = ([a, b, c, d]) => x >= a + c || a >= x + w || y >= b + d + 2 || b >= y + h + 2;
+    if (!this.covers.every(free) || !this.taken.every(free)) return false;
     this.taken.push([...box, text]);
     const { context } = this;
     context.fillStyle = "rgba(15, 17, 21, 0.78)";

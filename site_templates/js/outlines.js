@@ -77,10 +77,20 @@ mwv.OutlineLayer = L.Layer.extend({
     context.clearRect(0, 0, size.x, size.y);
     this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
     const seen = this.outline();
-    this.labels.start(context, this.view, seen);
+    this.labels.start(context, this.view, seen, this.covers());
     this.labels.draw();
     this.drawHeads(seen);
     this.fire("draw");
+  },
+
+  /** What lies over the map, in pixels of the view. */
+  covers() {
+    const map = this._map.getContainer();
+    const { left, top } = map.getBoundingClientRect();
+    return Array.from(map.parentElement.querySelectorAll(".float, .leaflet-control"), (element) => {
+      const box = element.getBoundingClientRect();
+      return [box.left - left, box.top - top, box.width, box.height];
+    }).filter(([, , width]) => width > 0);
   },
 
   /** Draw the outlines in view, one around all panels of a tensor; what can be seen, as {placement, rect}. */
@@ -121,7 +131,6 @@ mwv.OutlineLayer = L.Layer.extend({
     const { context, view, labels, scene } = this;
     const tall = labels.letters + 6;
     context.lineWidth = 1;
-    context.strokeStyle = "rgba(236, 240, 246, 0.42)";
     for (const { placement } of seen) {
       const heads = this.heads[placement];
       if (!heads || heads.size * view.scale < 12) continue;
@@ -138,16 +147,16 @@ mwv.OutlineLayer = L.Layer.extend({
         const origin = down ? y - row * view.scale : x - col * view.scale;
         const [start, end] = down ? [top, bottom] : [left, right];
         const last = Math.min(Math.ceil((end - origin) / size), heads.names.length) - 1;
-        context.beginPath();
+        const lines = new Path2D();
         for (let head = Math.max(Math.floor((start - origin) / size), 0); head <= last; head += 1) {
           const from = origin + head * size;
           const line = Math.round(from) - 0.5;
           if (line > start + 1 && down) {
-            context.moveTo(left, line);
-            context.lineTo(right, line);
+            lines.moveTo(left, line);
+            lines.lineTo(right, line);
           } else if (line > start + 1) {
-            context.moveTo(line, top);
-            context.lineTo(line, bottom);
+            lines.moveTo(line, top);
+            lines.lineTo(line, bottom);
           }
           const name = heads.names[head];
           const wide = labels.width(name) + 6;
@@ -155,7 +164,14 @@ mwv.OutlineLayer = L.Layer.extend({
           if (down && beyond - first >= tall + 6 && right - left >= 2 * wide) labels.write(name, right - wide - 4, first + 3, "#c9d4e4");
           if (!down && beyond - first >= wide + 6 && bottom - top >= 3 * tall) labels.write(name, first + 3, bottom - tall - 4, "#c9d4e4");
         }
-        context.stroke();
+        // Close up the pixels are as bright and as dark as lines can be: there a line has a dark edge.
+        const strength = Math.min((size - 12) / 48, 1);
+        context.strokeStyle = `rgba(245, 248, 252, ${0.4 + 0.5 * strength})`;
+        context.stroke(lines);
+        context.translate(down ? 0 : 1, down ? 1 : 0);
+        context.strokeStyle = `rgba(8, 10, 14, ${0.75 * strength})`;
+        context.stroke(lines);
+        context.translate(down ? 0 : -1, down ? -1 : 0);
       }
     }
   },
