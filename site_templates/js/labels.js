@@ -33,16 +33,6 @@ mwv.every = function (/** @type {number} */ pitch, /** @type {number} */ tall) {
   return [1, 2, 5, 10, 20, 50, 100, 200, 500].find((n) => n * pitch > tall);
 };
 
-/**
- * A rectangle of the canvas in pixels of a view.
- * @param {{scale: number, x: number, y: number}} view
- * @param {ArrayLike<number>} box x, y, width, height
- * @returns {[number, number, number, number]}
- */
-mwv.onScreen = function ({ scale, x, y }, box) {
-  return [(box[0] - x) * scale, (box[1] - y) * scale, box[2] * scale, box[3] * scale];
-};
-
 mwv.Labels = class {
   /** @param {any} scene */
   constructor(scene) {

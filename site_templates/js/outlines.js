@@ -1,16 +1,17 @@
 // @ts-check
 "use strict";
-/*
- * A scene in, a Leaflet layer that draws outlines, heads and names over its tiles out. It draws once a frame and then tells
- * "draw".
- */
-mwv.OutlineLayer = L.Layer.extend({
-  /** @param {any} scene */
-  initialize(scene) {
+/* A scene in, a Leaflet layer that draws outlines, heads and names over its tiles out, and then tells "draw". */
+mwv.OutlineLayer = mwv.CanvasLayer.extend({
+  className: "outlines",
+
+  /**
+   * @param {any} scene
+   * @param {any} [options] of Leaflet's Layer, such as the pane
+   */
+  initialize(scene, options) {
+    L.setOptions(this, options);
     this.scene = scene;
     this.selected = -1;
-    /** The frame in which it will draw; 0 when all is drawn. */
-    this.frame = 0;
     this.labels = new mwv.Labels(scene);
     this.heads = mwv.heads(scene);
     /** What each placement covers, x, y, width, height; and whether that is missing or odd. */
@@ -19,65 +20,16 @@ mwv.OutlineLayer = L.Layer.extend({
     this.marks = Uint8Array.from(scene.shapes, (_, /** @type {number} */ i) => (scene.missing(i) ? 1 : nan[i] || inf[i] ? 2 : 0));
   },
 
-  onAdd(map) {
-    this.canvas = L.DomUtil.create("canvas", "outlines leaflet-zoom-animated", map.getPane("overlayPane"));
-    this.canvas.setAttribute("aria-hidden", "true");
-    this.context = this.canvas.getContext("2d");
-    this.draw();
-  },
-
-  onRemove() {
-    cancelAnimationFrame(this.frame);
-    this.canvas.remove();
-  },
-
-  getEvents() {
-    return { move: this.draw, zoom: this.draw, viewreset: this.draw, resize: this.draw, moveend: this.draw, zoomanim: this.animate };
-  },
-
   /** @param {number} placement -1 for none */
   select(placement) {
     this.selected = placement;
     this.draw();
   },
 
-  /* While Leaflet animates a zoom the drawing is scaled along; it is drawn afresh at the end. */
-  animate({ zoom, center }) {
-    cancelAnimationFrame(this.frame);
-    this.frame = 0;
-    const map = this._map;
-    const origin = map
-      .project(center, zoom)
-      .subtract(map.getSize().divideBy(2))
-      .subtract(map.containerPointToLayerPoint([0, 0]));
-    L.DomUtil.setTransform(this.canvas, map.project(this.corner, zoom).subtract(origin), map.getZoomScale(zoom, this.zoom));
-  },
-
-  /** Draw in the next frame. */
-  draw() {
-    this.frame ||= requestAnimationFrame(() => this.paint());
-  },
-
   paint() {
-    this.frame = 0;
-    const map = this._map;
-    const size = map.getSize();
-    const ratio = devicePixelRatio || 1;
-    const [width, height] = [Math.round(size.x * ratio), Math.round(size.y * ratio)];
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-      this.canvas.style.width = `${size.x}px`;
-      this.canvas.style.height = `${size.y}px`;
-    }
-    this.corner = map.containerPointToLatLng([0, 0]);
-    this.zoom = map.getZoom();
-    L.DomUtil.setTransform(this.canvas, map.containerPointToLayerPoint([0, 0]), 1);
-    const context = this.context;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, size.x, size.y);
-    this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
+    this.prepare();
     const seen = this.outline();
-    this.labels.start(context, this.view, seen, this.covers());
+    this.labels.start(this.context, this.view, seen, this.covers());
     this.labels.draw();
     this.drawHeads(seen);
     this.fire("draw");
@@ -106,7 +58,7 @@ mwv.OutlineLayer = L.Layer.extend({
       const [selected, mark] = [placement === this.selected, marks[placement]];
       const plain = !selected && !mark;
       if (w < 4 && plain) continue;
-      const rect = mwv.onScreen(view, boxes.subarray(b, b + 4));
+      const rect = this.onScreen(boxes[b], boxes[b + 1], boxes[b + 2], boxes[b + 3]);
       const [missing, odd] = [mark === 1, mark === 2];
       if (missing && w >= 2 && h >= 2) this.hatch(rect);
       if (w >= 4 && h >= 0.5) seen.push({ placement, rect });
@@ -139,7 +91,7 @@ mwv.OutlineLayer = L.Layer.extend({
       const size = heads.size * view.scale;
       for (let i = 0; i < pieces.length; i += mwv.PIECE_FIELDS) {
         const [px, py, row, col, rows, cols] = pieces.slice(i, i + mwv.PIECE_FIELDS);
-        const [x, y, w, h] = mwv.onScreen(view, [px, py, cols, rows]);
+        const [x, y, w, h] = this.onScreen(px, py, cols, rows);
         if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
         const [left, right] = [Math.max(x, 0), Math.min(x + w, view.width)];
         const [top, bottom] = [Math.max(y, 0), Math.min(y + h, view.height)];

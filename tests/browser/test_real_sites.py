@@ -178,7 +178,7 @@ def test_a_click_tells_what_numpy_finds(
 
 def names(page: Page) -> list[str]:
     """What is written over the map."""
-    return [box[4] for box in page.evaluate("mwv.view.outlines.taken")]
+    return [box[4] for box in page.evaluate("mwv.view.outlines.labels.taken")]
 
 
 def test_names_head_columns_far_away_and_stand_at_every_tensor_close_up(new_page: PageFactory, real_http: str) -> None:
