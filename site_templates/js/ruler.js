@@ -142,6 +142,8 @@ mwv.Ruler = class {
     const { view, column, field } = this;
     if (!column) return;
     const { stack, layer } = this.current();
+    // Another stack's layer is not one of these.
+    const current = stack === column.stack ? layer : null;
     const height = view.map.getSize().y;
     const plane = view.outlines.view;
     const bands = column.layers.map((/** @type {any} */ one) => {
@@ -152,17 +154,14 @@ mwv.Ruler = class {
     const every = mwv.every(pitch, 17) ?? 1000;
     const shown = bands.filter(
       (/** @type {any} */ band) =>
-        band.top < height && band.top + band.tall > 0 && (pitch >= 5 || band.layer % every === 0 || band.layer === layer)
+        band.top < height && band.top + band.tall > 0 && (pitch >= 5 || band.layer % every === 0 || band.layer === current)
     );
+    for (const mark of this.marks.splice(shown.length)) mark.remove();
     while (this.marks.length < shown.length) {
       this.marks.push(mwv.element("span", { class: "mark" }));
       this.scale.append(this.marks[this.marks.length - 1]);
     }
-    // Another stack's layer is not one of these.
-    const current = stack === column.stack ? layer : null;
     this.marks.forEach((mark, i) => {
-      mark.hidden = i >= shown.length;
-      if (mark.hidden) return;
       const band = shown[i];
       const [top, bottom] = [Math.max(band.top, 0), Math.min(band.top + band.tall, height)];
       const here = band.layer === current;

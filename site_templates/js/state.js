@@ -132,7 +132,9 @@ mwv.State = class {
   label(placement) {
     const { scene } = this.view;
     const panel = scene.facts.placements.panel[placement];
-    return panel < 0 ? scene.name(placement) : `${scene.name(placement)}:${panel}`;
+    const name = panel < 0 ? scene.name(placement) : `${scene.name(placement)}:${panel}`;
+    // No address can hold half of a pair of surrogates.
+    return name.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
   }
 
   /** Placement of a label, -1 for none. @param {string} label */

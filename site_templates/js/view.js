@@ -142,7 +142,13 @@ mwv.View = class extends EventTarget {
 
   /** @param {any} center @param {number} zoom */
   go(center, zoom, animate = true) {
-    this.map.setView(center, zoom, animate && this.animated ? {} : { reset: true });
+    if (animate && this.animated) {
+      this.map.setView(center, zoom);
+    } else {
+      // A movement that is cut off by `setView` alone would go on after it, back into the bounds.
+      this.map.stop();
+      this.map.setView(center, zoom, { reset: true });
+    }
   }
 
   /** Keep the reader from getting lost in the void. */

@@ -105,8 +105,8 @@ def wheel(page: Page, amount: float) -> None:
 def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: PageFactory, tiny_root: str, tiny: Built) -> None:
     page = opened(new_page(), tiny_root)
     assert page.evaluate("location.hash") == ""
-    wheel(page, -300)
-    drag(page, -130, 77)
+    wheel(page, -100)
+    drag(page, -60, 37)
     click(page, LEFT + 100, TOP + 2 * PITCH + 100)
     page.locator("#palette").select_option("viridis")
     page.get_by_label("Smallest magnitude of the scale").focus()
@@ -117,7 +117,7 @@ def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: Pag
     other.on("request", lambda request: asked.append(request.url))
     other.goto(page.url)
     settle(other)
-    assert shown(other) == pytest.approx(shown(page), rel=1e-6)
+    assert shown(other) == shown(page)
     assert shown(other)["tensor"] == QUERY.format(2) and shown(other)["palette"] == "viridis"
     assert (screen(other) == screen(page)).all()
     level = -int(shown(page)["zoom"] // 1)
@@ -173,7 +173,7 @@ def test_a_damaged_link_does_no_harm(page: Page, tiny_root: str, fragment: str) 
     here = shown(page)
     assert here["tensor"] == "" and here["scene"] == 0 and here["palette"] == "signed"
     assert page.evaluate("mwv.view.colours.fitted")
-    assert page.evaluate("mwv.view.map.getBounds().intersects(mwv.view.bounds)")
+    assert page.evaluate("mwv.view.bounds.pad(0.51).contains(mwv.view.map.getCenter())")
     # And all still works.
     page.locator("#fit").click()
     click(page, LEFT + 100, TOP + 100)
@@ -189,9 +189,9 @@ def test_a_damaged_link_does_no_harm(page: Page, tiny_root: str, fragment: str) 
 def test_moves_are_no_entries_and_jumps_are(page: Page, tiny_root: str) -> None:
     opened(page, tiny_root)
     entries = page.evaluate("history.length")
-    wheel(page, -300)
+    wheel(page, -100)
     drag(page, -100, 30)
-    drag(page, 60, 60)
+    drag(page, 60, -60)
     assert page.evaluate("history.length") == entries
     before = shown(page)
     click(page, LEFT + 100, TOP + 3 * PITCH + 100)
@@ -459,7 +459,9 @@ LINES = """([x, y, w, h, across]) => {
     const { map, outlines } = mwv.view;
     const corner = map.latLngToContainerPoint([y, x]), scale = 2 ** map.getZoom();
     const middle = across ? [corner.x, corner.y + h * scale / 2, w * scale, 1] : [corner.x + w * scale / 2, corner.y, 1, h * scale];
-    const data = outlines.context.getImageData(...middle.map(Math.round)).data;
+    const copy = new OffscreenCanvas(outlines.canvas.width, outlines.canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(outlines.canvas, 0, 0);
+    const data = copy.getImageData(...middle.map(Math.round)).data;
     return Array.from(data).flatMap((v, i) => (i % 4 === 3 && v > 100 ? [(i - 3) / 4] : []));
 }"""
 
