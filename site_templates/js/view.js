@@ -56,7 +56,11 @@ mwv.View = class extends EventTarget {
     this.live = this.readable && !tiles.picture;
     map.getPane("tilePane").style.filter = "";
     if (this.live) this.colours.paint(map.getPane("tilePane"));
-    if (!before || !before.facts.bounds.every((/** @type {number} */ n, /** @type {number} */ i) => n === box[i])) this.whole();
+    if (!before || !before.facts.bounds.every((/** @type {number} */ n, /** @type {number} */ i) => n === box[i])) {
+      // The limits of the scene before must not hold this one.
+      map.setMinZoom(-30).setMaxBounds(null);
+      this.whole(false);
+    }
     this.limit();
     const layer = this.readable
       ? new mwv.TileLayer(scene)
@@ -68,8 +72,10 @@ mwv.View = class extends EventTarget {
     });
     this.outlines = new mwv.OutlineLayer(scene).addTo(map);
     this.fit(false);
+    const chosen = this.selected;
     this.selected = -1;
     this.tell("scene");
+    if (chosen >= 0) this.tell("select");
   }
 
   /** @param {string} name */
@@ -91,9 +97,13 @@ mwv.View = class extends EventTarget {
     return this.scene.at(Math.floor(latlng.lng), Math.floor(latlng.lat));
   }
 
-  /** Zoom at which the whole scene fits. */
+  /** Zoom at which the whole scene fits, whatever is allowed at present. */
   wholeZoom() {
-    return Math.min(this.map.getBoundsZoom(this.bounds, false, L.point(48, 48)), 0);
+    const [, , width, height] = this.scene.facts.bounds;
+    const size = this.map.getSize();
+    const scale = Math.min(Math.max(size.x - 48, 1) / width, Math.max(size.y - 48, 1) / height);
+    const snap = this.map.options.zoomSnap;
+    return Math.min(Math.floor(Math.log2(scale) / snap + 1e-6) * snap, 0);
   }
 
   /** Show the whole scene. */

@@ -71,7 +71,8 @@ def shown(page: Page) -> dict[str, Any]:
     found: dict[str, Any] = page.evaluate("""() => {
         const { map, scene, selected, colours } = mwv.view;
         const { lng, lat } = map.getCenter();
-        return { x: lng, y: lat, zoom: map.getZoom(), tensor: selected < 0 ? "" : scene.name(selected), scene: scene.facts.index,
+        const tensor = selected < 0 ? "" : scene.name(selected);
+        return { x: lng, y: lat, zoom: map.getZoom(), tensor, scene: scene.facts.index,
                  palette: colours.palette, window: [colours.low, colours.high], whole: mwv.view.atWhole() };
     }""")
     return found
@@ -314,7 +315,10 @@ def test_keys_move_and_zoom(page: Page, tiny_root: str) -> None:
                                arg=[before["x"], before["y"]])  # fmt: skip
         calm(page)
         after = shown(page)
-        moved = [(after["x"] > before["x"]) - (after["x"] < before["x"]), (after["y"] > before["y"]) - (after["y"] < before["y"])]
+        moved = [
+            (after["x"] > before["x"]) - (after["x"] < before["x"]),
+            (after["y"] > before["y"]) - (after["y"] < before["y"]),
+        ]
         assert moved == [x, y]
     assert (shown(page)["x"], shown(page)["y"]) == pytest.approx((start["x"], start["y"]), abs=1)
     for key, zoom in (("+", 0), ("-", -1), ("-", -2), ("1", 0)):
@@ -451,15 +455,22 @@ def test_heads_are_found_where_configuration_and_shapes_agree(page: Page, tiny_h
     assert heads(page, shared, {"attention.query_key_value.weight": (1024, 768)}) == [None]
     phi = {"self_attn.qkv_proj.weight": (1024, 768), "self_attn.o_proj.weight": (768, 768)}
     assert heads(page, shared, phi)[0] == ("rows", 64, 16, "q 0", "v 1")
-    for broken in ({}, {"num_attention_heads": 0}, {"num_attention_heads": "x"}, {"num_attention_heads": 7, "hidden_size": 768}):
+    for broken in (
+        {},
+        {"num_attention_heads": 0},
+        {"num_attention_heads": "x"},
+        {"num_attention_heads": 7, "hidden_size": 768},
+    ):
         assert heads(page, broken, conv) == [None] * 3
 
 
 LINES = """([x, y, w, h, across]) => {
     const { map, outlines } = mwv.view;
     const corner = map.latLngToContainerPoint([y, x]), scale = 2 ** map.getZoom();
-    const middle = across ? [corner.x, corner.y + h * scale / 2, w * scale, 1] : [corner.x + w * scale / 2, corner.y, 1, h * scale];
-    const copy = new OffscreenCanvas(outlines.canvas.width, outlines.canvas.height).getContext("2d", { willReadFrequently: true });
+    const [left, top, wide, high] = [corner.x, corner.y, w * scale, h * scale];
+    const middle = across ? [left, top + high / 2, wide, 1] : [left + wide / 2, top, 1, high];
+    const { width, height } = outlines.canvas;
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     copy.drawImage(outlines.canvas, 0, 0);
     const data = copy.getImageData(...middle.map(Math.round)).data;
     return Array.from(data).flatMap((v, i) => (i % 4 === 3 && v > 100 ? [(i - 3) / 4] : []));
