@@ -223,8 +223,9 @@ mwv.Labels = class {
         return true;
       }
       const top = Math.max(y, 0) + 4;
-      if (wide + 8 > room || Math.min(y + h, view.height) - top < tall + 2) continue;
-      if (this.write(name, left + 4, top, "#f4f6f9") || this.write(name, left + 4, top + tall + 3, "#f4f6f9")) return true;
+      const margin = Math.min(Math.floor((room - wide) / 2), 4);
+      if (margin < 0 || Math.min(y + h, view.height) - top < tall + 2) continue;
+      if (this.write(name, left + margin, top, "#f4f6f9") || this.write(name, left + margin, top + tall + 3, "#f4f6f9")) return true;
     }
     return false;
   }

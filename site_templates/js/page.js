@@ -67,6 +67,7 @@
     document.body.classList.toggle("panel-closed", !open);
     find("toggle-panel").setAttribute("aria-expanded", String(open));
     view.map.invalidateSize({ pan: false });
+    view.covered = open && narrow.matches ? view.map.getSize().y * 0.58 : 0;
   }
   view.addEventListener("select", () => {
     if (view.selected >= 0) openPanel(true);

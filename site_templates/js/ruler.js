@@ -4,6 +4,10 @@
  * A view in, a ruler at its left edge out: the layers of the stack in view at their heights, the current one marked. A click, or
  * a number in its field, goes to a layer. `step` goes from layer to layer for others.
  */
+
+/** Height of the ruler's upper part, in which its field is. */
+mwv.FIELD = 34;
+
 mwv.Ruler = class {
   /**
    * @param {HTMLElement} box hidden while the scene has no layers
@@ -167,7 +171,11 @@ mwv.Ruler = class {
       const here = band.layer === current;
       // The number of the current layer goes before those around it.
       const crowded = current !== null && !here && Math.abs(band.layer - current) * pitch < 17;
-      const text = (band.layer % every === 0 && !crowded) || here ? String(band.layer) : "";
+      // Numbers stand clear of the field.
+      const hidden = Math.max(mwv.FIELD - top, 0);
+      mark.style.paddingTop = `${Math.min(hidden, bottom - top)}px`;
+      const room = here || bottom - top - hidden > 6;
+      const text = room && ((band.layer % every === 0 && !crowded) || here) ? String(band.layer) : "";
       if (mark.textContent !== text) mark.textContent = text;
       mark.title = band.label;
       mark.classList.toggle("current", here);

@@ -21,6 +21,8 @@ mwv.View = class extends EventTarget {
     this.colours = colours;
     /** The chosen placement, -1 for none. */
     this.selected = -1;
+    /** Height of the lower part of the view that something lies over, so that jumps end above it. */
+    this.covered = 0;
     this.map = L.map(element, {
       crs: mwv.crs,
       attributionControl: false,
@@ -97,13 +99,18 @@ mwv.View = class extends EventTarget {
     return this.scene.at(Math.floor(latlng.lng), Math.floor(latlng.lat));
   }
 
-  /** Zoom at which the whole scene fits, whatever is allowed at present. */
+  /** Zoom at which a rectangle fits into a part of the view, whatever zoom is allowed at present. */
+  fitting(width, height, wide, high) {
+    const scale = Math.min(Math.max(wide, 1) / Math.max(width, 1), Math.max(high, 1) / Math.max(height, 1));
+    const snap = this.map.options.zoomSnap;
+    return Math.floor(Math.log2(scale) / snap + 1e-6) * snap;
+  }
+
+  /** Zoom at which the whole scene fits. */
   wholeZoom() {
     const [, , width, height] = this.scene.facts.bounds;
-    const size = this.map.getSize();
-    const scale = Math.min(Math.max(size.x - 48, 1) / width, Math.max(size.y - 48, 1) / height);
-    const snap = this.map.options.zoomSnap;
-    return Math.min(Math.floor(Math.log2(scale) / snap + 1e-6) * snap, 0);
+    const { x, y } = this.map.getSize();
+    return Math.min(this.fitting(width, height, x - 48, y - 48), 0);
   }
 
   /** Show the whole scene. */
@@ -180,8 +187,10 @@ mwv.View = class extends EventTarget {
    */
   fly([x, y, width, height], animate = true) {
     this.tell("leave");
-    const bounds = mwv.latLngBox([x, y, width, height]);
-    const zoom = Math.min(this.map.getBoundsZoom(bounds, false, L.point(96, 96)), 2);
-    this.go(bounds.getCenter(), Math.max(zoom, this.map.getMinZoom()), animate);
+    const { map, covered } = this;
+    const size = map.getSize();
+    const zoom = Math.max(Math.min(this.fitting(width, height, size.x - 96, size.y - covered - 96), 2), map.getMinZoom());
+    const below = covered / 2 / map.getZoomScale(zoom, 0);
+    this.go([y + height / 2 + below, x + width / 2], zoom, animate);
   }
 };

@@ -521,3 +521,29 @@ def test_names_keep_clear_of_what_lies_over_the_map(page: Page, tiny_http: str) 
             assert over is not None
             a, b, c, d = over["x"] - frame["x"], over["y"] - frame["y"], over["width"], over["height"]
             assert all(x >= a + c or a >= x + w or y >= b + d or b >= y + h for x, y, w, h, _ in boxes)
+
+
+def test_a_link_to_a_tensor_shows_it_above_the_panel_of_a_phone(new_page: PageFactory, tiny_http: str) -> None:
+    page = opened(new_page(390, 844), tiny_http, f"#t={QUERY.format(2)}")
+    top, bottom = page.evaluate("""() => {
+        const [, y, , h] = mwv.view.scene.shapes[mwv.view.selected].box;
+        const height = (at) => mwv.view.map.latLngToContainerPoint([at, 0]).y;
+        const frame = mwv.view.map.getContainer().getBoundingClientRect();
+        return [frame.top + height(y), frame.top + height(y + h)];
+    }""")
+    bar, panel = page.locator(".bar").bounding_box(), page.locator("#panel").bounding_box()
+    assert bar is not None and panel is not None
+    assert bar["y"] + bar["height"] <= top < bottom <= panel["y"]
+
+
+def test_another_scene_and_a_smaller_window_are_shown_whole(page: Page, tiny_http: str) -> None:
+    """The limits of what was shown before hold nothing back."""
+    opened(page, tiny_http)
+    before = shown(page)["zoom"]
+    page.set_viewport_size({"width": 900, "height": 420})
+    page.wait_for_function("height => mwv.view.map.getSize().y < height", arg=400)
+    page.locator("#fit").click()
+    page.wait_for_function("() => mwv.view.atWhole()")
+    calm(page)
+    assert shown(page)["zoom"] < before
+    assert page.evaluate("mwv.view.map.getBounds().contains(mwv.view.bounds)")
