@@ -174,7 +174,7 @@ mwv.Ruler = class {
       // Numbers stand clear of the field.
       const hidden = Math.max(mwv.FIELD - top, 0);
       mark.style.paddingTop = `${Math.min(hidden, bottom - top)}px`;
-      const room = here || bottom - top - hidden > 6;
+      const room = here || hidden === 0 || bottom - top - hidden > 6;
       const text = room && ((band.layer % every === 0 && !crowded) || here) ? String(band.layer) : "";
       if (mark.textContent !== text) mark.textContent = text;
       mark.title = band.label;
