@@ -1,30 +1,23 @@
 // @ts-check
 "use strict";
-/*
- * A scene in, a Leaflet layer that draws outlines and names over its tiles out. Names appear by size, stand above, beside or
- * inside what they name, and never overlap each other.
- */
-mwv.OutlineLayer = L.Layer.extend({
-  /** @param {any} scene */
-  initialize(scene) {
+/* A scene in, a Leaflet layer that draws outlines, heads and names over its tiles out, and then tells "draw". */
+mwv.OutlineLayer = mwv.CanvasLayer.extend({
+  className: "outlines",
+
+  /**
+   * @param {any} scene
+   * @param {any} [options] of Leaflet's Layer, such as the pane
+   */
+  initialize(scene, options) {
+    L.setOptions(this, options);
     this.scene = scene;
     this.selected = -1;
-    this.widths = new Map();
-  },
-
-  onAdd(map) {
-    this.canvas = L.DomUtil.create("canvas", "outlines leaflet-zoom-animated", map.getPane("overlayPane"));
-    this.canvas.setAttribute("aria-hidden", "true");
-    this.context = this.canvas.getContext("2d");
-    this.draw();
-  },
-
-  onRemove() {
-    this.canvas.remove();
-  },
-
-  getEvents() {
-    return { move: this.draw, zoom: this.draw, viewreset: this.draw, resize: this.draw, moveend: this.draw, zoomanim: this.animate };
+    this.labels = new mwv.Labels(scene);
+    this.heads = mwv.heads(scene);
+    /** What each placement covers, x, y, width, height; and whether that is missing or odd. */
+    this.boxes = Float64Array.from(scene.shapes.flatMap((/** @type {any} */ shape) => shape.box));
+    const { nan, inf } = scene.facts.placements;
+    this.marks = Uint8Array.from(scene.shapes, (_, /** @type {number} */ i) => (scene.missing(i) ? 1 : nan[i] || inf[i] ? 2 : 0));
   },
 
   /** @param {number} placement -1 for none */
@@ -33,79 +26,106 @@ mwv.OutlineLayer = L.Layer.extend({
     this.draw();
   },
 
-  /* While Leaflet animates a zoom the drawing is scaled along; it is drawn afresh at the end. */
-  animate({ zoom, center }) {
-    const map = this._map;
-    const origin = map
-      .project(center, zoom)
-      .subtract(map.getSize().divideBy(2))
-      .subtract(map.containerPointToLayerPoint([0, 0]));
-    L.DomUtil.setTransform(this.canvas, map.project(this.corner, zoom).subtract(origin), map.getZoomScale(zoom, this.zoom));
-  },
-
-  draw() {
-    const map = this._map;
-    const size = map.getSize();
-    const ratio = devicePixelRatio || 1;
-    const [width, height] = [Math.round(size.x * ratio), Math.round(size.y * ratio)];
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-      this.canvas.style.width = `${size.x}px`;
-      this.canvas.style.height = `${size.y}px`;
-    }
-    this.corner = map.containerPointToLatLng([0, 0]);
-    this.zoom = map.getZoom();
-    L.DomUtil.setTransform(this.canvas, map.containerPointToLayerPoint([0, 0]), 1);
-    const context = this.context;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, size.x, size.y);
-    const letters = size.x > 2000 ? 13 : 11;
-    if (letters !== this.letters) this.widths.clear();
-    this.letters = letters;
-    context.font = `500 ${letters}px ui-sans-serif, system-ui, "Segoe UI", sans-serif`;
-    context.textBaseline = "middle";
-    this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
-    this.taken = [];
+  paint() {
+    this.prepare();
     const seen = this.outline();
-    this.labelLayers(seen);
-    this.labelTensors(seen);
-    this.labelStacks();
+    this.labels.start(this.context, this.view, seen, this.covers());
+    this.labels.draw();
+    this.drawHeads(seen);
+    this.fire("draw");
   },
 
-  /** A rectangle of the canvas plane in pixels of the view: [x, y, width, height]. */
-  onScreen(x, y, width, height) {
-    const { scale, x: left, y: top } = this.view;
-    return [(x - left) * scale, (y - top) * scale, width * scale, height * scale];
+  /** What lies over the map, in pixels of the view. */
+  covers() {
+    const map = this._map.getContainer();
+    const { left, top } = map.getBoundingClientRect();
+    return Array.from(map.parentElement.querySelectorAll(".float, .leaflet-control"), (element) => {
+      const box = element.getBoundingClientRect();
+      return [box.left - left, box.top - top, box.width, box.height];
+    }).filter(([, , width]) => width > 0);
   },
 
   /** Draw the outlines in view, one around all panels of a tensor; what can be seen, as {placement, rect}. */
   outline() {
-    const { context, scene, view } = this;
-    const { nan, inf } = scene.facts.placements;
+    const { context, scene, view, boxes, marks } = this;
+    const { x: left, y: top, scale } = view;
+    const [right, bottom] = [left + view.width / scale, top + view.height / scale];
     const seen = [];
-    scene.shapes.forEach((/** @type {any} */ shape, /** @type {number} */ placement) => {
-      const rect = this.onScreen(...shape.box);
-      const [x, y, w, h] = rect;
-      if (x > view.width || y > view.height || x + w < 0 || y + h < 0) return;
-      const missing = scene.missing(placement);
-      const odd = nan[placement] || inf[placement];
-      if (missing) this.hatch(rect);
-      if (w >= 4) seen.push({ placement, rect });
+    // Most of many thousand tensors are out of sight or too small to be parted by lines.
+    for (let placement = 0, b = 0; placement < marks.length; placement += 1, b += 4) {
+      if (boxes[b] > right || boxes[b + 1] > bottom || boxes[b] + boxes[b + 2] < left || boxes[b + 1] + boxes[b + 3] < top) continue;
+      const [w, h] = [boxes[b + 2] * scale, boxes[b + 3] * scale];
+      const [selected, mark] = [placement === this.selected, marks[placement]];
+      const plain = !selected && !mark;
+      if (w < 4 && plain) continue;
+      const rect = this.onScreen(boxes[b], boxes[b + 1], boxes[b + 2], boxes[b + 3]);
+      const [missing, odd] = [mark === 1, mark === 2];
+      if (missing && w >= 2 && h >= 2) this.hatch(rect);
+      if (w >= 4 && h >= 0.5) seen.push({ placement, rect });
       // Between small tensors lines would be brighter than what they part.
       const strength = Math.min((Math.min(w, h) - 12) / 48, 1) * 0.34;
-      const selected = placement === this.selected;
-      if (!selected && !missing && !odd && strength <= 0) return;
+      if (plain && strength <= 0) continue;
       context.lineWidth = selected ? 2 : 1;
       context.setLineDash(missing && !selected ? [4, 3] : []);
       context.strokeStyle = `rgba(226, 232, 240, ${strength})`;
       if (missing) context.strokeStyle = "rgba(200, 208, 220, 0.7)";
       if (odd) context.strokeStyle = "rgba(224, 120, 255, 0.95)";
       if (selected) context.strokeStyle = "#ffffff";
-      this.trace(shape);
+      this.trace(scene.shapes[placement]);
       context.stroke();
-    });
+    }
     context.setLineDash([]);
     return seen;
+  },
+
+  /** Thin lines between the heads of what is seen where heads are wide enough, and their names where there is room. */
+  drawHeads(seen) {
+    const { context, view, labels, scene } = this;
+    const tall = labels.letters + 6;
+    context.lineWidth = 1;
+    for (const { placement } of seen) {
+      const heads = this.heads[placement];
+      if (!heads || heads.size * view.scale < 12) continue;
+      const pieces = scene.facts.placements.pieces[placement];
+      const down = heads.axis === "rows";
+      const size = heads.size * view.scale;
+      for (let i = 0; i < pieces.length; i += mwv.PIECE_FIELDS) {
+        const [px, py, row, col, rows, cols] = pieces.slice(i, i + mwv.PIECE_FIELDS);
+        const [x, y, w, h] = this.onScreen(px, py, cols, rows);
+        if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
+        const [left, right] = [Math.max(x, 0), Math.min(x + w, view.width)];
+        const [top, bottom] = [Math.max(y, 0), Math.min(y + h, view.height)];
+        // Where head 0 begins in the view, and which heads are in sight.
+        const origin = down ? y - row * view.scale : x - col * view.scale;
+        const [start, end] = down ? [top, bottom] : [left, right];
+        const last = Math.min(Math.ceil((end - origin) / size), heads.names.length) - 1;
+        const lines = new Path2D();
+        for (let head = Math.max(Math.floor((start - origin) / size), 0); head <= last; head += 1) {
+          const from = origin + head * size;
+          const line = Math.round(from) - 0.5;
+          if (line > start + 1 && down) {
+            lines.moveTo(left, line);
+            lines.lineTo(right, line);
+          } else if (line > start + 1) {
+            lines.moveTo(line, top);
+            lines.lineTo(line, bottom);
+          }
+          const name = heads.names[head];
+          const wide = labels.width(name) + 6;
+          const [first, beyond] = [Math.max(from, start), Math.min(from + size, end)];
+          if (down && beyond - first >= tall + 6 && right - left >= 2 * wide) labels.write(name, right - wide - 4, first + 3, "#c9d4e4");
+          if (!down && beyond - first >= wide + 6 && bottom - top >= 3 * tall) labels.write(name, first + 3, bottom - tall - 4, "#c9d4e4");
+        }
+        // Close up the pixels are as bright and as dark as lines can be: there a line has a dark edge.
+        const strength = Math.min((size - 12) / 48, 1);
+        context.strokeStyle = `rgba(245, 248, 252, ${0.4 + 0.5 * strength})`;
+        context.stroke(lines);
+        context.translate(down ? 0 : 1, down ? 1 : 0);
+        context.strokeStyle = `rgba(8, 10, 14, ${0.75 * strength})`;
+        context.stroke(lines);
+        context.translate(down ? 0 : -1, down ? -1 : 0);
+      }
+    }
   },
 
   /** Make the path around a shape, half a pixel outside it; cut near the view, since far beyond it would only cost time. */
@@ -145,145 +165,5 @@ mwv.OutlineLayer = L.Layer.extend({
     context.strokeStyle = "rgba(160, 172, 190, 0.45)";
     context.stroke();
     context.restore();
-  },
-
-  /** @param {string} text */
-  width(text) {
-    let width = this.widths.get(text);
-    if (width === undefined) {
-      width = Math.ceil(this.context.measureText(text).width);
-      this.widths.set(text, width);
-    }
-    return width;
-  },
-
-  /** Write a name on a small dark ground unless another one stands there; whether it was written. */
-  write(text, x, y, colour) {
-    const box = [x, y, this.width(text) + 6, this.letters + 6];
-    const [w, h] = [box[2], box[3]];
-    if (x < 0 || y < 0 || x + w > this.view.width || y + h > this.view.height) return false;
-    for (const other of this.taken) {
-      if (x < other[0] + other[2] && other[0] < x + w && y < other[1] + other[3] + 2 && other[1] < y + h + 2) return false;
-    }
-    this.taken.push([...box, text]);
-    const { context } = this;
-    context.fillStyle = "rgba(15, 17, 21, 0.78)";
-    context.beginPath();
-    context.roundRect(x, y, w, h, 4);
-    context.fill();
-    context.fillStyle = colour;
-    context.fillText(text, x + 3, y + h / 2 + 0.5);
-    return true;
-  },
-
-  /** Whether no tensor in view lies under a box of the view. */
-  free(seen, x, y, w, h) {
-    return seen.every(({ rect: [a, b, c, d] }) => x >= a + c || a >= x + w || y >= b + d || b >= y + h);
-  },
-
-  /** Names of layers beside them, all on the side and in the form for which most have room; every other where rows are low. */
-  labelLayers(seen) {
-    const { view, letters } = this;
-    /** @type {Map<string, any[]>} */
-    const columns = new Map();
-    for (const [kind, label, stack, layer, ...box] of this.scene.facts.regions) {
-      if (kind !== "layer") continue;
-      const [x, y, w, h] = this.onScreen(...box);
-      if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
-      const key = `${stack}/${box[0]}`;
-      if (!columns.has(key)) columns.set(key, []);
-      columns.get(key)?.push({ text: mwv.text.visible(label), layer, rect: [x, y, w, h] });
-    }
-    const tall = letters + 6;
-    for (const layers of columns.values()) {
-      const pitch = layers.length > 1 ? layers[1].rect[1] - layers[0].rect[1] : Math.max(layers[0].rect[3], tall + 1);
-      const every = [1, 2, 5, 10, 20, 50, 100].find((n) => n * pitch > tall);
-      if (!every) continue;
-      const numbered = layers.filter(({ layer }) => layer % every === 0);
-      const choices = ["left", "right", "inside"].flatMap((side) =>
-        ["text", "number"].map((form) => numbered.map((item) => this.besides(item, side, form, seen)).filter((spot) => spot !== null))
-      );
-      const best = choices.reduce((a, b) => (b.length > 1.2 * a.length ? b : a));
-      for (const [text, left, top] of best) this.write(text, left, top, "#a9cbff");
-    }
-  },
-
-  /** Where a layer's name or mere number may stand on a side of it: [text, x, y]; null if nowhere. */
-  besides({ text, layer, rect: [x, y, w, h] }, side, form, seen) {
-    const { view, letters } = this;
-    const tall = letters + 6;
-    const name = form === "text" ? text : String(layer);
-    const wide = this.width(name) + 6;
-    const top = Math.min(Math.max(y + 1, 2), Math.max(y + h - tall, y + 1));
-    if (side === "inside") return view.scale <= 0.7 && x < 40 && x + w > 120 && h > 2 * tall ? [name, 2, top] : null;
-    const left = side === "left" ? x - wide - 5 : x + w + 5;
-    return left >= 2 && left + wide <= view.width && this.free(seen, left, top, wide, tall) ? [name, left, top] : null;
-  },
-
-  /** Names of stacks above them, and above the names of their slots. */
-  labelStacks() {
-    for (const [kind, label, , , ...box] of this.scene.facts.regions) {
-      const [x, y, w] = this.onScreen(...box);
-      const text = mwv.text.visible(label);
-      if (kind !== "stack" || w < this.width(text) + 6) continue;
-      const line = this.letters + 10;
-      for (const lines of [1, 2]) if (this.write(text, Math.max(x, 2), y - lines * line, "#ffd9a8")) break;
-    }
-  },
-
-  /**
-   * Names of tensors: close up of all of them, the largest first. Farther away of those outside stacks, and in a stack of those
-   * of the first layer in view, like the heads of columns. Above the tensor where that is free, else in its top left corner.
-   */
-  labelTensors(seen) {
-    const { stack, layer, slot } = this.scene.facts.placements;
-    const { width, height, scale } = this.view;
-    const tensors = seen.filter(
-      ({ rect: [x, y, w, h] }) => Math.min(x + w, width) - Math.max(x, 0) >= 24 && Math.min(y + h, height) - Math.max(y, 0) >= 5
-    );
-    const close = (/** @type {any} */ { rect: [, , w, h] }) => (scale > 0.7 && w >= 120) || (w >= 400 && h >= 250);
-    const large = tensors.filter(close).sort((a, b) => b.rect[2] * b.rect[3] - a.rect[2] * a.rect[3]);
-    for (const item of large.slice(0, 400)) this.labelTensor(item, this.names(item.placement), seen);
-    const heads = tensors.filter((item) => !close(item)).sort((a, b) => a.rect[1] - b.rect[1] || a.rect[0] - b.rect[0]);
-    const done = new Set();
-    for (const item of heads) {
-      const { placement, rect } = item;
-      const inStack = layer[placement] >= 0;
-      const key = inStack ? `${stack[placement]}/${slot[placement]}/${Math.round(rect[0])}` : `${placement}`;
-      if (done.has(key)) continue;
-      const names = this.names(placement);
-      if (this.labelTensor(item, inStack ? names.slice(3) : names.slice(1), seen)) done.add(key);
-      if (done.size > 400) return;
-    }
-  },
-
-  /** Write the first of some names of a tensor for which there is a place; whether there was one. */
-  labelTensor({ rect: [x, y, w, h] }, names, seen) {
-    const { view, letters } = this;
-    const tall = letters + 6;
-    const left = Math.max(x, 0);
-    const room = Math.min(x + w, view.width) - left;
-    for (const name of names) {
-      const wide = this.width(name) + 6;
-      // A head may stand out a little over its column, but not so far that it seems to name the next one.
-      if (wide <= room + 10 && this.free(seen, left, y - tall - 2, wide, tall) && this.write(name, left, y - tall - 2, "#f4f6f9")) {
-        return true;
-      }
-      const top = Math.max(y, 0) + 4;
-      if (wide + 8 > room || Math.min(y + h, view.height) - top < tall + 2) continue;
-      if (this.write(name, left + 4, top, "#f4f6f9") || this.write(name, left + 4, top + tall + 3, "#f4f6f9")) return true;
-    }
-    return false;
-  },
-
-  /** What a placement may be called, from the long to the short. */
-  names(placement) {
-    const { scene } = this;
-    const short = scene.shortNames[placement];
-    const end = short.split(".").slice(-2).join(".");
-    const slot = scene.slot(placement);
-    const names = [scene.name(placement), slot, slot.replace(/\.weight$/, ""), short, end === short ? short : `…${end}`];
-    const shown = names.map(mwv.text.visible);
-    return scene.missing(placement) ? shown.map((name) => `${name} (missing)`).concat("missing") : shown;
   },
 });

@@ -8,10 +8,14 @@
   const scenes = folder.scenes.map((/** @type {any} */ _, /** @type {number} */ index) => new mwv.Scene(folder, index));
   const view = new mwv.View(find("map"), scenes[0], new mwv.Colours());
   mwv.view = view;
+  mwv.state = new mwv.State(view, scenes);
   L.control.zoom({ position: "topright" }).addTo(view.map);
 
   mwv.theme.attach(find("theme"));
   mwv.legend = new mwv.Legend(find("legend"), view);
+  mwv.ruler = new mwv.Ruler(find("ruler"), view);
+  mwv.minimap = new mwv.Minimap(find("minimap"), view);
+  mwv.keys = new mwv.Keys(find("keys"), view);
   const panel = new mwv.Panel(find("tensor"), view);
 
   /* Scenes as tabs. */
@@ -67,6 +71,7 @@
     document.body.classList.toggle("panel-closed", !open);
     find("toggle-panel").setAttribute("aria-expanded", String(open));
     view.map.invalidateSize({ pan: false });
+    view.covered = open && narrow.matches ? view.map.getSize().y * 0.58 : 0;
   }
   view.addEventListener("select", () => {
     if (view.selected >= 0) openPanel(true);
@@ -80,4 +85,5 @@
     find("legend").removeAttribute("open");
     view.whole();
   }
+  mwv.state.start();
 })();

@@ -2,8 +2,13 @@
 "use strict";
 /*
  * An element, a scene and the colours in, a map of the scene out. Whoever shows something about the map listens to it:
- * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move).
+ * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move), "leave"
+ * (a jump is about to happen).
  */
+
+/** A rectangle of the canvas (x, y, width, height) in the words of the map. @param {number[]} box */
+mwv.latLngBox = ([x, y, width, height]) => L.latLngBounds([y, x], [y + height, x + width]);
+
 mwv.View = class extends EventTarget {
   /**
    * @param {HTMLElement} element
@@ -16,10 +21,13 @@ mwv.View = class extends EventTarget {
     this.colours = colours;
     /** The chosen placement, -1 for none. */
     this.selected = -1;
+    /** Height of the lower part of the view that something lies over, so that jumps end above it. */
+    this.covered = 0;
     this.map = L.map(element, {
       crs: mwv.crs,
       attributionControl: false,
       zoomControl: false,
+      keyboard: false,
       zoomSnap: 0.25,
       maxZoom: 6,
       minZoom: -30,
@@ -39,23 +47,37 @@ mwv.View = class extends EventTarget {
     const { map } = this;
     const { bounds: box, tiles } = scene.facts;
     const before = this.scene;
+    if (scene === before) return;
+    this.tell("leave");
     if (before) for (const layer of [this.layer, this.outlines]) layer.remove();
     this.scene = scene;
-    this.bounds = L.latLngBounds([box[1], box[0]], [box[1] + box[3], box[0] + box[2]]);
+    this.bounds = mwv.latLngBox(box);
     /** Whether the tiles can be had; from disk a browser cannot read inside archives. */
     this.readable = tiles.mode !== "pmtiles" || location.protocol !== "file:";
     /** Whether the pixels are codes, so that colours are applied here. */
     this.live = this.readable && !tiles.picture;
     map.getPane("tilePane").style.filter = "";
     if (this.live) this.colours.paint(map.getPane("tilePane"));
-    if (!before || !before.facts.bounds.every((/** @type {number} */ n, /** @type {number} */ i) => n === box[i])) this.whole();
+    if (!before || !before.facts.bounds.every((/** @type {number} */ n, /** @type {number} */ i) => n === box[i])) {
+      // The limits of the scene before must not hold this one.
+      map.setMinZoom(-30).setMaxBounds(null);
+      this.whole(false);
+    }
     this.limit();
-    this.layer = this.readable ? new mwv.TileLayer(scene) : L.imageOverlay(this.element.dataset.overview, this.bounds);
-    this.layer.addTo(map);
+    const layer = this.readable
+      ? new mwv.TileLayer(scene)
+      : L.imageOverlay(this.element.dataset.overview, this.bounds, { pane: "tilePane" });
+    this.layer = layer;
+    // Tiles are asked for when the running script is done: it may know a place to look at, and no tile of another one is wanted.
+    queueMicrotask(() => {
+      if (this.layer === layer) layer.addTo(map);
+    });
     this.outlines = new mwv.OutlineLayer(scene).addTo(map);
     this.fit(false);
+    const chosen = this.selected;
     this.selected = -1;
     this.tell("scene");
+    if (chosen >= 0) this.tell("select");
   }
 
   /** @param {string} name */
@@ -66,6 +88,7 @@ mwv.View = class extends EventTarget {
   /** Choose a placement; -1 for none. @param {number} placement */
   select(placement) {
     if (placement === this.selected) return;
+    this.tell("leave");
     this.selected = placement;
     this.outlines.select(placement);
     this.tell("select");
@@ -76,14 +99,73 @@ mwv.View = class extends EventTarget {
     return this.scene.at(Math.floor(latlng.lng), Math.floor(latlng.lat));
   }
 
+  /** Zoom at which a rectangle fits into a part of the view, whatever zoom is allowed at present. */
+  fitting(width, height, wide, high) {
+    const scale = Math.min(Math.max(wide, 1) / Math.max(width, 1), Math.max(high, 1) / Math.max(height, 1));
+    const snap = this.map.options.zoomSnap;
+    return Math.floor(Math.log2(scale) / snap + 1e-6) * snap;
+  }
+
   /** Zoom at which the whole scene fits. */
   wholeZoom() {
-    return Math.min(this.map.getBoundsZoom(this.bounds, false, L.point(48, 48)), 0);
+    const [, , width, height] = this.scene.facts.bounds;
+    const { x, y } = this.map.getSize();
+    return Math.min(this.fitting(width, height, x - 48, y - 48), 0);
   }
 
   /** Show the whole scene. */
-  whole() {
-    this.map.setView(this.bounds.getCenter(), this.wholeZoom());
+  whole(animate = true) {
+    this.tell("leave");
+    this.go(this.bounds.getCenter(), this.wholeZoom(), animate);
+  }
+
+  /** Whether the whole scene is shown, as `whole` shows it. */
+  atWhole() {
+    const { map } = this;
+    return map.getZoom() === this.wholeZoom() && map.project(this.bounds.getCenter()).distanceTo(map.project(map.getCenter())) < 1;
+  }
+
+  /**
+   * Show a place of the canvas in the middle, at once; what lies beyond its ends is taken for the end.
+   * @param {number} x
+   * @param {number} y
+   * @param {number} zoom
+   */
+  place(x, y, zoom) {
+    const [left, top, width, height] = this.scene.facts.bounds;
+    const within = (/** @type {number} */ n, /** @type {number} */ least, /** @type {number} */ most) =>
+      Math.min(Math.max(n, least), most);
+    const { map } = this;
+    const center = [within(y, top - height / 2, top + 1.5 * height), within(x, left - width / 2, left + 1.5 * width)];
+    this.go(center, within(zoom, map.getMinZoom(), map.getMaxZoom()), false);
+  }
+
+  /** Whether movement is to be shown. */
+  get animated() {
+    return !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  }
+
+  /** Move by pixels of the screen. @param {number} x @param {number} y */
+  pan(x, y) {
+    this.map.panBy([x, y], { animate: this.animated });
+  }
+
+  /** Jump by pixels of the canvas. @param {number} x @param {number} y */
+  shift(x, y) {
+    this.tell("leave");
+    const { lat, lng } = this.map.getCenter();
+    this.go([lat + y, lng + x], this.map.getZoom());
+  }
+
+  /** @param {any} center @param {number} zoom */
+  go(center, zoom, animate = true) {
+    if (animate && this.animated) {
+      this.map.setView(center, zoom);
+    } else {
+      // A movement that is cut off by `setView` alone would go on after it, back into the bounds.
+      this.map.stop();
+      this.map.setView(center, zoom, { reset: true });
+    }
   }
 
   /** Keep the reader from getting lost in the void. */
@@ -103,10 +185,12 @@ mwv.View = class extends EventTarget {
    * Move to a rectangle of the canvas (x, y, width, height), so that all of it can be seen.
    * @param {number[]} box
    */
-  fly([x, y, width, height]) {
-    const bounds = L.latLngBounds([y, x], [y + height, x + width]);
-    const zoom = Math.min(this.map.getBoundsZoom(bounds, false, L.point(96, 96)), 2);
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.map.setView(bounds.getCenter(), Math.max(zoom, this.map.getMinZoom()), { animate: !still });
+  fly([x, y, width, height], animate = true) {
+    this.tell("leave");
+    const { map, covered } = this;
+    const size = map.getSize();
+    const zoom = Math.max(Math.min(this.fitting(width, height, size.x - 96, size.y - covered - 96), 2), map.getMinZoom());
+    const below = covered / 2 / map.getZoomScale(zoom, 0);
+    this.go([y + height / 2 + below, x + width / 2], zoom, animate);
   }
 };

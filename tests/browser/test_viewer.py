@@ -170,7 +170,7 @@ def test_names_never_overlap(page: Page, http: str) -> None:
     open_model(page, http, "odd")
     for zoom in (-3, -2, -1, 0, 1, 3):
         look(page, 1500, 1300, zoom)
-        boxes = page.evaluate("mwv.view.outlines.taken")
+        boxes = page.evaluate("mwv.view.outlines.labels.taken")
         assert boxes
         for i, (x, y, w, h, _) in enumerate(boxes):
             for a, b, c, d, _ in boxes[:i]:
@@ -182,9 +182,9 @@ def test_names_appear_by_size(page: Page, http: str) -> None:
     counts = []
     for zoom in (-3, 0):
         look(page, 1800, 700, zoom)
-        counts.append(page.evaluate("mwv.view.outlines.taken.length"))
+        counts.append(page.evaluate("mwv.view.outlines.labels.taken.length"))
     look(page, 1800, 700, -6)
-    assert page.evaluate("mwv.view.outlines.names(0)")[0] == "model.embed_tokens.weight"
+    assert page.evaluate("mwv.view.outlines.labels.names(0)")[0] == "model.embed_tokens.weight"
     assert counts[0] > 0 and counts[1] > 0
 
 

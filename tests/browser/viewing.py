@@ -18,7 +18,10 @@ def open_model(page: Page, root: str, slug: str) -> None:
 
 def settle(page: Page) -> None:
     """Wait until no tile is on its way and the window stands still."""
-    page.wait_for_function("() => !mwv.view.layer.isLoading() && !mwv.view.colours?.frame")
+    page.wait_for_function("""() => {
+        const { layer, colours, outlines } = window.mwv?.view ?? {};
+        return layer && !layer.isLoading() && !colours?.frame && !outlines.frame;
+    }""")
 
 
 def look(page: Page, x: float, y: float, zoom: float) -> None:
