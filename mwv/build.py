@@ -19,10 +19,9 @@ from mwv.decode.stored import StoredTensor
 from mwv.errors import LostError, ModelsFailedError, MwvError, SourceChangedError, SourceError, StoreError, UsageError
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
-from mwv.memory import Memory
+from mwv.memory import Memory, remember_source
 from mwv.progress import progress, say
 from mwv.pyramid.archive import archives
-from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import paint
 from mwv.pyramid.palette import colour_avif
 from mwv.pyramid.picture import overview_codes, write_picture
@@ -33,6 +32,7 @@ from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
+from mwv.site.identity import identity_of
 from mwv.site.model import Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
@@ -126,10 +126,11 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
         rendering.learnt,
         title=settings.title,
         source=path.name or path.resolve().name,
-        identity=_identity(drawing.checkpoint, path),
+        identity=identity_of(drawing.checkpoint, path),
         date=_source_date(),
     )
     model = replace(model, slug=site.add_model(model, tiles, overview))
+    remember_source(store, model.identity, path)
     return ModelReport(
         model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
     )
@@ -222,18 +223,6 @@ def _check_space(drawing: Drawing, settings: Settings) -> None:
     free = shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
-
-
-def _identity(checkpoint: Checkpoint, path: Path) -> str:
-    """What tells a model that is built again from another of the same name: a digest of where it lies.
-
-    A model of several files, or of one with a general name such as model.safetensors, lies in its folder, whichever of
-    its files was named.
-    """
-    place = path.absolute()
-    if not path.is_dir() and (len(checkpoint.shards) > 1 or checkpoint.name == place.parent.name):
-        place = place.parent
-    return key_of("place", os.path.normpath(place))
 
 
 def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store) -> tuple[Scene, TileFiles]:

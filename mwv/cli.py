@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -96,11 +96,7 @@ def build(context: click.Context, /, **options: Any) -> None:
         else:
             builder.build(settings)
     if serve_it:
-        from mwv.site.serve import serve as serve_site
-
-        with suppress(KeyboardInterrupt):
-            serve_site(folder, open_browser=True, announce=_announce)
-        sys.exit(130)
+        _serve(folder, None if options["no_cache"] else options["cache"], options["sources"], open_browser=True)
 
 
 def _refuse_others(context: click.Context) -> None:
@@ -163,12 +159,34 @@ def _settings(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is this machine alone.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; default: the first free one from 8000 on.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
-def serve(directory: Path, host: str, port: int | None, open_browser: bool) -> None:
-    """Serve a site over http until interrupted."""
-    from mwv.site.serve import serve as serve_site
+@click.option("--cache", type=_PATH, help="Cache folder that remembers where the sources lie; default: as for mwv build.")
+@click.option(
+    "--source",
+    "sources",
+    type=_PATH,
+    multiple=True,
+    help="Where a source lies, if not where it was built from; may be repeated.",
+)
+def serve(
+    directory: Path, host: str, port: int | None, open_browser: bool, cache: Path | None, sources: tuple[Path, ...]
+) -> None:
+    """Serve a site over http until interrupted.
 
-    with suppress(KeyboardInterrupt):
-        serve_site(directory, host=host, port=port, open_browser=open_browser, announce=_announce)
+    Where the sources of the site are still at hand, its pages read out exact values from them, on this machine alone.
+    """
+    _serve(directory, cache, sources, host=host, port=port, open_browser=open_browser)
+
+
+def _serve(directory: Path, cache: Path | None, sources: tuple[Path, ...], **options: Any) -> NoReturn:
+    """Serve a site, with the values of its sources as far as the cache remembers where they are, or `sources` tells."""
+    from mwv.memory import Memory, recall_source
+    from mwv.site.exact import Values
+    from mwv.site.serve import serve as serve_site
+    from mwv.store.store import Store, cache_root
+
+    with Store.open(cache_root(cache, os.environ, Path.cwd())) as store, suppress(KeyboardInterrupt):
+        values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
+        serve_site(directory, values=values, announce=_announce, **options)
     sys.exit(130)
 
 
