@@ -127,6 +127,7 @@ def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) 
         title=settings.title,
         source=path.name or path.resolve().name,
         identity=identity_of(drawing.checkpoint, path),
+        url=settings.source_url or "",
         date=_source_date(),
     )
     model = replace(model, slug=site.add_model(model, tiles, overview))

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -41,6 +42,7 @@ def cli() -> None:
 )
 @click.option("--demo", is_flag=True, help="Build a small built-in pair of models: a transformer and a finetune of it.")
 @click.option("--title", help="Title of the model, instead of its file's name.")
+@click.option("--source-url", metavar="URL", help="Public address of the folder of the source's files, for exact values.")
 @click.option("--columns", metavar="N|auto", default="1", show_default=True, help="Fold every stack of layers into N columns.")
 @click.option("--only", metavar="PATTERN", multiple=True, help="Show only tensors whose name matches; may be repeated.")
 @click.option(
@@ -142,6 +144,10 @@ def _settings(
         raise UsageError("--title names one model: give exactly one source with it")
     if rest["png"] is not None and (demo or len(sources) != 1):
         raise UsageError("--png shows one model: give exactly one source with it")
+    if rest["source_url"] is not None:
+        if demo or len(sources) != 1:
+            raise UsageError("--source-url is where one model lies: give exactly one source with it")
+        rest["source_url"] = _address(rest["source_url"])
     root = None if no_cache else cache_root(cache, os.environ, Path.cwd())
     if demo:
         sources += _demo(root)
@@ -268,6 +274,18 @@ def clear(store: Any) -> None:
 
     done = empty(store)
     click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}")
+
+
+def _address(text: str) -> str:
+    """The address of a folder, with a slash at its end; it goes into a public page, so it must hold no secret."""
+    try:
+        parts = urlsplit(text)
+        plain = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query or parts.fragment)
+    except ValueError:
+        plain = False
+    if not plain:
+        raise UsageError(f"--source-url takes the http(s) address of a folder without user, query or fragment, not {text!r}")
+    return text.rstrip("/") + "/"
 
 
 def _bytes(text: str) -> int:

@@ -12,6 +12,7 @@
 
   mwv.theme.attach(find("theme"));
   mwv.legend = new mwv.Legend(find("legend"), view);
+  mwv.readout = new mwv.Readout(find("readout"), view);
   const panel = new mwv.Panel(find("tensor"), view);
 
   /* Scenes as tabs. */
@@ -73,7 +74,6 @@
   find("native").addEventListener("click", () => view.map.setZoom(0));
   if (narrow.matches) {
     openPanel(false);
-    find("legend").removeAttribute("open");
     view.whole();
   }
 })();

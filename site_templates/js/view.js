@@ -2,7 +2,8 @@
 "use strict";
 /*
  * An element, a scene and the colours in, a map of the scene out. Whoever shows something about the map listens to it:
- * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move).
+ * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move),
+ * "read" (`reading`, what the pointer is on, is another).
  */
 mwv.View = class extends EventTarget {
   /**
@@ -14,6 +15,8 @@ mwv.View = class extends EventTarget {
     super();
     this.element = element;
     this.colours = colours;
+    /** What is read out, see `mwv.Readout`. @type {any} */
+    this.reading = null;
     /** The chosen placement, -1 for none. */
     this.selected = -1;
     this.map = L.map(element, {
@@ -31,7 +34,7 @@ mwv.View = class extends EventTarget {
     this.show(scene);
     this.map.on("resize", () => this.limit());
     this.map.on("moveend", () => this.tell("move"));
-    this.map.on("zoomend", () => this.fit());
+    this.map.on("moveend", () => this.fit());
   }
 
   /** Show a scene, whole; another one that was there goes. @param {any} scene */
@@ -52,6 +55,8 @@ mwv.View = class extends EventTarget {
     this.limit();
     this.layer = this.readable ? new mwv.TileLayer(scene) : L.imageOverlay(this.element.dataset.overview, this.bounds);
     this.layer.addTo(map);
+    /** Codes of pixels, null where they cannot be read. */
+    this.codes = this.live && mwv.Codes.readable(scene.facts) ? new mwv.Codes(this.layer) : null;
     this.outlines = new mwv.OutlineLayer(scene).addTo(map);
     this.fit(false);
     this.selected = -1;
@@ -92,11 +97,18 @@ mwv.View = class extends EventTarget {
     this.map.setMaxBounds(this.bounds.pad(0.5));
   }
 
-  /** Let the window follow the level in view, if it is to. */
-  fit(gentle = true) {
-    if (this.live && this.colours.fitted) {
-      this.colours.setWindow(...mwv.fittedWindow(this.scene.facts, this.map.getZoom()), gentle);
+  /** Let the window follow the level, or what is in view, if it is to. */
+  async fit(gentle = true) {
+    const { colours, scene, map } = this;
+    const { fitted } = colours;
+    if (!this.live || !fitted) return;
+    if (fitted === "level") {
+      colours.setWindow(...mwv.levelWindow(scene.facts, map.getZoom()), gentle);
+      return;
     }
+    const turn = (this.fits = (this.fits ?? 0) + 1);
+    const window = await mwv.viewWindow(this);
+    if (window && turn === this.fits && colours.fitted === fitted && this.scene === scene) colours.setWindow(...window, gentle);
   }
 
   /**
