@@ -279,9 +279,8 @@ mwv.readingValue = function ({ scene, level, elements, code, exact }) {
 
 /** "layer 3 · attn_q · expert 2"; "" where the name says it all. */
 mwv.roleText = function (scene, placement) {
-  const { stack, layer, slot, expert } = scene.role(placement);
-  const parts = [];
-  if (layer !== null) parts.push(stack ? `${mwv.text.visible(stack)} ${layer}` : `layer ${layer}`, mwv.text.visible(slot));
+  const { layer, slot, expert } = scene.role(placement);
+  const parts = layer === null ? [] : [`layer ${layer}`, mwv.text.visible(slot)];
   if (expert !== null) parts.push(`expert ${expert}`);
   return parts.join(" · ");
 };

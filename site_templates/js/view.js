@@ -81,9 +81,9 @@ mwv.View = class extends EventTarget {
     return this.scene.at(Math.floor(latlng.lng), Math.floor(latlng.lat));
   }
 
-  /** Zoom at which the whole scene fits. */
+  /** Zoom at which the whole scene fits, with the folded legend below it. */
   wholeZoom() {
-    return Math.min(this.map.getBoundsZoom(this.bounds, false, L.point(48, 48)), 0);
+    return Math.min(this.map.getBoundsZoom(this.bounds, false, L.point(48, 128)), 0);
   }
 
   /** Show the whole scene. */

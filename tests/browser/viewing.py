@@ -27,6 +27,19 @@ def look(page: Page, x: float, y: float, zoom: float) -> None:
     settle(page)
 
 
+def hover(page: Page, x: float, y: float) -> None:
+    """Put the mouse over a pixel of the canvas."""
+    point = page.evaluate(
+        """([x, y]) => {
+            const map = document.querySelector("#map").getBoundingClientRect();
+            const corner = mwv.view.map.latLngToContainerPoint([y, x]), half = 2 ** mwv.view.map.getZoom() / 2;
+            return [corner.x + half + map.left, corner.y + half + map.top];
+        }""",
+        [x, y],
+    )
+    page.mouse.move(*point)
+
+
 def screen(page: Page) -> NDArray[np.uint8]:
     """What the map shows, with outlines, names and controls taken away."""
     page.add_style_tag(content=".outlines, .float, .leaflet-control { visibility: hidden !important }")
