@@ -200,6 +200,7 @@ mwv.Readout = class {
   hide() {
     this.turn += 1;
     this.box.hidden = true;
+    this.box.classList.remove("pinned");
     if (this.view.reading) {
       this.view.reading = null;
       this.view.tell("read");

@@ -32,7 +32,8 @@ def hover(page: Page, x: float, y: float) -> None:
     point = page.evaluate(
         """([x, y]) => {
             const map = document.querySelector("#map").getBoundingClientRect();
-            const corner = mwv.view.map.latLngToContainerPoint([y, x]), half = 2 ** mwv.view.map.getZoom() / 2;
+            const { map: view } = mwv.view, half = Math.max(2 ** view.getZoom(), 1) / 2;
+            const corner = view.project([y, x]).subtract(view.getPixelOrigin()).add(view._getMapPanePos());
             return [corner.x + half + map.left, corner.y + half + map.top];
         }""",
         [x, y],
