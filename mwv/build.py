@@ -29,9 +29,8 @@ from mwv.errors import (
 )
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
-from mwv.memory import Memory
+from mwv.memory import Memory, remember_source
 from mwv.progress import progress, say
-from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
 from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
@@ -40,6 +39,7 @@ from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import REPORT_HEAD, ModelReport, Outcome
 from mwv.settings import Settings
 from mwv.site.collect import Learnt, make_model, make_scene
+from mwv.site.identity import identity_of
 from mwv.site.model import Model, Scene, TileFiles
 from mwv.site.text import amount, size
 from mwv.site.writer import SiteWriter
@@ -145,10 +145,13 @@ def _added(drawing: Drawing, settings: Settings, site: SiteWriter, store: Store)
         rendering.learnt,
         title=settings.title,
         source=drawing.path.name or drawing.path.resolve().name,
-        identity=_identity(drawing.checkpoint, drawing.path),
+        identity=identity_of(drawing.checkpoint, drawing.path),
+        url=settings.source_url or "",
         date=_source_date(),
     )
-    return replace(model, slug=site.add_model(model, tiles, picture)), rendering
+    model = replace(model, slug=site.add_model(model, tiles, picture))
+    remember_source(store, model.identity, drawing.path)
+    return model, rendering
 
 
 def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rendering, Scene, TileFiles, bytes]:
@@ -257,18 +260,6 @@ def _check_space(drawing: Drawing, settings: Settings) -> None:
     free = shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
-
-
-def _identity(checkpoint: Checkpoint, path: Path) -> str:
-    """What tells a model that is built again from another of the same name: a digest of where it lies.
-
-    A model of several files, or of one with a general name such as model.safetensors, lies in its folder, whichever of
-    its files was named.
-    """
-    place = path.absolute()
-    if not path.is_dir() and (len(checkpoint.shards) > 1 or checkpoint.name == place.parent.name):
-        place = place.parent
-    return key_of("place", os.path.normpath(place))
 
 
 def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store) -> tuple[Scene, TileFiles]:

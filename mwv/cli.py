@@ -5,7 +5,8 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -43,6 +44,7 @@ def cli() -> None:
 )
 @click.option("--demo", is_flag=True, help="Build a small built-in pair of models: a transformer and a finetune of it.")
 @click.option("--title", help="Title of the model, instead of its file's name.")
+@click.option("--source-url", metavar="URL", help="Public address of the folder of the source's files, for exact values.")
 @click.option("--columns", metavar="N|auto", default="1", show_default=True, help="Fold every stack of layers into N columns.")
 @click.option("--only", metavar="PATTERN", multiple=True, help="Show only tensors whose name matches; may be repeated.")
 @click.option(
@@ -98,11 +100,7 @@ def build(context: click.Context, /, **options: Any) -> None:
         else:
             builder.build(settings)
     if serve_it:
-        from mwv.site.serve import serve as serve_site
-
-        with suppress(KeyboardInterrupt):
-            serve_site(folder, open_browser=True, announce=_announce)
-        sys.exit(130)
+        _serve(folder, None if options["no_cache"] else options["cache"], options["sources"], open_browser=True)
 
 
 def _refuse_others(context: click.Context) -> None:
@@ -151,6 +149,10 @@ def _settings(
         raise UsageError("--title names one model: give exactly one source with it")
     if rest["png"] is not None and (demo or len(sources) != 1):
         raise UsageError("--png shows one model: give exactly one source with it")
+    if rest["source_url"] is not None:
+        if demo or len(sources) != 1:
+            raise UsageError("--source-url is where one model lies: give exactly one source with it")
+        rest["source_url"] = _address(rest["source_url"])
     root = None if no_cache else cache_root(cache, os.environ, _here())
     place = os.path.realpath(rest["destination"])
     if root is not None and os.path.commonpath((place, os.path.realpath(root))) == place:
@@ -173,12 +175,34 @@ def _settings(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is this machine alone.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; default: the first free one from 8000 on.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
-def serve(directory: Path, host: str, port: int | None, open_browser: bool) -> None:
-    """Serve a site over http until interrupted."""
-    from mwv.site.serve import serve as serve_site
+@click.option("--cache", type=_PATH, help="Cache folder that remembers where the sources lie; default: as for mwv build.")
+@click.option(
+    "--source",
+    "sources",
+    type=_PATH,
+    multiple=True,
+    help="Where a source lies, if not where it was built from; may be repeated.",
+)
+def serve(
+    directory: Path, host: str, port: int | None, open_browser: bool, cache: Path | None, sources: tuple[Path, ...]
+) -> None:
+    """Serve a site over http until interrupted.
 
-    with suppress(KeyboardInterrupt):
-        serve_site(directory, host=host, port=port, open_browser=open_browser, announce=_announce)
+    Where the sources of the site are still at hand, its pages read out exact values from them, on this machine alone.
+    """
+    _serve(directory, cache, sources, host=host, port=port, open_browser=open_browser)
+
+
+def _serve(directory: Path, cache: Path | None, sources: tuple[Path, ...], **options: Any) -> NoReturn:
+    """Serve a site, with the values of its sources as far as the cache remembers where they are, or `sources` tells."""
+    from mwv.memory import Memory, recall_source
+    from mwv.site.exact import Values
+    from mwv.site.serve import serve as serve_site
+    from mwv.store.store import Store, cache_root
+
+    with Store.open(cache_root(cache, os.environ, Path.cwd())) as store, suppress(KeyboardInterrupt):
+        values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
+        serve_site(directory, values=values, announce=_announce, **options)
     sys.exit(130)
 
 
@@ -260,6 +284,18 @@ def clear(store: Any) -> None:
 
     done = empty(store)
     click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}")
+
+
+def _address(text: str) -> str:
+    """The address of a folder, with a slash at its end; it goes into a public page, so it must hold no secret."""
+    try:
+        parts = urlsplit(text)
+        plain = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query or parts.fragment)
+    except ValueError:
+        plain = False
+    if not plain:
+        raise UsageError(f"--source-url takes the http(s) address of a folder without user, query or fragment, not {text!r}")
+    return text.rstrip("/") + "/"
 
 
 def _bytes(text: str) -> int:

@@ -5,8 +5,10 @@ two seconds back when the build began to read could change again unseen, so noth
 digests. All of it is advice: `Survey` checks every byte that is drawn against the digest it relies on.
 """
 
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Protocol
 
 from blake3 import blake3
@@ -84,6 +86,17 @@ class Memory:
             tensor.count,
         )
         return key_of("digests", RECIPE_VERSION, tuple(vars(identity).values()), place)
+
+
+def remember_source(index: Index, identity: str, path: Path) -> None:
+    """Keep where the files of a model lie, so that `mwv serve` finds them; sites only know the identity."""
+    index.remember_many("sources", {identity: os.fsencode(path.absolute())})
+
+
+def recall_source(index: Index, identity: str) -> Path | None:
+    """Where the files of a model lay when it was last built."""
+    place = index.recall("sources", identity)
+    return None if place is None else Path(os.fsdecode(place))
 
 
 def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:

@@ -20,6 +20,8 @@ class Settings:
     """The cache folder; None to keep nothing after the build."""
     title: str | None = None
     """Title of the model (with one source) and of nothing else; by default its name."""
+    source_url: str | None = None
+    """Address of the folder where anyone finds the files of the source (with one source), with a slash at its end."""
     columns: int | None = 1
     """Columns into which stacks are folded; None to choose."""
     only: tuple[str, ...] = ()

@@ -51,6 +51,16 @@ def samples(dtype: DType, elements: Array) -> Samples:
     return Plain(native.astype(np.float64) * 2.0**dtype.exponent)
 
 
+def numbers(dtype: DType, elements: Array) -> Array:
+    """What `unpack` gave as stored values, without the unit: integers as such, short floats as float32."""
+    native = elements.astype(elements.dtype.newbyteorder("="), copy=False)
+    if dtype.kind == "complex":
+        return native["re"].astype(np.float64) + 1j * native["im"].astype(np.float64)
+    if native.itemsize > 2:
+        return native
+    return table(dtype).values[native] if dtype.kind == "float" else np.asarray(_values(dtype, native))
+
+
 @cache
 def table(dtype: DType) -> Table:
     """Values of a type of up to 16 bits by bit pattern, as float32; the unit leaves every one of them exact."""

@@ -83,6 +83,16 @@ class StoredTensor:
 
     def samples(self, band: int, raw: bytes, col: int, cols: int) -> Samples:
         """Grid rows of the band, grid columns `col` to `col + cols`; a short last row is padded with zero bits."""
+        window = self._window(band, raw, col, cols)
+        return Plain(window) if self.info.dtype.kind == "block" else plain.samples(self.info.dtype, window)
+
+    def numbers(self, band: int, raw: bytes, col: int, cols: int) -> plain.Array:
+        """The same window as stored values, without the unit, in a type that holds each of them exactly."""
+        window = self._window(band, raw, col, cols)
+        return window if self.info.dtype.kind == "block" else plain.numbers(self.info.dtype, window)
+
+    def _window(self, band: int, raw: bytes, col: int, cols: int) -> plain.Array:
+        """The window's elements: values of packed blocks, else what `plain.unpack` gives."""
         dtype = self.info.dtype
         packed = np.frombuffer(raw, np.uint8).reshape(1, -1, dtype.block_bytes)
         elements = self._band_elements(band)
@@ -98,8 +108,7 @@ class StoredTensor:
             if elements < rows * self.row_elements:
                 row = np.concatenate((row, np.zeros(rows * self.row_elements - elements, row.dtype)))
             window = _mosaic(row.reshape(rows, -1), self.patch)
-        window = window[:, col : col + cols]
-        return Plain(window) if dtype.kind == "block" else plain.samples(dtype, window)
+        return window[:, col : col + cols]
 
     def _unpack(self, packed: NDArray[np.uint8]) -> plain.Array:
         dtype = self.info.dtype

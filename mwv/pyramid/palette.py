@@ -66,7 +66,10 @@ PALETTES: Final[dict[str, Palette]] = {
         ),
         # cividis and viridis: ten samples of the published maps (Nuñez et al. 2018; van der Walt and Smith 2015, CC0).
         _magnitude_only(
-            "cividis", "Cividis", "00204d 00336f 39486b 575c6d 707173 8a8779 a69d75 c4b56c e4cf5b ffea46", "00ffff"
+            "cividis",
+            "Cividis (colour-blind safe)",
+            "00204d 00336f 39486b 575c6d 707173 8a8779 a69d75 c4b56c e4cf5b ffea46",
+            "00ffff",
         ),
         _magnitude_only(
             "viridis", "Viridis", "440154 482878 3e4a89 31688e 26828e 1f9e89 35b779 6dcd59 b4de2c fde725", "00ffff"

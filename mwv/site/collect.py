@@ -34,6 +34,7 @@ def make_model(
     title: str | None,
     source: str,
     identity: str,
+    url: str,
     date: str | None,
 ) -> Model:
     """Everything a page says; `learnt` has one entry per placement of the scene, None for missing tensors."""
@@ -47,6 +48,7 @@ def make_model(
         title=title or checkpoint.name,
         source=source,
         identity=identity,
+        url=url,
         format=checkpoint.format,
         architecture=architecture(checkpoint),
         parameters=parameters(shown),
@@ -72,6 +74,8 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         nbytes=info.nbytes,
         digest=blake3(bands).hexdigest() if bands else "",
         stats=tuple(stats for _, stats in panels),
+        strides=info.strides,
+        big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         exponent=info.dtype.exponent,
         note="unknown dtype, shown as raw integers" if info.dtype.is_raw else "",
     )

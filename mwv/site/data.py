@@ -105,6 +105,7 @@ def model_record(model: Model) -> dict[str, Any]:
         "slug": model.slug,
         "title": model.title,
         "source": model.source,
+        "url": model.url,
         "format": model.format,
         "architecture": model.architecture,
         "parameters": model.parameters,
@@ -174,6 +175,8 @@ def _tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
         "bytes": [t.nbytes for t in tensors],
         "digest": [t.digest[:16] for t in tensors],
         "exponents": {str(i): t.exponent for i, t in enumerate(tensors) if t.exponent},
+        "strides": {str(i): t.strides for i, t in enumerate(tensors) if t.strides is not None},
+        "bigEndian": [i for i, t in enumerate(tensors) if t.big_endian],
         "notes": {str(i): t.note for i, t in enumerate(tensors) if t.note},
     }
 

@@ -26,6 +26,9 @@ class TensorRow:
     """One per panel: one for most tensors, E for E fused experts, none when nothing is drawn."""
     note: str = ""
     """What the reader must know, such as "unknown dtype, shown as raw integers"."""
+    strides: tuple[int, ...] | None = None
+    """Elements from one index to the next of each axis, where they do not lie in row-major order."""
+    big_endian: bool = False
     exponent: int = 0
     """The tensor's unit is 2**exponent: codes tell value × unit, read-outs divide it out."""
 
@@ -73,6 +76,8 @@ class Model:
     date: str | None = None
     notes: tuple[str, ...] = ()
     """Lines that the page must say, such as files left out or layers that are missing."""
+    url: str = ""
+    """Address of the folder where anyone finds the source's files, with a slash at its end; empty if it is not public."""
     identity: str = ""
     """What tells a rebuilt model from another one of the same slug; empty: `source` tells it."""
 

@@ -1,5 +1,7 @@
 """A folder in, an HTTP server of it out: loopback by default, with byte ranges and conditional requests (RFC 9110).
 
+Where the sources of the site are at hand, it also reads out stored values (see mwv.site.exact), to this machine alone.
+
 On the standard library's server: Werkzeug's closes every connection and rests 10 ms after each answer, and a pair such as
 waitress and Werkzeug costs two more packages for what is one range, two dates and a tag here.
 """
@@ -19,9 +21,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from mwv.errors import SiteError
+from mwv.site.exact import Values, ValuesError, Window
+from mwv.site.text import canonical
 
 FIRST_PORT = 8000
 PORTS_TRIED = 100
@@ -42,6 +46,11 @@ CONTENT_TYPES = {
 
 CONTENT_HASH = re.compile(r"(?:^|[.-])[0-9a-f]{12,64}\.(?!html)[a-z0-9]+$")
 """A file name that carries the hash of its content, so that a browser never has to ask again."""
+
+VALUES_PAGE = re.compile(r"/([^/]+)/(?:index\.html)?")
+VALUES_PLACE = re.compile(r"/([^/]+)/values")
+VALUES_FIELD = "X-Mwv-Values"
+"""The answer to HEAD for a model's page has this field where `values` beside it answers; other hosts have neither."""
 
 
 def content_type(name: str) -> str:
@@ -158,6 +167,10 @@ class Handler(BaseHTTPRequestHandler):
             # A web page elsewhere may point its own name at this machine; a browser then tells that name here.
             self.say(HTTPStatus.FORBIDDEN, "this server answers to localhost only; to share a site, bind it to an address")
             return
+        place = VALUES_PLACE.fullmatch(self.path.partition("?")[0])
+        if place and self.reads_values():
+            self.send_values(place[1])
+            return
         located = locate(self.server.root, self.path)
         if located is None:
             self.say(HTTPStatus.NOT_FOUND, "there is no such file")
@@ -180,14 +193,42 @@ class Handler(BaseHTTPRequestHandler):
             self.say(HTTPStatus.NOT_FOUND, "this file cannot be read")
             return
         with file:
-            self.send_file(file, located[0].name)
+            self.send_file(file, located[0].name, self.offer(before) if self.command == "HEAD" else {})
 
-    def send_file(self, file: BinaryIO, name: str) -> None:
+    def reads_values(self) -> bool:
+        """Whether values are read out to this client: to this machine alone, whatever address the server listens on."""
+        host = self.headers.get("Host", "localhost")
+        return self.server.values is not None and is_loopback(str(self.client_address[0])) and is_loopback(host)
+
+    def offer(self, target: str) -> dict[str, str]:
+        """The field that tells a page that `values` answers. For HEAD alone: to know it, the source must be opened."""
+        page = VALUES_PAGE.fullmatch(target)
+        offered = page and self.server.values and self.reads_values() and self.server.values.offers(page[1])
+        return {VALUES_FIELD: "yes"} if offered else {}
+
+    def send_values(self, slug: str) -> None:
+        """Stored values of a window of elements as JSON, or in `problem` why there are none."""
+        assert self.server.values is not None
+        numbers = {name: int(text) for name, text in parse_qsl(self.path.partition("?")[2]) if re.fullmatch("[0-9]{1,9}", text)}
+        try:
+            told = self.server.values.read(slug, Window(**numbers))
+        except TypeError:
+            self.say(HTTPStatus.BAD_REQUEST, "values takes scene, placement, row and col, and may take rows and cols")
+            return
+        except ValuesError as problem:
+            told = {"problem": str(problem)}
+        body = canonical(told).encode("ascii")
+        kind = {"Content-Type": CONTENT_TYPES[".json"], "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+        self.head(HTTPStatus.OK, kind)
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def send_file(self, file: BinaryIO, name: str, more: dict[str, str]) -> None:
         """The file, the part of it that was asked for, or word that the client's copy is still good."""
         facts = os.fstat(file.fileno())
         tag = f'"{facts.st_mtime_ns:x}-{facts.st_ctime_ns:x}-{facts.st_size:x}"'
         date = formatdate(facts.st_mtime, usegmt=True)
-        fields = {"ETag": tag, "Last-Modified": date, "Cache-Control": cache_control(name)}
+        fields = {"ETag": tag, "Last-Modified": date, "Cache-Control": cache_control(name), **more}
         asked = self.headers
         if not_modified(tag, facts.st_mtime, asked.get("If-None-Match"), asked.get("If-Modified-Since")):
             self.head(HTTPStatus.NOT_MODIFIED, fields)
@@ -238,10 +279,11 @@ class SiteServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, root: Path, host: str, port: int) -> None:
+    def __init__(self, root: Path, host: str, port: int, values: Values | None = None) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         self.address_family = family
         self.root = root.resolve()
+        self.values = values
         super().__init__(address[:2], Handler)  # type: ignore[arg-type]
         self.loopback_only = is_loopback(str(self.server_address[0]))
 
@@ -264,8 +306,10 @@ class SiteServer(ThreadingHTTPServer):
         return f"http://[{host}]:{self.server_port}/" if ":" in host else f"http://{host}:{self.server_port}/"
 
 
-def open_server(root: Path, *, host: str = "127.0.0.1", port: int | None = None) -> SiteServer:
+def open_server(root: Path, *, host: str = "127.0.0.1", port: int | None = None, values: Values | None = None) -> SiteServer:
     """A server that listens already. Port None takes the first free one from 8000 on, 0 any free one.
+
+    With `values` it reads out what the sources of the site hold.
 
     SiteError when `root` is no site, when the port is taken or the address is not this machine's.
     """
@@ -277,7 +321,7 @@ def open_server(root: Path, *, host: str = "127.0.0.1", port: int | None = None)
     problem: OSError | None = None
     for number in ports:
         try:
-            return SiteServer(root, host, number)
+            return SiteServer(root, host, number, values)
         except UnicodeError:
             raise SiteError(f"cannot listen on {host!r}: no name or address of a machine; choose another") from None
         except OSError as error:
@@ -294,10 +338,11 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     open_browser: bool = False,
+    values: Values | None = None,
     announce: Callable[[str], None] = print,
 ) -> None:
     """Serve `root` until interrupted (KeyboardInterrupt passes through); `announce` is told the address first."""
-    with open_server(root, host=host, port=port) as server:
+    with open_server(root, host=host, port=port, values=values) as server:
         announce(server.url)
         if open_browser:
             # In a thread of its own: a browser in the terminal returns only when it is closed.

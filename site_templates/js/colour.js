@@ -53,8 +53,8 @@ mwv.Colours = class extends EventTarget {
   constructor() {
     super();
     this.palette = "signed";
-    /** Whether the window follows the level in view. */
-    this.fitted = true;
+    /** What the window follows: "level" all that is drawn at the level in view, "view" what is in view, "" nothing. */
+    this.fitted = "level";
     this.low = mwv.steps(2 ** -10);
     this.high = mwv.steps(2);
     this.table = [];
@@ -82,6 +82,12 @@ mwv.Colours = class extends EventTarget {
     this.channels.forEach((channel, c) => {
       channel.setAttribute("tableValues", this.table.map((rgb) => ((rgb[c] + 0.5) / 255).toFixed(5)).join(" "));
     });
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Let the window follow something else. @param {string} mode see `fitted` */
+  follow(mode) {
+    this.fitted = mode;
     this.dispatchEvent(new Event("change"));
   }
 
@@ -118,18 +124,92 @@ mwv.Colours = class extends EventTarget {
 };
 
 /**
- * The window (in steps) that shows a scene best at a zoom: from a third of an octave below the 5th percentile of the level
- * in view to two thirds above the 95th, between two levels in proportion; `fitted` in mwv/pyramid/palette.py.
+ * The window between a low and a high magnitude (in steps): from a third of an octave below to two thirds above; `fitted` in
+ * mwv/pyramid/palette.py.
+ * @param {number} low
+ * @param {number} high
+ * @returns {[number, number]}
+ */
+mwv.fittedWindow = (low, high) => [low - mwv.colours.steps / 3, high + (2 * mwv.colours.steps) / 3];
+
+/**
+ * The window that shows a scene best at a zoom: fitted to the 5th and the 95th percentile of the level in view, between two
+ * levels in proportion.
  * @param {any} facts
  * @param {number} zoom 0 at one pixel per element, less farther out
  * @returns {[number, number]}
  */
-mwv.fittedWindow = function (facts, zoom) {
+mwv.levelWindow = function (facts, zoom) {
   const place = Math.min(Math.max(-zoom, 0), facts.levels - 1);
   const [near, far] = [Math.floor(place), Math.ceil(place)].map((level) => facts.magnitudes[level] || facts.window);
   const [low, high] = [0, 1].map((end) => {
     const [a, b] = [near[end], far[end]].map((value) => Math.log2(value > 0 ? value : facts.window[end]));
     return mwv.steps(2 ** (a + (b - a) * (place - Math.floor(place))));
   });
-  return [low - mwv.colours.steps / 3, high + (2 * mwv.colours.steps) / 3];
+  return mwv.fittedWindow(low, high);
+};
+
+/** The level that a map shows: between two levels the finer one. @param {any} view */
+mwv.levelInView = (view) => Math.min(Math.max(-Math.floor(view.map.getZoom() + 1e-6), 0), view.scene.facts.levels - 1);
+
+/**
+ * The window that shows best what is in view: by the codes of its pixels, or, where they cannot be read, by the RMS of the
+ * tensors in view. Null where nothing in view has a magnitude.
+ * @param {any} view
+ * @returns {Promise<[number, number] | null>}
+ */
+mwv.viewWindow = async function (view) {
+  const level = mwv.levelInView(view);
+  const bounds = view.map.getBounds();
+  const box = [bounds.getWest(), bounds.getNorth(), bounds.getEast(), bounds.getSouth()];
+  // With y growing downward, Leaflet's north and south change places.
+  [box[1], box[3]] = [Math.min(box[1], box[3]), Math.max(box[1], box[3])];
+  const { positions } = mwv.colours;
+  /** Position in steps and weight. @type {[number, number][]} */
+  let found;
+  try {
+    if (!view.codes) throw new Error("not readable");
+    const pixels = box.map((n, i) => Math.max((i < 2 ? Math.floor : Math.ceil)(n / 2 ** level), 0));
+    const counts = await view.codes.histogram(level, pixels);
+    found = counts.map((count, code) => [positions[code] ?? 0, positions[code] === null ? 0 : count]);
+  } catch {
+    found = mwv.spread(view.scene, box, level);
+  }
+  const all = found.filter(([, weight]) => weight > 0).sort((a, b) => a[0] - b[0]);
+  const total = all.reduce((sum, [, weight]) => sum + weight, 0);
+  const percentile = (/** @type {number} */ share) => {
+    let reached = 0;
+    for (const [position, weight] of all) {
+      reached += weight;
+      if (reached >= share * total) return position;
+    }
+    return all[all.length - 1][0];
+  };
+  return all.length ? mwv.fittedWindow(Math.round(percentile(0.05)), Math.round(percentile(0.95))) : null;
+};
+
+/**
+ * Magnitudes (in steps) in a box of the canvas and how much of it has them, guessed from the RMS of the placements as if
+ * values were normal: of n elements under a pixel the RMS lies within 1 ∓ 1.645/√(2n) of that of all in nine cases of ten, a
+ * single magnitude between 0.063 and 1.96 of it.
+ * @param {any} scene
+ * @param {number[]} box left, top, right, bottom
+ * @param {number} level
+ * @returns {[number, number][]}
+ */
+mwv.spread = function (scene, [left, top, right, bottom], level) {
+  const { tensors, placements } = scene.facts;
+  const part = 1.645 / Math.sqrt(2 * 4 ** level);
+  const ends = level ? [1 - part, 1 + part] : [0.063, 1.96];
+  /** @type {[number, number][]} */
+  const found = [];
+  scene.owner.forEach((/** @type {number} */ placement, /** @type {number} */ i) => {
+    const [x, y, w, h] = scene.rects.slice(4 * i, 4 * i + 4);
+    const area = Math.max(Math.min(x + w, right) - Math.max(x, left), 0) * Math.max(Math.min(y + h, bottom) - Math.max(y, top), 0);
+    const rms = placements.rms[placement];
+    if (!area || !rms) return;
+    const unit = tensors.exponents[placements.tensor[placement]] ?? 0;
+    for (const end of ends) found.push([(Math.log2(rms * end) + unit) * mwv.colours.steps, area / 2]);
+  });
+  return found;
 };

@@ -7,29 +7,35 @@ mwv.SCALE = [-14, 12];
 
 mwv.Legend = class {
   /**
-   * @param {HTMLElement} box a disclosure with a `.legend-body`; hidden while colours are not live
+   * @param {HTMLElement} box a disclosure with a `.strips` in its summary and a `.legend-body`; hidden while colours are not live
    * @param {any} view
    */
   constructor(box, view) {
     const { colours } = view;
+    this.box = box;
+    this.view = view;
     this.colours = colours;
     this.choice = mwv.element("select", { id: "palette" });
     for (const palette of mwv.colours.palettes) this.choice.append(mwv.element("option", { value: palette.name }, palette.title));
-    this.choice.value = colours.palette;
     this.choice.addEventListener("change", () => colours.setPalette(this.choice.value));
-    this.fit = mwv.element("button", { type: "button", id: "fit-window", title: "Let the scale follow the level in view" }, "Auto");
-    this.fit.addEventListener("click", () => {
-      colours.fitted = true;
-      view.fit();
-      this.draw();
+    this.fits = new Map([
+      ["level", this.fit("level", "fit-window", "Fit level", "The scale follows all that is drawn at the level in view")],
+      ["view", this.fit("view", "fit-view", "Fit view", "The scale follows what is in view")],
+    ]);
+    this.reset = mwv.element("button", { type: "button", id: "reset-colours", title: "The palette and the scale of the first view" }, "Reset");
+    this.reset.addEventListener("click", () => {
+      colours.setPalette(mwv.colours.palettes[0].name);
+      this.follow("level");
     });
-    this.strips = mwv.element("div", { class: "strips" });
+    this.strips = /** @type {HTMLElement} */ (box.querySelector(".strips"));
     this.sliders = ["low", "high"].map((end) => this.slider(end));
+    this.fields = ["low", "high"].map((end) => this.field(end));
     this.swatches = mwv.element("ul", { class: "swatches" });
+    const row = (/** @type {(Node | string)[]} */ ...nodes) => mwv.element("div", { class: "row" }, ...nodes);
     box.querySelector(".legend-body")?.replaceChildren(
-      mwv.element("div", { class: "row" }, mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.fit),
-      this.strips,
       mwv.element("div", { class: "sliders" }, ...this.sliders),
+      row(this.fields[0], mwv.element("span", { class: "quiet" }, "to"), this.fields[1], ...this.fits.values()),
+      row(mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.reset),
       this.swatches
     );
     const show = () => {
@@ -37,8 +43,23 @@ mwv.Legend = class {
     };
     view.addEventListener("scene", show);
     show();
+    view.addEventListener("read", () => this.mark());
+    box.addEventListener("toggle", () => this.draw());
     colours.addEventListener("change", () => this.draw());
     this.draw();
+  }
+
+  /** A button that lets the window follow something. */
+  fit(mode, id, label, title) {
+    const button = mwv.element("button", { type: "button", id, title }, label);
+    button.addEventListener("click", () => this.follow(mode));
+    return button;
+  }
+
+  /** @param {string} mode see `Colours.fitted` */
+  follow(mode) {
+    this.colours.follow(mode);
+    this.view.fit();
   }
 
   /** One handle of the window. @param {string} end */
@@ -51,41 +72,81 @@ mwv.Legend = class {
       step: steps / 6,
       "aria-label": end === "low" ? "Smallest magnitude of the scale" : "Largest magnitude of the scale",
     });
-    input.addEventListener("input", () => {
-      const { colours } = this;
-      colours.fitted = false;
-      const value = Number(input.value);
-      const least = steps / 2;
-      if (end === "low") colours.setWindow(value, Math.max(colours.high, value + least), false);
-      else colours.setWindow(Math.min(colours.low, value - least), value, false);
+    input.addEventListener("input", () => this.set(end, Number(input.value)));
+    return input;
+  }
+
+  /** The same end as a number; the arrow keys move it by a sixth of an octave, page keys by one. @param {string} end */
+  field(end) {
+    const input = mwv.element("input", {
+      type: "text",
+      inputmode: "decimal",
+      autocomplete: "off",
+      spellcheck: "false",
+      id: `window-${end}`,
+      "aria-label": end === "low" ? "Scale from" : "Scale to",
+    });
+    const { steps } = mwv.colours;
+    const moves = { ArrowUp: steps / 6, ArrowDown: -steps / 6, PageUp: steps, PageDown: -steps };
+    input.addEventListener("keydown", (event) => {
+      if (!(event.key in moves)) return;
+      event.preventDefault();
+      this.set(end, this.colours[end] + moves[event.key]);
+    });
+    input.addEventListener("change", () => {
+      const value = Number(input.value.replace("−", "-").replace(",", "."));
+      if (value > 0 && Number.isFinite(value)) this.set(end, mwv.steps(value));
+      else this.draw();
     });
     return input;
+  }
+
+  /** Set an end of the window by hand; the other gives way. @param {string} end @param {number} value in steps */
+  set(end, value) {
+    const { colours } = this;
+    const { steps } = mwv.colours;
+    const least = steps / 2;
+    const [first, last] = mwv.SCALE.map((octave) => octave * steps);
+    colours.follow("");
+    if (end === "low") {
+      const low = Math.min(Math.max(value, first), last - least);
+      colours.setWindow(low, Math.max(colours.high, low + least), false);
+    } else {
+      const high = Math.min(Math.max(value, first + least), last);
+      colours.setWindow(Math.min(colours.low, high - least), high, false);
+    }
   }
 
   draw() {
     const { colours } = this;
     this.choice.value = colours.palette;
-    this.fit.setAttribute("aria-pressed", String(colours.fitted));
+    for (const [mode, button] of this.fits) button.setAttribute("aria-pressed", String(colours.fitted === mode));
     [colours.low, colours.high].forEach((value, i) => {
       const slider = /** @type {HTMLInputElement} */ (this.sliders[i]);
+      const text = mwv.text.number(mwv.fromSteps(value), 3);
       slider.value = String(value);
-      slider.setAttribute("aria-valuetext", mwv.text.number(mwv.fromSteps(value), 3));
+      slider.setAttribute("aria-valuetext", text);
+      this.fields[i].value = text;
     });
     this.drawStrips();
     this.drawSwatches();
+    this.mark();
   }
 
   /** One strip for each class of codes over the window and a little more, from the very table that colours the tiles. */
   drawStrips() {
     const { colours } = this;
     const { positions, signs, steps } = mwv.colours;
-    const [start, width, pitch] = [62, 258, 14];
+    const open = this.box.hasAttribute("open");
+    // Folded, three strips are as high as one line of text and need no names.
+    const [start, width, pitch, thick] = open ? [62, 258, 14, 11] : [0, 240, 5, 5];
     const margin = Math.max(steps / 4, (colours.high - colours.low) * 0.06);
     const [from, to] = [colours.low - margin, colours.high + margin];
     const place = (/** @type {number} */ position) => start + ((position - from) / (to - from)) * width;
     const palette = mwv.palette(colours.palette);
     const signed = palette.negative.join() !== palette.positive.join();
     const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
+    const high = classes.length === 1 && !open ? 3 * thick : thick;
     const rows = classes.map(([sign, name], row) => {
       const codes = positions.map((_, code) => code).filter((code) => positions[code] !== null && signs[code] === sign);
       const rects = codes.map((code, i) => {
@@ -94,13 +155,13 @@ mwv.Legend = class {
         const right = Math.min(start + width, i + 1 < codes.length ? place(half(codes[i + 1])) : start + width);
         if (right <= left) return "";
         const fill = `rgb(${colours.table[code].join()})`;
-        return mwv.svg("rect", { x: left.toFixed(2), y: row * pitch, width: (right - left + 0.3).toFixed(2), height: 11, fill });
+        return mwv.svg("rect", { x: left.toFixed(2), y: row * pitch, width: (right - left + 0.3).toFixed(2), height: high, fill });
       });
-      const frame = mwv.svg("path", { class: "frame", d: `M${start} ${row * pitch}h${width}v11h${-width}z` });
-      const title = mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name);
-      return mwv.svg("g", {}, title, ...rects.filter((rect) => rect !== ""), frame);
+      const frame = mwv.svg("path", { class: "frame", d: `M${start} ${row * pitch}h${width}v${high}h${-width}z` });
+      const title = open ? [mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name)] : [];
+      return mwv.svg("g", {}, ...title, ...rects.filter((rect) => rect !== ""), frame);
     });
-    const height = rows.length * pitch;
+    const height = (rows.length - 1) * pitch + high;
     const edge = 12;
     const at = (/** @type {number} */ x) => mwv.fromSteps(from + ((x - start) / width) * (to - from));
     const ticks = mwv.ticks(at(start + edge), at(start + width - edge), width - 2 * edge).map((value) => {
@@ -108,15 +169,32 @@ mwv.Legend = class {
       return mwv.svg(
         "g",
         {},
-        mwv.svg("path", { class: "tick", d: `M${x.toFixed(1)} ${height - 2}v4` }),
-        mwv.svg("text", { x: x.toFixed(1), y: height + 14, "text-anchor": "middle" }, mwv.text.number(value, 2))
+        mwv.svg("path", { class: "tick", d: `M${x.toFixed(1)} ${height}v3` }),
+        mwv.svg("text", { x: x.toFixed(1), y: height + 13, "text-anchor": "middle" }, mwv.text.number(value, 2))
       );
     });
-    const [low, high] = [colours.low, colours.high].map((value) => mwv.text.number(mwv.fromSteps(value), 3));
-    const label = `Magnitudes from ${low} to ${high} on a logarithmic scale`;
+    const [low, top] = [colours.low, colours.high].map((value) => mwv.text.number(mwv.fromSteps(value), 3));
+    const label = `Magnitudes from ${low} to ${top} on a logarithmic scale`;
+    this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
+    /** Where a code stands on its strip: x, y, height; beyond the ends, at them. */
+    this.spot = (/** @type {number} */ code) => {
+      const row = Math.max(classes.findIndex(([sign]) => sign === signs[code]), 0);
+      return [Math.min(Math.max(place(positions[code]), start), start + width), row * pitch, high];
+    };
     this.strips.replaceChildren(
-      mwv.svg("svg", { viewBox: `0 0 ${start + width} ${height + 18}`, role: "img", "aria-label": label }, ...rows, ...ticks)
+      mwv.svg("svg", { viewBox: `0 0 ${start + width} ${height + 15}`, role: "img", "aria-label": label }, ...rows, ...ticks, this.marker)
     );
+  }
+
+  /** Mark the colour of what is read out. */
+  mark() {
+    const code = this.view.reading?.code;
+    const position = mwv.colours.positions[code] ?? null;
+    this.marker.setAttribute("visibility", position === null ? "hidden" : "visible");
+    for (const swatch of this.swatches.children) swatch.classList.toggle("on", Number(swatch.dataset.code) === code);
+    if (position === null) return;
+    const [x, y, height] = this.spot(code);
+    this.marker.setAttribute("d", `M${x - 1.5} ${y - 1.5}h3v${height + 3}h-3z`);
   }
 
   drawSwatches() {
@@ -126,7 +204,7 @@ mwv.Legend = class {
       ...items.map(([code, name]) => {
         const [r, g, b] = table[code];
         const box = mwv.element("i", { style: `background-color: rgb(${r},${g},${b})`, ...(code === 251 ? { class: "hatched" } : {}) });
-        return mwv.element("li", {}, box, String(name));
+        return mwv.element("li", { "data-code": code }, box, String(name));
       })
     );
   }

@@ -16,6 +16,7 @@
   mwv.ruler = new mwv.Ruler(find("ruler"), view);
   mwv.minimap = new mwv.Minimap(find("minimap"), view);
   mwv.keys = new mwv.Keys(find("keys"), view);
+  mwv.readout = new mwv.Readout(find("readout"), view);
   const panel = new mwv.Panel(find("tensor"), view);
 
   /* Scenes as tabs. */
@@ -82,7 +83,6 @@
   find("native").addEventListener("click", () => view.map.setZoom(0));
   if (narrow.matches) {
     openPanel(false);
-    find("legend").removeAttribute("open");
     view.whole();
   }
   mwv.state.start();

@@ -162,18 +162,19 @@ mwv.State = class {
     else view.whole(false);
   }
 
-  /** The two magnitudes at the ends of the window; "" while it follows the level in view. */
+  /** What the window follows, "" for the level in view; or the two magnitudes at its ends. */
   window() {
     const { fitted, low, high } = this.view.colours;
-    return fitted ? "" : [low, high].map((steps) => Number(mwv.fromSteps(steps).toPrecision(4))).join();
+    if (fitted) return fitted === "level" ? "" : fitted;
+    return [low, high].map((steps) => Number(mwv.fromSteps(steps).toPrecision(4))).join();
   }
 
   /** @param {string} text */
   setWindow(text) {
     const { colours } = this.view;
     const ends = text.split(",").map((part) => (Number(part) > 0 ? mwv.steps(Number(part)) : NaN));
-    colours.fitted = !(ends.length === 2 && ends.every(Number.isFinite) && ends[0] < ends[1]);
-    if (!colours.fitted) colours.setWindow(ends[0], ends[1], false);
-    colours.apply();
+    const numbers = ends.length === 2 && ends.every(Number.isFinite) && ends[0] < ends[1];
+    colours.follow(numbers ? "" : text === "view" ? text : "level");
+    if (numbers) colours.setWindow(ends[0], ends[1], false);
   }
 };

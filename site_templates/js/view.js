@@ -3,7 +3,7 @@
 /*
  * An element, a scene and the colours in, a map of the scene out. Whoever shows something about the map listens to it:
  * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move), "leave"
- * (a jump is about to happen).
+ * (a jump is about to happen), "read" (`reading`, what the pointer is on, is another).
  */
 
 /** A rectangle of the canvas (x, y, width, height) in the words of the map. @param {number[]} box */
@@ -19,6 +19,8 @@ mwv.View = class extends EventTarget {
     super();
     this.element = element;
     this.colours = colours;
+    /** What is read out, see `mwv.Readout`. @type {any} */
+    this.reading = null;
     /** The chosen placement, -1 for none. */
     this.selected = -1;
     /** Height of the lower part of the view that something lies over, so that jumps end above it. */
@@ -39,7 +41,7 @@ mwv.View = class extends EventTarget {
     this.show(scene);
     this.map.on("resize", () => this.limit());
     this.map.on("moveend", () => this.tell("move"));
-    this.map.on("zoomend", () => this.fit());
+    this.map.on("moveend", () => this.fit());
   }
 
   /** Show a scene, whole; another one that was there goes. @param {any} scene */
@@ -68,6 +70,8 @@ mwv.View = class extends EventTarget {
       ? new mwv.TileLayer(scene)
       : L.imageOverlay(this.element.dataset.overview, this.bounds, { pane: "tilePane" });
     this.layer = layer;
+    /** Codes of pixels, null where they cannot be read. */
+    this.codes = this.live && mwv.Codes.readable(scene.facts) ? new mwv.Codes(layer) : null;
     // Tiles are asked for when the running script is done: it may know a place to look at, and no tile of another one is wanted.
     queueMicrotask(() => {
       if (this.layer === layer) layer.addTo(map);
@@ -106,11 +110,11 @@ mwv.View = class extends EventTarget {
     return Math.floor(Math.log2(scale) / snap + 1e-6) * snap;
   }
 
-  /** Zoom at which the whole scene fits. */
+  /** Zoom at which the whole scene fits, with the folded legend below it. */
   wholeZoom() {
     const [, , width, height] = this.scene.facts.bounds;
     const { x, y } = this.map.getSize();
-    return Math.min(this.fitting(width, height, x - 48, y - 48), 0);
+    return Math.min(this.fitting(width, height, x - 48, y - 128), 0);
   }
 
   /** Show the whole scene. */
@@ -174,11 +178,18 @@ mwv.View = class extends EventTarget {
     this.map.setMaxBounds(this.bounds.pad(0.5));
   }
 
-  /** Let the window follow the level in view, if it is to. */
-  fit(gentle = true) {
-    if (this.live && this.colours.fitted) {
-      this.colours.setWindow(...mwv.fittedWindow(this.scene.facts, this.map.getZoom()), gentle);
+  /** Let the window follow the level, or what is in view, if it is to. */
+  async fit(gentle = true) {
+    const { colours, scene, map } = this;
+    const { fitted } = colours;
+    if (!this.live || !fitted) return;
+    if (fitted === "level") {
+      colours.setWindow(...mwv.levelWindow(scene.facts, map.getZoom()), gentle);
+      return;
     }
+    const turn = (this.fits = (this.fits ?? 0) + 1);
+    const window = await mwv.viewWindow(this);
+    if (window && turn === this.fits && colours.fitted === fitted && this.scene === scene) colours.setWindow(...window, gentle);
   }
 
   /**

@@ -1,7 +1,6 @@
 """In: synthetic sites in Chromium. Out: the right colours on the screen, names, panel and legend, over http and from disk."""
 
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 from synthetic import ODD_NAMES, Built
-from viewing import expected, look, open_model, screen, settle
+from viewing import expected, look, open_model, screen
 
-from mwv.pyramid.palette import PALETTES, table
+from mwv.pyramid.palette import table
 from mwv.site.text import visible
 
 PageFactory = Callable[..., Page]
@@ -57,14 +56,6 @@ def test_pixels_are_never_shrunk_so_a_lone_nan_is_seen_between_levels(page: Page
         assert (screen(page) == nan).all(2).any()
 
 
-def test_the_page_computes_the_tables_of_python(page: Page, http: str) -> None:
-    open_model(page, http, "odd")
-    windows = ((2**-10, 2.0), (0.0123, 0.0456), (2**-14, 2**12), (0.5, 0.5), (3e-5, 1700.0))
-    for palette, (low, high) in product(PALETTES, windows):
-        theirs = page.evaluate("([name, low, high]) => mwv.table(name, mwv.steps(low), mwv.steps(high))", [palette, low, high])
-        assert (np.array(theirs) == table(palette, low, high)).all()
-
-
 @pytest.mark.parametrize("slug", ["grid", "archived"])
 def test_tiles_addressed_otherwise_show_the_same(page: Page, http: str, models: dict[str, Built], slug: str) -> None:
     open_model(page, http, slug)
@@ -80,35 +71,6 @@ def test_archives_from_disk_are_replaced_by_the_overview_and_the_page_says_so(pa
     expect(page.locator("#notice")).to_contain_text("mwv serve")
     expect(page.locator(".leaflet-image-layer")).to_be_visible()
     assert not [url for url in asked if url.endswith(".pmtiles")]
-
-
-def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http, "odd")
-    look(page, 1500, 1100, 0)
-    page.locator("#palette").select_option("viridis")
-    low = page.get_by_label("Smallest magnitude of the scale")
-    low.focus()
-    for _ in range(12):
-        page.keyboard.press("ArrowRight")
-    settle(page)
-    assert page.locator("#fit-window").get_attribute("aria-pressed") == "false"
-    assert page.evaluate("mwv.view.colours.palette") == "viridis"
-    before = page.evaluate("mwv.view.colours.low")
-    assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
-    look(page, 1500, 1100, -1)
-    assert page.evaluate("mwv.view.colours.low") == before
-    page.evaluate("document.querySelector('#fit-window').click()")
-    settle(page)
-    assert page.evaluate("mwv.view.colours.low") != before
-
-
-def test_the_window_follows_the_level_in_view(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http, "odd")
-    for zoom in (0, -1, -2):
-        look(page, 1500, 1100, zoom)
-        window = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
-        low, high = models["odd"].model.scenes[0].magnitudes[-zoom]
-        assert window == pytest.approx([low / 2 ** (1 / 3), high * 2 ** (2 / 3)], rel=0.006)
 
 
 def test_only_tiles_that_exist_are_asked_for(page: Page, root: str, models: dict[str, Built]) -> None:
@@ -186,20 +148,6 @@ def test_names_appear_by_size(page: Page, http: str) -> None:
     look(page, 1800, 700, -6)
     assert page.evaluate("mwv.view.outlines.labels.names(0)")[0] == "model.embed_tokens.weight"
     assert counts[0] > 0 and counts[1] > 0
-
-
-def test_the_legend_shows_the_colours_of_the_table(page: Page, http: str) -> None:
-    open_model(page, http, "odd")
-    look(page, 1500, 1100, 0)
-    swatches = page.locator(".swatches i").evaluate_all("items => items.map((i) => getComputedStyle(i).backgroundColor)")
-    low, high = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
-    colours = table("signed", low, high)
-    assert swatches == ["rgb({}, {}, {})".format(*colours[code]) for code in (255, 254, 1, 0, 251)]
-    fills = page.locator(".strips rect").evaluate_all("items => items.map((i) => i.getAttribute('fill'))")
-    known = {"rgb({},{},{})".format(*colour) for colour in colours.tolist()}
-    assert len(fills) > 60 and set(fills) <= known
-    ticks = page.locator(".strips text:not(.class)").all_text_contents()
-    assert len(ticks) >= 3 and all(low / 4 < float(tick) < high * 4 for tick in ticks)
 
 
 def test_a_tile_that_fails_is_tried_again(new_page: PageFactory, http: str) -> None:

@@ -30,6 +30,20 @@ def look(page: Page, x: float, y: float, zoom: float) -> None:
     settle(page)
 
 
+def hover(page: Page, x: float, y: float) -> None:
+    """Put the mouse over a pixel of the canvas."""
+    point = page.evaluate(
+        """([x, y]) => {
+            const map = document.querySelector("#map").getBoundingClientRect();
+            const { map: view } = mwv.view, half = Math.max(2 ** view.getZoom(), 1) / 2;
+            const corner = view.project([y, x]).subtract(view.getPixelOrigin()).add(view._getMapPanePos());
+            return [corner.x + half + map.left, corner.y + half + map.top];
+        }""",
+        [x, y],
+    )
+    page.mouse.move(*point)
+
+
 def screen(page: Page) -> NDArray[np.uint8]:
     """What the map shows, with outlines, names and controls taken away."""
     page.add_style_tag(content=".outlines, .float, .leaflet-control { visibility: hidden !important }")

@@ -1,0 +1,234 @@
+"""A site and the checkpoints it was made from in, stored values of its elements out, each proven to be what the picture shows.
+
+The proof is the digest of the tensor in the site's own table: a source that was changed since answers with word of that, and
+never with a value. A site is a folder that anyone may have written to, so nothing in it is believed unchecked.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from blake3 import blake3
+
+from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.open import open_checkpoint
+from mwv.decode.stored import StoredTensor
+from mwv.errors import MwvError, SourceChangedError
+from mwv.layout.grid import LONGEST_ROW
+from mwv.site.data import parse
+from mwv.site.identity import identity_of
+from mwv.site.manifest import ModelEntry, decode
+
+SIDE: Final = 64
+"""Most rows, and most columns, of one answer."""
+HASHED: Final = 1 << 30
+"""Bytes of the largest tensor that is hashed for a reader who waits, where no build remembers its digests."""
+OPEN: Final = 8
+"""Models whose sources are held open."""
+
+Remembered = Callable[[str], Path | None]
+"""Identity of a model → where its files lay when it was built."""
+Digests = Callable[[StoredTensor], tuple[bytes, ...] | None]
+"""Value digests of all bands of a tensor, where they are known without reading it."""
+
+
+class ValuesError(Exception):
+    """Why there is no value, in words for the reader of a page: no path, nothing of the machine."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows and columns of the grid of a placement of a scene."""
+
+    scene: int
+    placement: int
+    row: int
+    col: int
+    rows: int = 1
+    cols: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """A model of the site beside its source."""
+
+    entry: ModelEntry
+    scenes: Sequence[Mapping[str, Any]]
+    checkpoint: Checkpoint
+    tensors: Sequence[TensorInfo]
+    """In the order of the site's table."""
+    proven: dict[int, Mapping[int, tuple[bytes, ...]]] = field(default_factory=dict)
+    """Tensor → placement in the first scene → digests of its bands."""
+
+
+class Values:
+    """Reads the sources of one site, one request at a time; safe from several threads."""
+
+    def __init__(
+        self, root: Path, remembered: Remembered, named: Sequence[Path] = (), digests: Digests = lambda _: None
+    ) -> None:
+        """`named` are sources that may lie elsewhere than at the build; they are known by their table of tensors."""
+        self._root = root
+        self._remembered = remembered
+        self._named = named
+        self._digests = digests
+        self._models: dict[str, _Model] = {}
+        self._lock = threading.Lock()
+
+    def offers(self, slug: str) -> bool:
+        """Whether the source of a model is at hand, and its tensors are those of the site's table."""
+        with self._lock:
+            try:
+                self._model(slug)
+            except ValuesError:
+                return False
+            return True
+
+    def read(self, slug: str, window: Window) -> dict[str, Any]:
+        """Type and stored values, rows of text, of a window that reaches as far as the grid does.
+
+        Raises ValuesError when there is no such window, or the source cannot be read or is another than the picture shows.
+        """
+        with self._lock:
+            try:
+                model = self._model(slug)
+                for shard in model.checkpoint.shards:
+                    shard.check_unchanged()
+                return _read(model, window, self._digests)
+            except SourceChangedError:
+                self._models.pop(slug, None)
+                raise ValuesError("The source has changed since this picture was made.") from None
+            except (MwvError, OSError):
+                raise ValuesError("The source cannot be read.") from None
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+                raise ValuesError("There is no such element.") from None
+
+    def _model(self, slug: str) -> _Model:
+        entry = self._entry(slug)
+        known = self._models.pop(slug, None)
+        if known is None or known.entry != entry:
+            known = self._opened(entry)
+        self._models[slug] = known
+        while len(self._models) > OPEN:
+            del self._models[next(iter(self._models))]
+        return known
+
+    def _entry(self, slug: str) -> ModelEntry:
+        path = self._root / "site.json"
+        try:
+            return decode(path.read_bytes(), path).models[slug]
+        except (MwvError, OSError, KeyError):
+            raise ValuesError("There is no such model.") from None
+
+    def _opened(self, entry: ModelEntry) -> _Model:
+        try:
+            scenes = [parse((self._root / entry.slug / name).read_bytes(), "scene") for name in entry.scenes]
+            for checkpoint in self._candidates(entry.identity):
+                tensors = _matched(checkpoint, scenes[0]["tensors"])
+                if tensors is not None:
+                    return _Model(entry, scenes, checkpoint, tensors)
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            raise ValuesError("The site's data is damaged.") from None
+        raise ValuesError("The source is not at hand, or has changed since this picture was made.")
+
+    def _candidates(self, identity: str) -> Iterator[Checkpoint]:
+        """What may be the source: first what a build remembers, if it still is what the identity says, then what was named."""
+        place = self._remembered(identity)
+        for path in (*([place] if place else []), *self._named):
+            try:
+                checkpoint = open_checkpoint(path)
+            except MwvError:
+                continue
+            if path is not place or identity_of(checkpoint, path) == identity:
+                yield checkpoint
+
+
+def _matched(checkpoint: Checkpoint, table: Mapping[str, Any]) -> list[TensorInfo] | None:
+    """The checkpoint's tensors in the order of the site's table; None unless each lies where the table says."""
+    by_name = {info.name: info for info in checkpoint.tensors}
+    found = []
+    columns = (table[name] for name in ("name", "dtype", "shape", "shard", "offset", "bytes"))
+    for name, dtype, shape, shard, offset, nbytes in zip(*columns, strict=True):
+        info = by_name.get(name)
+        told = (table["dtypes"][dtype], tuple(table["shapes"][shape]), table["shards"][shard], offset, nbytes)
+        if info is None or told != (
+            info.dtype.name,
+            info.shape,
+            checkpoint.shards[info.shard].name,
+            info.offset,
+            info.nbytes,
+        ):
+            return None
+        found.append(info)
+    return found
+
+
+def _read(model: _Model, window: Window, digests: Digests) -> dict[str, Any]:
+    scene = model.scenes[window.scene]
+    tensor = _stored(model, scene, window.placement)
+    rows, cols, row_elements, elements, high = _grid(scene, window.placement)[:5]
+    end_row, end_col = min(window.row + window.rows, rows), min(window.col + window.cols, cols)
+    if not (0 <= window.row < end_row <= window.row + SIDE and 0 <= window.col < end_col <= window.col + SIDE):
+        raise IndexError
+    height = 64 * high
+    proven = _proven(model, scene["placements"]["tensor"][window.placement], digests)[window.placement]
+    lines: list[list[str]] = []
+    for band in range(window.row // height, (end_row - 1) // height + 1):
+        raw = tensor.read(band)
+        if tensor.digest(band, raw) != proven[band]:
+            raise SourceChangedError("")
+        values = tensor.numbers(band, raw, window.col, end_col - window.col)
+        lines += [list(map(_text, line)) for line in values[max(window.row - band * height, 0) : end_row - band * height]]
+    if elements < rows * cols:  # only the last row of a folded grid is short
+        for row, line in enumerate(lines, window.row):
+            del line[max(elements - row * row_elements - window.col, 0) :]
+    return {"dtype": tensor.info.dtype.name, "row": window.row, "col": window.col, "values": lines}
+
+
+def _grid(scene: Mapping[str, Any], placement: int) -> list[int]:
+    placements = scene["placements"]
+    grid: list[int] = placements["grids"][placements["grid"][placement]]
+    return grid
+
+
+def _stored(model: _Model, scene: Mapping[str, Any], placement: int) -> StoredTensor:
+    """A placement as it lies in the source; its band is never longer than one that a build would read."""
+    placements = scene["placements"]
+    index = placements["tensor"][placement]
+    if placement < 0 or index < 0 or scene["kind"] != "values":
+        raise IndexError
+    _, _, row_elements, elements, high, wide = _grid(scene, placement)[:6]
+    info = model.tensors[index]
+    if row_elements > LONGEST_ROW:
+        raise ValueError
+    first = max(placements["panel"][placement], 0) * elements
+    return StoredTensor(model.checkpoint.shards[info.shard], info, row_elements, (high, wide), first, elements)
+
+
+def _proven(model: _Model, index: int, digests: Digests) -> Mapping[int, tuple[bytes, ...]]:
+    """Digests of the bands of all placements of a tensor, once they give the digest that the site's table tells."""
+    if index not in model.proven:
+        scene = model.scenes[0]
+        bands: dict[int, tuple[bytes, ...]] = {}
+        for placement, owner in enumerate(scene["placements"]["tensor"]):
+            if owner == index:
+                stored = _stored(model, scene, placement)
+                bands[placement] = digests(stored) or _hashed(stored)
+        joined = b"".join(digest for panel in bands.values() for digest in panel)
+        if blake3(joined).hexdigest()[:16] != scene["tensors"]["digest"][index]:
+            raise SourceChangedError("")
+        model.proven[index] = bands
+    return model.proven[index]
+
+
+def _hashed(tensor: StoredTensor) -> tuple[bytes, ...]:
+    if tensor.info.nbytes > HASHED:
+        raise ValuesError("This tensor is too large to be checked now; build the site again on this machine.")
+    return tuple(tensor.digest(band, tensor.read(band)) for band in range(tensor.bands))
+
+
+def _text(value: Any) -> str:
+    """The shortest text that gives the value again in its own type."""
+    return str(value).strip("()") if value.dtype != bool else str(int(value))
