@@ -4,27 +4,14 @@
  * A scene in, a Leaflet layer that draws outlines and names over its tiles out. Names appear by size, stand above, beside or
  * inside what they name, and never overlap each other.
  */
-mwv.OutlineLayer = L.Layer.extend({
+mwv.OutlineLayer = mwv.CanvasLayer.extend({
+  className: "outlines",
+
   /** @param {any} scene */
   initialize(scene) {
     this.scene = scene;
     this.selected = -1;
     this.widths = new Map();
-  },
-
-  onAdd(map) {
-    this.canvas = L.DomUtil.create("canvas", "outlines leaflet-zoom-animated", map.getPane("overlayPane"));
-    this.canvas.setAttribute("aria-hidden", "true");
-    this.context = this.canvas.getContext("2d");
-    this.draw();
-  },
-
-  onRemove() {
-    this.canvas.remove();
-  },
-
-  getEvents() {
-    return { move: this.draw, zoom: this.draw, viewreset: this.draw, resize: this.draw, moveend: this.draw, zoomanim: this.animate };
   },
 
   /** @param {number} placement -1 for none */
@@ -33,49 +20,19 @@ mwv.OutlineLayer = L.Layer.extend({
     this.draw();
   },
 
-  /* While Leaflet animates a zoom the drawing is scaled along; it is drawn afresh at the end. */
-  animate({ zoom, center }) {
-    const map = this._map;
-    const origin = map
-      .project(center, zoom)
-      .subtract(map.getSize().divideBy(2))
-      .subtract(map.containerPointToLayerPoint([0, 0]));
-    L.DomUtil.setTransform(this.canvas, map.project(this.corner, zoom).subtract(origin), map.getZoomScale(zoom, this.zoom));
-  },
-
   draw() {
-    const map = this._map;
-    const size = map.getSize();
-    const ratio = devicePixelRatio || 1;
-    const [width, height] = [Math.round(size.x * ratio), Math.round(size.y * ratio)];
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-      this.canvas.style.width = `${size.x}px`;
-      this.canvas.style.height = `${size.y}px`;
-    }
-    this.corner = map.containerPointToLatLng([0, 0]);
-    this.zoom = map.getZoom();
-    L.DomUtil.setTransform(this.canvas, map.containerPointToLayerPoint([0, 0]), 1);
-    const context = this.context;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, size.x, size.y);
-    const letters = size.x > 2000 ? 13 : 11;
+    this.prepare();
+    const { context } = this;
+    const letters = this.view.width > 2000 ? 13 : 11;
     if (letters !== this.letters) this.widths.clear();
     this.letters = letters;
     context.font = `500 ${letters}px ui-sans-serif, system-ui, "Segoe UI", sans-serif`;
     context.textBaseline = "middle";
-    this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
     this.taken = [];
     const seen = this.outline();
     this.labelLayers(seen);
     this.labelTensors(seen);
     this.labelStacks();
-  },
-
-  /** A rectangle of the canvas plane in pixels of the view: [x, y, width, height]. */
-  onScreen(x, y, width, height) {
-    const { scale, x: left, y: top } = this.view;
-    return [(x - left) * scale, (y - top) * scale, width * scale, height * scale];
   },
 
   /** Draw the outlines in view, one around all panels of a tensor; what can be seen, as {placement, rect}. */

@@ -1,0 +1,54 @@
+// @ts-check
+"use strict";
+/* A map in, a Leaflet layer out that is a canvas over all of the view; what extends it draws there in `draw`. */
+mwv.CanvasLayer = L.Layer.extend({
+  onAdd(map) {
+    this.canvas = L.DomUtil.create("canvas", `${this.className} leaflet-zoom-animated`, map.getPane("overlayPane"));
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.context = this.canvas.getContext("2d");
+    this.draw();
+  },
+
+  onRemove() {
+    this.canvas.remove();
+  },
+
+  getEvents() {
+    return { move: this.draw, zoom: this.draw, viewreset: this.draw, resize: this.draw, moveend: this.draw, zoomanim: this.animate };
+  },
+
+  /* While Leaflet animates a zoom the drawing is scaled along; it is drawn afresh at the end. */
+  animate({ zoom, center }) {
+    const map = this._map;
+    const origin = map
+      .project(center, zoom)
+      .subtract(map.getSize().divideBy(2))
+      .subtract(map.containerPointToLayerPoint([0, 0]));
+    L.DomUtil.setTransform(this.canvas, map.project(this.corner, zoom).subtract(origin), map.getZoomScale(zoom, this.zoom));
+  },
+
+  /** Put the canvas, empty, over the view; then one unit of its context is one CSS pixel. */
+  prepare() {
+    const map = this._map;
+    const size = map.getSize();
+    const ratio = devicePixelRatio || 1;
+    const [width, height] = [Math.round(size.x * ratio), Math.round(size.y * ratio)];
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      [this.canvas.width, this.canvas.height] = [width, height];
+      this.canvas.style.width = `${size.x}px`;
+      this.canvas.style.height = `${size.y}px`;
+    }
+    this.corner = map.containerPointToLatLng([0, 0]);
+    this.zoom = map.getZoom();
+    L.DomUtil.setTransform(this.canvas, map.containerPointToLayerPoint([0, 0]), 1);
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.context.clearRect(0, 0, size.x, size.y);
+    this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
+  },
+
+  /** A rectangle of the canvas plane in pixels of the view: [x, y, width, height]. */
+  onScreen(x, y, width, height) {
+    const { scale, x: left, y: top } = this.view;
+    return [(x - left) * scale, (y - top) * scale, width * scale, height * scale];
+  },
+});
