@@ -170,7 +170,6 @@ mwv.charts = {
     const { values, most, length, noun } = profile;
     const stripes = Math.min(values.length, mwv.PICTURE[0]);
     const bands = Array.from({ length: stripes }, (_, i) => profile.band((i * length) / stripes, ((i + 1) * length) / stripes));
-    const share = (/** @type {number} */ value) => (most ? Math.sqrt(value / most) : 0);
     const { largest, smallest } = profile.extremes(1);
     const single = noun === "element";
     const ends = [0, length - 1].map(String);
@@ -181,11 +180,11 @@ mwv.charts = {
         ? `${mwv.text.thousands(length)} ${noun}s. Largest: ${profile.name(largest[0].range)} with ${n(largest[0].value, 3)}; ` +
           `smallest: ${profile.name(smallest[0].range)} with ${n(smallest[0].value, 3)}.`
         : `${mwv.text.thousands(length)} ${noun}s, all with ${n(most, 3)}.`,
-      rest: `up to ${n(most, 3)}, heights by √`,
+      rest: `up to ${n(most, 3)}${profile.rooted ? ", heights by √" : ""}`,
       count: values.length,
       picture: mwv.charts.picture(
-        mwv.svg("path", { class: "bars pale", d: mwv.charts.bars(bands.map(([, high]) => share(high))) }),
-        mwv.svg("path", { class: "bars", d: mwv.charts.bars(bands.map(([low]) => share(low))) })
+        mwv.svg("path", { class: "bars pale", d: mwv.charts.bars(bands.map(([, high]) => profile.height(high))) }),
+        mwv.svg("path", { class: "bars", d: mwv.charts.bars(bands.map(([low]) => profile.height(low))) })
       ),
       tell: (run) => profile.tell(run),
       ends,
@@ -206,13 +205,13 @@ mwv.charts = {
     const current = members.findIndex((member) => member.placement === placement);
     const measured = members.filter(({ rms }) => rms !== null);
     const most = measured.reduce((a, { rms }) => Math.max(a, rms ?? 0), 0);
-    const share = members.map(({ rms }) => (most && rms ? (0.94 * rms) / most : 0));
+    const share = members.map(({ rms }) => (most && rms ? (0.84 * rms) / most : 0));
     const bar = width / members.length;
     const gap = Math.min(bar * 0.22, 3);
     const others = mwv.svg("path", { class: "bars pale", d: mwv.charts.bars(share.map((s, i) => (i === current ? 0 : s)), gap) });
     const own = mwv.svg("path", { class: "bars", d: mwv.charts.bars(share.map((s, i) => (i === current ? s : 0)), gap) });
     const dots = members.flatMap(({ state }, i) =>
-      state ? [mwv.svg("path", { class: "dot", d: `M${((i + 0.5) * bar - gap / 2).toFixed(2)} ${(height - Math.max(share[i] * height - 5, 5)).toFixed(2)}h0` })] : []
+      state ? [mwv.svg("path", { class: "dot", d: `M${((i + 0.5) * bar - gap / 2).toFixed(2)} ${(height * (1 - share[i]) - 5).toFixed(2)}h0` })] : []
     );
     const tell = (/** @type {number} */ i) => {
       const { number, rms, state } = members[i];
@@ -226,7 +225,7 @@ mwv.charts = {
       kind: noun,
       label: `RMS by ${noun}`,
       sentence: `${members.length} ${noun}s; this is ${tell(current)}.${range}`,
-      rest: `this is ${tell(current)}`,
+      rest: tell(current),
       count: members.length,
       picture: mwv.charts.picture(others, own, ...dots),
       tell,

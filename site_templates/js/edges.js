@@ -3,7 +3,7 @@
 /*
  * The profiles of the chosen placement in, a layer out that draws them along its edges: RMS by row as a strip beside its
  * pixels, RMS by column as one below, each value at the height or place of what it tells of. A folded tensor has strips at
- * each of its panels. Lengths are by square root, so that an outlier leaves the rest in sight.
+ * each of its panels.
  */
 mwv.EdgeLayer = mwv.CanvasLayer.extend({
   className: "edges",
@@ -123,10 +123,14 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
     if (length < 24) return null;
     // Next to another panel there is only the gap between them to stand in.
     const gap = row ? Math.min(...pieces.map((other) => other.x - piece.x - piece.w).filter((n) => n > 0)) * view.scale : Infinity;
-    const thick = Math.max(Math.min(view.width > 2000 ? 44 : 30, gap), 12);
+    const thick = Math.max(Math.min(view.width > 2000 ? 44 : 30, gap), Math.min(w / 8, 12));
     const outside = far + 3;
     let [base, grow] = [outside, thick];
-    if (outside + thick > end) [base, grow] = edge - 3 - thick >= 0 ? [edge - 3, -thick] : [row ? end - thick - 2 : thick + 2, row ? thick : -thick];
+    if (outside + thick > end) {
+      // No room there: on the other side, else within the view over the tensor's own pixels.
+      const within = row ? [end - thick - 2, thick] : [thick + 2, -thick];
+      [base, grow] = edge - 3 - thick >= 0 ? [edge - 3, -thick] : within;
+    }
     const pitch = view.scale * (row ? piece.high : piece.wide);
     const [from, to] = [Math.max(start, 0), Math.min(start + length, row ? view.height : view.width)];
     return { profile, along: [from, to], start, pitch, first: row ? piece.row : piece.col, base, grow };
@@ -148,13 +152,13 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
       else context.fillRect(at, low, size, tall);
     };
     fill("rgba(13, 15, 19, 0.86)", from, to - from, grow);
-    const reach = (/** @type {number} */ value) => (profile.most ? Math.sqrt(value / profile.most) * grow : 0);
+    const reach = (/** @type {number} */ value) => profile.height(value) * grow;
     for (let at = Math.floor(from); at < to; at += 1) {
       const [low, high] = this.reading(strip, at);
       // A pixel may stand for many rows: the pale part reaches from the smallest to the largest.
       fill("rgba(134, 180, 255, 0.5)", at, 1, reach(high));
       fill("#a9cbff", at, 1, reach(low));
-      if (low === 0) fill("#e58cff", at, 1, Math.sign(grow) * 2);
+      if (low === 0) fill("#ffc47a", at, 1, Math.sign(grow) * 2);
     }
   },
 

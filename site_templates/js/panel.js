@@ -61,7 +61,7 @@ mwv.Panel = class {
     this.spoken.textContent = name;
     this.measured = mwv.element("div", { class: "measured", style: `min-height: ${before}px` });
     section.replaceChildren(
-      mwv.element("div", { class: "title" }, mwv.element("h2", { class: "name" }, name), this.copyButton(scene.name(placement)), this.closeButton()),
+      mwv.element("div", { class: "title" }, this.heading(name), this.copyButton(scene.name(placement)), this.closeButton()),
       ...this.facts(placement),
       ...this.members(placement),
       this.measured
@@ -89,6 +89,12 @@ mwv.Panel = class {
       measured.replaceChildren(mwv.element("p", { class: "note failed", role: "alert" }, words, again));
     }
     measured.style.minHeight = "";
+  }
+
+  /** The name, which breaks between its parts. @param {string} name */
+  heading(name) {
+    const parts = name.split(/(?<=[./_])/).flatMap((part, i) => (i ? [mwv.element("wbr"), part] : [part]));
+    return mwv.element("h2", { class: "name" }, ...parts);
   }
 
   closeButton() {
@@ -141,6 +147,7 @@ mwv.Panel = class {
     rows.push(
       ["Type", visible(tensors.dtypes[tensors.dtype[tensor]])],
       ["Shape", fused ? `${shape(whole.slice(1))} of ${shape(whole)}` : shape(whole)],
+      ["Elements", thousands(this.scene.grid(placement)[3])],
       [fused ? "Size of all experts" : "Size", `${size(bytes)} (${thousands(bytes)} bytes)`],
       ["File", visible(tensors.shards[tensors.shard[tensor]])]
     );
@@ -165,7 +172,7 @@ mwv.Panel = class {
       for (let i = 0; i < stack.length; i += 1) {
         if (stack[i] !== stack[placement] || slot[i] !== slot[placement] || numbers[i] < 0 || !same(i)) continue;
         const odd = [[nan[i], "NaN"], [inf[i], "Inf"]].filter(([count]) => count).map(([count, what]) => `${mwv.text.thousands(count)} ${what}`);
-        const state = tensor[i] < 0 ? "missing" : odd.length ? `with ${odd.join(", ")}` : "";
+        const state = tensor[i] < 0 ? "missing" : odd.join(", ");
         members.push({ number: numbers[i], placement: i, rms: rms[i], state });
       }
       if (members.length < 2) return [];
@@ -191,12 +198,11 @@ mwv.Panel = class {
     const warned = (/** @type {number} */ count) => mwv.element("b", { class: "odd" }, thousands(count));
     /** @type {[string, any][]} */
     const rows = [
-      ["Elements", thousands(stats.elements)],
       ["RMS", stats.rms],
+      ["Std. dev.", stats.std],
       ["Minimum", stats.minimum],
       ["Maximum", stats.maximum],
       ["Mean", stats.mean],
-      ["Std. dev.", stats.std],
       ["Kurtosis", stats.kurtosis],
       ["Zeros", stats.zeros ? share(stats.zeros) : "none"],
       ["NaN", stats.nan ? warned(stats.nan) : "none"],
@@ -235,13 +241,13 @@ mwv.Panel = class {
             "div",
             { class: "extremes" },
             mwv.element("span", {}, title),
-            ...spans.map(({ range, value }) => {
+            mwv.element("div", {}, ...spans.map(({ range, value }) => {
               const text = range[0] === range[1] ? String(range[0]) : `${range[0]}–${range[1]}`;
               const label = `Show ${profile.name(range)}, ${mwv.text.number(value, 3)}`;
               const button = mwv.element("button", { type: "button", title: label, "aria-label": label }, text, mwv.element("small", {}, mwv.text.number(value, 2)));
               button.addEventListener("click", () => show(profile, range));
               return button;
-            })
+            }))
           );
         return [
           mwv.charts.profile(profile, (range) => show(profile, range)).figure,

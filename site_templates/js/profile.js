@@ -17,6 +17,15 @@ mwv.Profile = class {
     this.length = length;
     this.noun = single ? "element" : axis;
     this.most = this.values.reduce((a, b) => Math.max(a, b), 0);
+    const middle = [...this.values].sort((a, b) => a - b)[this.values.length >> 1];
+    /** Whether heights are by square root, lest an outlier flattens the rest. */
+    this.rooted = this.most > 3 * middle;
+  }
+
+  /** How high a value is drawn, 0 to 1. @param {number} value */
+  height(value) {
+    const share = this.most ? value / this.most : 0;
+    return this.rooted ? Math.sqrt(share) : share;
   }
 
   /** First and last row of a run. @param {number} run */

@@ -275,7 +275,7 @@ mwv.Table = class {
     const row = this.listed[place];
     const cells = mwv.COLUMNS.map((column, i) => {
       const cell = mwv.element("div", { role: i ? "gridcell" : "rowheader", class: column.number ? "n" : "" });
-      cell.append(...(i ? [row.tensor < 0 && column.number && column.key !== "layer" ? "" : column.show(row)] : this.marked(row)));
+      cell.append(...(i ? [row.tensor < 0 && column.number && column.key !== "layer" ? "" : column.show(row)] : [mwv.element("span", {}, ...this.marked(row))]));
       if (column.key === "odd" && row.nan + row.inf) cell.classList.add("odd");
       if (!column.number) cell.title = i ? String(cell.textContent) : row.shown;
       return cell;
@@ -327,8 +327,11 @@ mwv.Table = class {
   follow() {
     if (this.section.hidden) return;
     const place = this.listed.findIndex((row) => row.placement === this.view.selected && row.placement >= 0);
-    if (place >= 0) this.move(place);
-    else this.mark();
+    if (place < 0) return this.mark();
+    const { grid, pitch } = this;
+    const top = place * pitch;
+    if (top < grid.scrollTop || top + 2 * pitch > grid.scrollTop + grid.clientHeight) grid.scrollTop = top - grid.clientHeight / 2 + pitch;
+    this.move(place);
   }
 
   /** Choose the tensor of a row and move to it. @param {number} place */
