@@ -136,14 +136,10 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
     return { profile, along: [from, to], start, pitch, first: row ? piece.row : piece.col, base, grow };
   },
 
-  /** Largest and smallest value that the pixel `at` of a strip stands for. */
-  reading({ profile, start, pitch, first }, at) {
-    return profile.band(first + (at - start) / pitch, first + (at + 1 - start) / pitch);
-  },
-
   drawStrip(strip) {
     const { context } = this;
-    const { profile, along: [from, to], base, grow } = strip;
+    const { profile, along: [from, to], start, pitch, first, base, grow } = strip;
+    const [begin, end] = this.mark?.profile === profile ? this.mark.range : [Infinity, -Infinity];
     const row = profile.axis === "row";
     const fill = (/** @type {string} */ colour, /** @type {number} */ at, /** @type {number} */ size, /** @type {number} */ deep) => {
       context.fillStyle = colour;
@@ -154,23 +150,28 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
     fill("rgba(13, 15, 19, 0.86)", from, to - from, grow);
     const reach = (/** @type {number} */ value) => profile.height(value) * grow;
     for (let at = Math.floor(from); at < to; at += 1) {
-      const [low, high] = this.reading(strip, at);
+      const [top, bottom] = [first + (at - start) / pitch, first + (at + 1 - start) / pitch];
+      const [low, high] = profile.band(top, bottom);
+      const marked = top <= end && bottom > begin;
       // A pixel may stand for many rows: the pale part reaches from the smallest to the largest.
-      fill("rgba(134, 180, 255, 0.5)", at, 1, reach(high));
-      fill("#a9cbff", at, 1, reach(low));
+      fill(marked ? "#ffc47a" : "rgba(134, 180, 255, 0.5)", at, 1, reach(high));
+      if (!marked) fill("#a9cbff", at, 1, reach(low));
       if (low === 0) fill("#ffc47a", at, 1, Math.sign(grow) * 2);
     }
   },
 
   drawMark(mark) {
     const { context, view } = this;
-    context.strokeStyle = "#ffc47a";
-    context.lineWidth = 1;
     for (const box of this.boxes(mark)) {
       const [x, y, w, h] = this.onScreen(...box);
       const [left, top] = [Math.max(x, -9), Math.max(y, -9)];
       const [right, bottom] = [Math.min(x + w, view.width + 9), Math.min(y + h, view.height + 9)];
-      if (right > left && bottom > top) context.strokeRect(left - 1.5, top - 1.5, right - left + 3, bottom - top + 3);
+      if (right <= left || bottom <= top) continue;
+      // A dark line around the bright one, so that it can be seen on any pixels.
+      for (const [colour, line] of [["#0d0f13", 4], ["#ffc47a", 2]]) {
+        [context.strokeStyle, context.lineWidth] = [colour, line];
+        context.strokeRect(left - 2, top - 2, right - left + 4, bottom - top + 4);
+      }
     }
   },
 

@@ -194,14 +194,16 @@ mwv.Panel = class {
     if (!stats) return digest ? [identity] : [];
     const n = mwv.text.number;
     const { thousands } = mwv.text;
-    const share = (/** @type {number} */ count) => `${n((100 * count) / stats.elements, 3)} %`;
+    // A handful among millions is better told by number.
+    const share = (/** @type {number} */ count) =>
+      count < stats.elements / 10000 ? thousands(count) : `${n((100 * count) / stats.elements, 3)} %`;
     const warned = (/** @type {number} */ count) => mwv.element("b", { class: "odd" }, thousands(count));
     /** @type {[string, any][]} */
     const rows = [
       ["RMS", stats.rms],
       ["Std. dev.", stats.std],
-      ["Minimum", stats.minimum],
-      ["Maximum", stats.maximum],
+      ["Min", stats.minimum],
+      ["Max", stats.maximum],
       ["Mean", stats.mean],
       ["Kurtosis", stats.kurtosis],
       ["Zeros", stats.zeros ? share(stats.zeros) : "none"],
