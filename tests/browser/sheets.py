@@ -19,6 +19,11 @@ def figure(page: Page, kind: str) -> Locator:
     return page.locator(f'#tensor [data-plot="{kind}"]')
 
 
+def told(page: Page, kind: str) -> Locator:
+    """What stands beside the name of a chart: what is read there."""
+    return page.locator(f'#tensor figure:has([data-plot="{kind}"]) .told')
+
+
 def point_at(chart: Locator, place: int, of: int, click: bool = False) -> None:
     """Move the mouse over one of so many places of a chart."""
     chart.scroll_into_view_if_needed()
