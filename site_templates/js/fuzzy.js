@@ -3,22 +3,23 @@
 /*
  * Words and a text in, how well the text fits them and which characters fit out. The letters of a word stand in the text in
  * order, with gaps; of all ways to find them the best counts: letters side by side, at starts of parts, with few gaps.
- * The scores follow fzf's second algorithm (https://github.com/junegunn/fzf/blob/master/src/algo/algo.go).
+ * The scores are like those of fzf (https://github.com/junegunn/fzf/blob/master/src/algo/algo.go), but a letter's depends on
+ * the one before it alone, so that the best way is always found.
  */
 mwv.fuzzy = {
   LETTER: 16,
   GAP: -3,
   LONGER_GAP: -1,
-  /** For a letter after a dot, and the first one of all. */
+  /** For a letter after a dot, and the first one of all; twice that if it begins the word. */
   PART: 10,
-  /** For one after any other sign, or where digits begin or end. */
+  /** The same for one after any other sign, or where digits begin or end. */
   WORD: 8,
-  /** The least for a letter right after the one before. */
-  NEXT: 6,
+  /** For a letter right after the one before. */
+  NEXT: 10,
   /** Characters of a text that are looked at. */
   LONGEST: 512,
   /** Room for `align`, which is called for every name at every key. */
-  scratch: { bonus: new Int16Array(0), scores: new Int16Array(0), runs: new Int16Array(0) },
+  scratch: { bonus: new Int16Array(0), scores: new Int16Array(0), joined: new Uint8Array(0) },
 
   /**
    * The words of a query, all of which a text must hold.
@@ -104,10 +105,10 @@ mwv.fuzzy = {
     const [m, n] = [word.length, text.length];
     const none = -30000;
     if (scratch.bonus.length < n) scratch.bonus = new Int16Array(n);
-    if (scratch.scores.length < m * n) [scratch.scores, scratch.runs] = [new Int16Array(m * n), new Int16Array(m * n)];
-    const { bonus, scores, runs } = scratch;
+    if (scratch.scores.length < m * n) [scratch.scores, scratch.joined] = [new Int16Array(m * n), new Uint8Array(m * n)];
+    const { bonus, scores, joined } = scratch;
     for (let j = 0; j < n; j += 1) bonus[j] = mwv.fuzzy.bonus(text, j);
-    // Of the first i + 1 letters, the last one at j: the best score, the length of the run that ends there.
+    // Of the first i + 1 letters, the last one at j: the best score, and whether the one before it is its neighbour.
     scores.fill(none, 0, m * n);
     for (let i = 0; i < m; i += 1) {
       let gapped = none; // the best of letters before this one that end at j − 2 or earlier, less the gap
@@ -116,31 +117,30 @@ mwv.fuzzy = {
         const before = here - n - 1;
         if (i > 0 && j > 1) gapped = Math.max(gapped + LONGER_GAP, scores[before - 1] + GAP, none);
         if (word[i] !== text[j]) continue;
-        let best = i === 0 ? LETTER + 2 * bonus[j] : gapped > none ? gapped + LETTER + bonus[j] : none;
-        let run = 1;
-        if (i > 0 && scores[before] > none) {
-          const first = bonus[j - runs[before]];
-          const joined = scores[before] + LETTER + Math.max(bonus[j], first, NEXT);
-          if (joined >= best) [best, run] = [joined, runs[before] + 1];
+        if (i === 0) {
+          scores[here] = LETTER + 2 * bonus[j];
+          continue;
         }
-        [scores[here], runs[here]] = [best, run];
+        const near = scores[before] > none ? scores[before] + NEXT : none;
+        const far = gapped > none ? gapped + bonus[j] : none;
+        joined[here] = near >= far ? 1 : 0;
+        if (near > none || far > none) scores[here] = LETTER + Math.max(near, far);
       }
     }
     const last = scores.subarray((m - 1) * n, m * n);
-    let end = m - 1;
-    for (let j = m; j < n; j += 1) if (last[j] > last[end]) end = j;
-    let j = end;
-    for (let i = m - 1; places && i >= 0; ) {
-      const run = runs[i * n + j];
-      for (let k = 0; k < run; k += 1) places.add(j - k);
-      i -= run;
-      if (i < 0) break;
-      // The letter before the gap is the one whose score, less the gap, is what this run began with.
-      const start = j - run + 1;
-      const from = scores[(i + 1) * n + start] - LETTER - bonus[start];
-      j = start - 2;
-      while (scores[i * n + j] + GAP + (start - 2 - j) * LONGER_GAP !== from) j -= 1;
+    let j = m - 1;
+    for (let k = m; k < n; k += 1) if (last[k] > last[j]) j = k;
+    const score = last[j];
+    for (let i = m - 1; places && i >= 0; i -= 1) {
+      places.add(j);
+      const here = i * n + j;
+      j -= 1;
+      if (i === 0 || joined[here]) continue;
+      // The letter before the gap is the one whose score, less the gap, is what this one's began with.
+      const from = scores[here] - LETTER - bonus[j + 1];
+      let gap = GAP;
+      for (j -= 1; scores[(i - 1) * n + j] + gap !== from; j -= 1) gap += LONGER_GAP;
     }
-    return last[end];
+    return score;
   },
 };

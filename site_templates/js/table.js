@@ -316,10 +316,10 @@ mwv.Table = class {
   move(place) {
     this.at = Math.min(Math.max(place, 0), Math.max(this.listed.length - 1, 0));
     const { grid, pitch } = this;
-    const heads = this.heads[0].offsetHeight;
     const top = this.at * pitch;
     if (top < grid.scrollTop) grid.scrollTop = top;
-    else if (top + pitch + heads > grid.scrollTop + grid.clientHeight) grid.scrollTop = top + pitch + heads - grid.clientHeight;
+    // The heads, as high as a row, stand over the first one.
+    else if (top + 2 * pitch > grid.scrollTop + grid.clientHeight) grid.scrollTop = top + 2 * pitch - grid.clientHeight;
     this.draw();
   }
 

@@ -1,20 +1,15 @@
 """In: synthetic and real sites in Chromium. Out: what the tensor panel says, its charts, and the profiles on the map."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import served
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
-from safetensors.numpy import save_file
 from sheets import click_on, figure, point_at, told
 from synthetic import Built
 from viewing import look, open_model, screen
-
-from mwv.build import build
-from mwv.settings import Settings
 
 PageFactory = Callable[..., Page]
 SLOT = "mlp.up_proj.weight"
@@ -26,22 +21,6 @@ def centre_of(built: Built, name: str) -> tuple[float, float]:
     placement = next(p for p in built.model.scenes[0].canvas.placements if p.name == name)
     box = placement.rect(placement.pieces[0])
     return box.x + box.width / 2, box.y + box.height / 2
-
-
-@pytest.fixture(scope="session")
-def experts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """The address of a site of a model with four fused experts in each of three layers, and its tensor of layer 1."""
-    folder = tmp_path_factory.mktemp("experts")
-    rng = np.random.default_rng(5)
-    tensors = {}
-    for layer in range(3):
-        values = rng.normal(0, 0.02, (4, 96, 128)).astype(np.float32)
-        tensors[f"model.layers.{layer}.mlp.experts.up_proj"] = values * np.arange(1, 5, dtype=np.float32)[:, None, None]
-        tensors[f"model.layers.{layer}.self_attn.q_proj.weight"] = rng.normal(0, 0.02, (64, 64)).astype(np.float32)
-    save_file(tensors, folder / "experts.safetensors")
-    build(Settings((folder / "experts.safetensors",), folder / "site", folder / "cache", jobs=1))
-    with served(folder / "site") as address:
-        yield address, tensors["model.layers.1.mlp.experts.up_proj"]
 
 
 def test_the_sheet_says_what_numpy_says(new_page: PageFactory, http: str, models: dict[str, Built]) -> None:
