@@ -154,7 +154,7 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
       const [low, high] = profile.band(top, bottom);
       const marked = top <= end && bottom > begin;
       // A pixel may stand for many rows: the pale part reaches from the smallest to the largest.
-      fill(marked ? "#ffc47a" : "rgba(134, 180, 255, 0.5)", at, 1, reach(high));
+      fill(marked ? "#ffc47a" : "rgba(134, 180, 255, 0.65)", at, 1, reach(high));
       if (!marked) fill("#a9cbff", at, 1, reach(low));
       if (low === 0) fill("#ffc47a", at, 1, Math.sign(grow) * 2);
     }

@@ -74,8 +74,7 @@ mwv.Table = class {
         this.layer,
         element("label", { class: "check" }, this.odd, "only with NaN/Inf"),
         this.count,
-        save("CSV"),
-        save("JSON"),
+        element("span", { class: "save" }, save("CSV"), save("JSON")),
         close
       ),
       this.grid,
