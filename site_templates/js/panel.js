@@ -139,7 +139,7 @@ mwv.Panel = class {
     const tensor = placements.tensor[placement];
     if (tensor < 0) {
       rows.push(["Expected", shape(this.scene.grid(placement).slice(0, 2))]);
-      const words = "Missing: the configuration promises this tensor, the files lack it.";
+      const words = "This tensor is missing: the configuration promises it, the files lack it.";
       return [this.pairs("facts", rows), mwv.element("p", { class: "note" }, words)];
     }
     const [offset, bytes, whole] = [tensors.offset[tensor], tensors.bytes[tensor], tensors.shapes[tensors.shape[tensor]]];
