@@ -36,6 +36,7 @@ mwv.CanvasLayer = L.Layer.extend({
   },
 
   draw() {
+    if (!this._map) return;
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
       this.paint();

@@ -24,7 +24,7 @@ mwv.palette = (name) => mwv.colours.palettes.find((palette) => palette.name === 
  * @param {number} high largest magnitude of the window, in steps
  * @returns {number[][]}
  */
-mwv.table = function (name, low, high) {
+mwv.colourTable = function (name, low, high) {
   const { positions, signs, ground, zero, missing } = mwv.colours;
   const palette = mwv.palette(name);
   const ramps = new Map(
@@ -78,7 +78,7 @@ mwv.Colours = class extends EventTarget {
 
   /** Compute the table and hand it to the filter; (v + 0.5) / 255 makes every byte come out exact. */
   apply() {
-    this.table = mwv.table(this.palette, this.low, this.high);
+    this.table = mwv.colourTable(this.palette, this.low, this.high);
     this.channels.forEach((channel, c) => {
       channel.setAttribute("tableValues", this.table.map((rgb) => ((rgb[c] + 0.5) / 255).toFixed(5)).join(" "));
     });

@@ -29,7 +29,7 @@ mwv.Keys = class {
       ["Next tensor", ["n"], () => this.tensor(1)],
       ["Tensor before", ["p"], () => this.tensor(-1)],
       ["Choose nothing", ["Escape"], () => view.select(-1)],
-      ["Search tensors", ["/"], () => mwv.table?.focus?.(), () => Boolean(mwv.table?.focus)],
+      ["Search tensors", ["/"], () => mwv.table.focus()],
       ["Compare", ["c"], () => mwv.compare?.toggle?.(), () => Boolean(mwv.compare?.toggle)],
       ["These keys", ["?"], () => this.open()],
     ];

@@ -17,7 +17,8 @@
   mwv.minimap = new mwv.Minimap(find("minimap"), view);
   mwv.keys = new mwv.Keys(find("keys"), view);
   mwv.readout = new mwv.Readout(find("readout"), view);
-  const panel = new mwv.Panel(find("tensor"), view);
+  mwv.panel = new mwv.Panel(find("tensor"), view);
+  mwv.table = new mwv.Table(find("table"), view, find("toggle-table"));
 
   /* Scenes as tabs. */
   const tabs = find("tabs");
@@ -58,6 +59,7 @@
 
   /* Choosing a tensor. */
   view.map.on("click", (event) => {
+    if (mwv.panel.pick(event.containerPoint)) return;
     const hit = view.at(event.latlng);
     view.select(hit ? hit.placement : -1);
     if (!hit) return;
@@ -76,7 +78,6 @@
   }
   view.addEventListener("select", () => {
     if (view.selected >= 0) openPanel(true);
-    panel.show(view.selected);
   });
   find("toggle-panel").addEventListener("click", () => openPanel(document.body.classList.contains("panel-closed")));
   find("fit").addEventListener("click", () => view.whole());

@@ -43,7 +43,7 @@ mwv.text = {
     if (x === null || x === undefined) return "–";
     const size = Math.abs(x);
     if (size !== 0 && (size < 1e-4 || size >= 1e6)) {
-      return x.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e").replace("-", "−");
+      return x.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e").replace(/-/g, "−");
     }
     return String(Number(x.toPrecision(digits))).replace("-", "−");
   },

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import synthetic
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from mwv.build import build
 from mwv.pyramid.archive import archives
@@ -122,3 +125,19 @@ def other_http(request: pytest.FixtureRequest, real_site: Path, real_folder: Pat
     build(Settings((bert.parent,), real_folder / how, real_folder / "cache", jobs=2, **options))  # type: ignore[arg-type]
     with served(real_folder / how) as address:
         yield how, address
+
+
+@pytest.fixture(scope="session")
+def experts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """The address of a site of a model with four fused experts in each of three layers, and its tensor of layer 1."""
+    folder = tmp_path_factory.mktemp("experts")
+    rng = np.random.default_rng(5)
+    tensors = {}
+    for layer in range(3):
+        values = rng.normal(0, 0.02, (4, 96, 128)).astype(np.float32)
+        tensors[f"model.layers.{layer}.mlp.experts.up_proj"] = values * np.arange(1, 5, dtype=np.float32)[:, None, None]
+        tensors[f"model.layers.{layer}.self_attn.q_proj.weight"] = rng.normal(0, 0.02, (64, 64)).astype(np.float32)
+    save_file(tensors, folder / "experts.safetensors")
+    build(Settings((folder / "experts.safetensors",), folder / "site", folder / "cache", jobs=1))
+    with served(folder / "site") as address:
+        yield address, tensors["model.layers.1.mlp.experts.up_proj"]

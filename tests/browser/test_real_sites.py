@@ -166,14 +166,14 @@ def test_a_click_tells_what_numpy_finds(
     panel, matrix = page.locator("#tensor"), values[GATE[slug]]
     expect(panel.locator("h2")).to_have_text(GATE[slug])
     expect(panel.locator(".digest")).to_be_visible()
-    terms, texts = panel.locator(".pairs dt").all_text_contents(), panel.locator(".pairs dd").all_text_contents()
+    terms, texts = panel.locator("dl dt").all_text_contents(), panel.locator("dl dd").all_text_contents()
     told = dict(zip(terms, texts, strict=True))
     assert told["Type"] == TYPE[slug]
     assert told["Shape"] == f"{matrix.shape[0]} × {matrix.shape[1]}"
     assert told["Layer"] == "2"
     assert float(told["RMS"]) == pytest.approx(float(np.sqrt((matrix**2).mean())), rel=6e-4)
-    assert float(told["Maximum"]) == pytest.approx(float(matrix.max()), rel=6e-4)
-    assert float(told["Minimum"].replace("−", "-")) == pytest.approx(float(matrix.min()), rel=6e-4)
+    assert float(told["Max"]) == pytest.approx(float(matrix.max()), rel=6e-4)
+    assert float(told["Min"].replace("−", "-")) == pytest.approx(float(matrix.min()), rel=6e-4)
 
 
 def names(page: Page) -> list[str]:

@@ -1,9 +1,11 @@
 """In: nothing. Out: small models with codes drawn by Pillow, for tests of the site that need no checkpoint and no renderer."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,12 @@ class Built:
     codes: list[NDArray[np.uint8]] = field(repr=False)
 
 
+def rms_by_run(squares: NDArray[np.float64]) -> "array[float]":
+    """RMS of at most 1,024 nearly equal runs of rows of equal length, from the mean square of each row."""
+    edges = np.linspace(0, len(squares), min(len(squares), 1024) + 1).astype(int)
+    return profile([np.sqrt(squares[a:b].mean()) for a, b in pairwise(edges)])
+
+
 def stats(values: NDArray[Any]) -> TensorStats:
     flat = values.astype(np.float64).ravel()
     ok = flat[np.isfinite(flat)]
@@ -61,8 +69,8 @@ def stats(values: NDArray[Any]) -> TensorStats:
         kurtosis=3.0,
         percentiles=tuple((p, float(np.percentile(ok, p))) for p in percents),
         histogram=tuple(int(n) for n in counts),
-        row_rms=profile(np.sqrt((clean**2).mean(1))[:1024]),
-        col_rms=profile(np.sqrt((clean**2).mean(0))[:1024]),
+        row_rms=rms_by_run((clean**2).mean(1)),
+        col_rms=rms_by_run((clean**2).mean(0)),
     )
 
 
@@ -189,3 +197,38 @@ def many_tiles(built: Built, across: int = 20, slug: str = "large") -> Built:
     bounds = Rect(0, 0, across * SIDE, 2 * SIDE)
     wide = replace(scene, tiles=tiles, levels=1, magnitudes=scene.magnitudes[:1], canvas=replace(scene.canvas, bounds=bounds))
     return renamed(built, slug=slug, title=slug, identity=slug, scenes=(wide,))
+
+
+def many_tensors(count: int, slug: str = "many") -> Built:
+    """`count` small tensors in layers of ten, without tiles; RMS falls from tensor to tensor, every 1,000th has a NaN."""
+    grid = Grid(8, 16, 16, 128)
+    template = stats(np.arange(128.0).reshape(8, 16))
+    rows, placements = [], []
+    for i in range(count):
+        layer, slot = divmod(i, 10)
+        name = f"model.layers.{layer}.block.{slot}.weight"
+        measured = replace(template, rms=float(count - i), nan=int(i % 1000 == 0))
+        rows.append(TensorRow(name, "F16", (8, 16), "many.safetensors", 256 * i, 256, f"{i:064x}", (measured,)))
+        role = Role("model.layers", layer, f"block.{slot}.weight")
+        place = Piece(64 * (i % 250), 64 * (i // 250), 0, 0, 8, 16)
+        placements.append(Placement(name, i, None, grid, role, (place,)))
+    bounds = Rect(0, 0, 64 * 250, 64 * -(-count // 250))
+    canvas = Canvas(bounds, tuple(placements), ())
+    scene = Scene("values", "Weights", canvas, "1" * 64, 6, {}, ((0.01, 1.0),) * 6, (2**-10, 2.0))
+    model = Model(
+        slug=slug,
+        title=slug,
+        source="many.safetensors",
+        format="safetensors",
+        architecture="",
+        parameters=128 * count,
+        nbytes=256 * count,
+        dtypes={"F16": 128 * count},
+        facts={},
+        metadata={},
+        tensors=tuple(rows),
+        scenes=(scene,),
+        identity=slug,
+    )
+    empty = np.zeros((SIDE, SIDE), np.uint8)
+    return Built(model, TileFiles(suffix="png", paths={}), encode_coloured(empty, table("signed", 2**-10, 2.0)), [empty])
