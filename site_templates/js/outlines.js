@@ -5,15 +5,19 @@
  * inside what they name, and never overlap each other.
  */
 mwv.OutlineLayer = L.Layer.extend({
-  /** @param {any} scene */
-  initialize(scene) {
+  /**
+   * @param {any} scene
+   * @param {any} [options] of Leaflet's Layer, such as the pane
+   */
+  initialize(scene, options) {
+    L.setOptions(this, options);
     this.scene = scene;
     this.selected = -1;
     this.widths = new Map();
   },
 
-  onAdd(map) {
-    this.canvas = L.DomUtil.create("canvas", "outlines leaflet-zoom-animated", map.getPane("overlayPane"));
+  onAdd() {
+    this.canvas = L.DomUtil.create("canvas", "outlines leaflet-zoom-animated", this.getPane());
     this.canvas.setAttribute("aria-hidden", "true");
     this.context = this.canvas.getContext("2d");
     this.draw();

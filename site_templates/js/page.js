@@ -13,6 +13,7 @@
   mwv.theme.attach(find("theme"));
   mwv.legend = new mwv.Legend(find("legend"), view);
   const panel = new mwv.Panel(find("tensor"), view);
+  mwv.compare = new mwv.Compare(find("comparing"), view, find("compare"), find("comparison"));
 
   /* Scenes as tabs. */
   const tabs = find("tabs");
