@@ -22,7 +22,7 @@ mwv.Beside = class {
     this.stage.classList.add("beside");
     /** Takes back what was added to the view's map. @type {(() => void)[]} */
     this.undo = [];
-    view.map.invalidateSize({ animate: false });
+    this.resize();
     const element = mwv.element("div", { id: "other-map", class: "map", role: "application" });
     element.setAttribute("aria-label", `Map of ${shown.titles[1]}. It moves with the other map.`);
     this.halves = [0, 1].map((which) => mwv.element("div", { class: "half" }, compare.label(which)));
@@ -43,6 +43,14 @@ mwv.Beside = class {
       b.invalidateSize({ pan: false });
       this.align(a, b);
     });
+  }
+
+  /** The view's map has another size now; what was seen whole still is. */
+  resize() {
+    const { view } = this;
+    const whole = view.map.getZoom() <= view.wholeZoom();
+    view.map.invalidateSize({ animate: false });
+    if (whole) view.whole();
   }
 
   get layer() {
@@ -116,6 +124,6 @@ mwv.Beside = class {
     this.second.map.remove();
     for (const element of [this.second.element, ...this.halves]) element.remove();
     this.stage.classList.remove("beside");
-    this.view.map.invalidateSize({ animate: false });
+    this.resize();
   }
 };

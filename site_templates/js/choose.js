@@ -94,7 +94,6 @@ mwv.CompareDialog = class {
         dialog.close();
         mwv.state?.changed(true);
       } catch (error) {
-        this.compare.end();
         refuse(error.message);
       }
     });

@@ -55,10 +55,7 @@ mwv.Compare = class {
       this.apply();
       return;
     }
-    this.begin(choice).catch((error) => {
-      this.end();
-      this.dialog.open(error.message);
-    });
+    this.begin(choice).catch((error) => this.dialog.open(error.message));
   }
 
   /** Open what is needed to choose, or end the comparison. */
@@ -94,19 +91,25 @@ mwv.Compare = class {
   async begin(choice) {
     this.end();
     this.choice = choice;
-    const scene = await this.scene(choice.slug, choice.index);
-    if (this.choice !== choice) return; // the reader chose something else meanwhile
-    const pair = new mwv.Pair(this.view.scene, scene);
-    const why = this.obstacle(pair);
-    if (why) {
+    try {
+      const scene = await this.scene(choice.slug, choice.index);
+      if (this.choice === choice) this.start(new mwv.Pair(this.view.scene, scene));
+    } catch (error) {
+      if (this.choice !== choice) return; // the reader chose something else meanwhile
       this.choice = null;
-      throw new Error(why);
+      throw error;
     }
+  }
+
+  /** @param {any} pair */
+  start(pair) {
+    const why = this.obstacle(pair);
+    if (why) throw new Error(why);
     const listening = new AbortController();
     const { signal } = listening;
-    this.shown = { pair, titles: this.titles(scene), listening };
+    this.shown = { pair, titles: this.titles(pair.other), listening };
     this.view.addEventListener("select", () => this.select(), { signal });
-    this.view.addEventListener("scene", () => this.end(), { signal });
+    this.view.addEventListener("scene", () => (this.view.scene === pair.scene ? this.select() : this.end()), { signal });
     this.list = new mwv.Differences(this.section, this.view, this.shown);
     this.button.setAttribute("aria-pressed", "true");
     this.apply();
@@ -193,14 +196,9 @@ mwv.Compare = class {
     this.box.replaceChildren(bar);
   }
 
-  /**
-   * A name on a half of the map.
-   * @param {number} which 0 for the view's scene, 1 for the other
-   * @param {string} [words] what stands before the name
-   */
-  label(which, words = "") {
-    const title = mwv.element("b", {}, this.shown.titles[which]);
-    return mwv.element("p", { class: `half-name ${which ? "other" : "own"}` }, ...(words ? [mwv.element("span", {}, words)] : []), title);
+  /** A name on the map. @param {number} which 0 for the view's scene, 1 for the other */
+  label(which) {
+    return mwv.element("p", { class: `half-name ${which ? "other" : "own"}` }, this.shown.titles[which]);
   }
 
   /** Leave the page as it was before. */

@@ -27,10 +27,24 @@ mwv.Differences = class {
       : `All ${tensors(same)} are identical.`;
     const title = mwv.element("h2", {}, "Comparison");
     const names = mwv.element("p", { class: "sides" }, this.side(0), mwv.element("span", { class: "quiet" }, " with "), this.side(1));
-    section.replaceChildren(title, names, this.chosen, mwv.element("p", { class: "quiet" }, summary), this.list, this.more);
-    if (count > 1) this.list.setAttribute("aria-label", "Tensors that differ, those that changed most first");
+    const notes = this.notes().map((text) => mwv.element("p", { class: "quiet" }, text));
+    section.replaceChildren(title, names, this.chosen, mwv.element("p", { class: "quiet" }, summary), ...notes, this.list, this.more);
+    this.list.setAttribute("aria-label", "Tensors that differ, those that changed most first");
     section.hidden = false;
     this.extend();
+  }
+
+  /** What the reader must know about the picture. @returns {string[]} */
+  notes() {
+    const { scene, other, together } = this.pair;
+    const notes = [];
+    if (scene.facts.layout !== other.facts.layout) {
+      notes.push(`The layouts differ: ${together} of ${Math.max(scene.count, other.count)} tensors stand at the same place in the same shape.`);
+    }
+    [scene, other].forEach(({ facts }, which) => {
+      if (facts.tiles.picture) notes.push(`Colours are part of the tiles of ${this.titles[which]}: palette and scale do not apply to them.`);
+    });
+    return notes;
   }
 
   /** A model's name in its colour. @param {number} which */

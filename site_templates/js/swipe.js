@@ -98,7 +98,7 @@ mwv.Blink = class extends mwv.Overlaid {
   /** @param {any} compare */
   constructor(compare) {
     super(compare.view, compare.shown.pair.other);
-    this.labels = [0, 1].map((which) => compare.label(which, ["Page’s model:", "Other model:"][which]));
+    this.labels = [0, 1].map((which) => compare.label(which));
     compare.box.append(...this.labels);
     /** 0 while the view's own scene is seen, 1 while the other is. */
     this.seen = 0;
