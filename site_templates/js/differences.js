@@ -103,12 +103,21 @@ mwv.Differences = class {
     const name = mwv.element("span", { class: "name" }, mwv.text.visible(this.pair.scene.name(placement)));
     this.chosen.replaceChildren(mwv.element("p", {}, verdict, " ", name));
     if (identical && !numbers[0]) return;
-    const n = (/** @type {any} */ x) => (typeof x === "string" ? x : mwv.text.number(x));
-    const keys = [["rms", "RMS"], ["minimum", "Min"], ["maximum", "Max"], ["zeros", "Zeros"], ["nan", "NaN"], ["inf", "Inf"], ["shape", "Shape"]];
+    const { number, thousands } = mwv.text;
+    const own = (/** @type {string} */ text) => text;
+    const keys = [
+      ["rms", "RMS", number],
+      ["minimum", "Min", number],
+      ["maximum", "Max", number],
+      ["zeros", "Zeros", thousands],
+      ["nan", "NaN", thousands],
+      ["inf", "Inf", thousands],
+      ["shape", "Shape", own],
+    ];
     const [a, b] = numbers;
     const rows = keys.filter(([key], i) => i < 3 || a?.[key] !== b?.[key]);
-    const cells = rows.map(([key, title]) =>
-      mwv.element("tr", {}, mwv.element("th", { scope: "row" }, title), ...numbers.map((of) => mwv.element("td", {}, of ? n(of[key]) : "lacking")))
+    const cells = rows.map(([key, title, write]) =>
+      mwv.element("tr", {}, mwv.element("th", { scope: "row" }, title), ...numbers.map((of) => mwv.element("td", {}, of ? write(of[key]) : "lacking")))
     );
     const head = mwv.element("tr", {}, mwv.element("td", {}), ...[0, 1].map((i) => mwv.element("th", { scope: "col" }, this.side(i))));
     this.chosen.append(mwv.element("table", {}, mwv.element("thead", {}, head), mwv.element("tbody", {}, ...cells)));

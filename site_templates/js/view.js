@@ -76,9 +76,13 @@ mwv.View = class extends EventTarget {
     return this.scene.at(Math.floor(latlng.lng), Math.floor(latlng.lat));
   }
 
-  /** Zoom at which the whole scene fits. */
+  /** Zoom at which the whole scene fits. Leaflet's getBoundsZoom never goes below the least zoom, which is this one. */
   wholeZoom() {
-    return Math.min(this.map.getBoundsZoom(this.bounds, false, L.point(48, 48)), 0);
+    const { x, y } = this.map.getSize();
+    const { zoomSnap } = this.map.options;
+    const [, , width, height] = this.scene.facts.bounds;
+    const zoom = Math.log2(Math.min(Math.max(x - 48, 1) / width, Math.max(y - 48, 1) / height));
+    return Math.min(Math.floor(zoom / zoomSnap) * zoomSnap, 0);
   }
 
   /** Show the whole scene. */
