@@ -54,13 +54,18 @@ def pair(tmp_path_factory: pytest.TempPathFactory, models: dict[str, synthetic.B
     folder = tmp_path_factory.mktemp("compare")
     left = models["odd"]
     right = synthetic.build(folder / "tiles", slug="other", seed=2, layers=8)
-    scene = right.model.scenes[0]
+    # Its own window would be another one.
+    scene = replace(right.model.scenes[0], magnitudes=tuple((3 * a, 3 * b) for a, b in right.model.scenes[0].magnitudes))
+    right = synthetic.renamed(right, scenes=(scene,))
     moved = [replace(p, pieces=tuple(replace(piece, x=piece.x + 1) for piece in p.pieces)) for p in scene.canvas.placements]
     elsewhere = replace(scene, layout_digest="1" * 64, canvas=replace(scene.canvas, placements=tuple(moved)))
     alike = synthetic.renamed(right, slug="alike", title="alike", identity="alike", scenes=(elsewhere,))
     foreign = synthetic.renamed(alike, slug="foreign", title="foreign", identity="foreign", architecture="BertModel")
+    scenes = (left.model.scenes[0], replace(scene, title="Again"))
+    both = synthetic.renamed(left, slug="zwei", title="zwei", identity="zwei", scenes=scenes)
+    both = replace(both, files=replace(left.files, paths={**left.files.paths, **right.files.paths}))
     with SiteWriter(folder / "site") as writer:
-        for built in (left, right, models["archived"], alike, foreign):
+        for built in (left, right, models["archived"], alike, foreign, both):
             writer.add_model(built.model, built.files, built.overview)
         writer.finish()
     return Pair(folder / "site", left, right)
@@ -125,7 +130,7 @@ def test_models_that_can_be_compared_come_first_and_the_others_say_why_not(page:
     open_model(page, pair_http, "odd")
     page.get_by_role("button", name="Compare", exact=True).click()
     slugs = page.get_by_role("dialog").locator(".slug")
-    expect(slugs).to_have_text(["archived", "other", "alike", "foreign"])
+    expect(slugs).to_have_text(["archived", "other", "zwei", "zwei", "alike", "foreign"])
     alike, foreign = choice(page, "alike"), choice(page, "foreign")
     expect(foreign).to_be_disabled()
     expect(foreign).to_contain_text("Another layout: BertModel")
@@ -147,6 +152,22 @@ def test_either_model_is_on_its_side_of_the_handle(page: Page, pair_root: str, p
     look(page, 1500, 1100, -1)
     still(page)
     split(page, pair, 1, width // 2)
+
+
+def test_scenes_of_one_model_are_compared_and_another_tab_ends_it(page: Page, pair_root: str, pair: Pair) -> None:
+    open_model(page, pair_root, "zwei")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Again").click()
+    look(page, 700, 900, 0)
+    still(page)
+    expect(page.locator(".half-name.own")).to_have_text("zwei (Weights)")
+    expect(page.locator(".half-name.other")).to_have_text("zwei (Again)")
+    split(page, pair, 0, page.evaluate("mwv.view.map.getSize().x") // 2)
+    page.locator("#tabs").get_by_role("button", name="Again").click()
+    expect(page.get_by_role("slider", name="Where one model ends")).to_have_count(0)
+    settle(page)
+    look(page, 700, 900, 0)
+    assert (screen(page) == expected(page, pair.right.codes[0], 0)).all()
 
 
 def test_the_names_stand_on_their_halves(page: Page, pair_http: str) -> None:
@@ -290,6 +311,15 @@ def test_two_maps_show_a_model_each(page: Page, pair_root: str, pair: Pair) -> N
     a, b = both(page, pair, 0)
     assert (screen(page) == a).all()
     assert (screen(page, "#other-map") == b).all()
+    # The window is the one for the page's model, whatever moved last.
+    page.locator("#other-map").focus()
+    page.keyboard.press("-")
+    page.wait_for_function("() => mwv.view.map.getZoom() < 0 && !mwv.view.map._animatingZoom")
+    still(page)
+    low, high, fitted = page.evaluate(
+        "[mwv.view.colours.low, mwv.view.colours.high, mwv.fittedWindow(mwv.view.scene.facts, mwv.view.map.getZoom())]"
+    )
+    assert [low, high] == fitted
 
 
 def test_one_map_lies_below_the_other_on_a_narrow_screen(new_page: PageFactory, pair_http: str) -> None:
