@@ -136,11 +136,11 @@ mwv.Blink = class extends mwv.Overlaid {
     this.start(!this.still.matches);
   }
 
-  /** Let the scenes take turns, or not; never where motion is unwelcome. @param {boolean} on */
+  /** Let the scenes take turns, or not; where motion is unwelcome the reader cannot start it. @param {boolean} on */
   start(on) {
     clearInterval(this.timer);
     const still = this.still.matches;
-    this.timer = on && !still ? window.setInterval(() => this.turn(), 1000 / Number(this.rate.value)) : 0;
+    this.timer = on ? window.setInterval(() => this.turn(), 1000 / Number(this.rate.value)) : 0;
     this.auto.setAttribute("aria-pressed", String(this.timer !== 0));
     this.auto.title = still ? "Off, since this device asks for less motion" : "Let the models take turns";
     for (const control of [this.auto, this.rate]) control.disabled = still;

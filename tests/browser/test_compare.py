@@ -247,6 +247,7 @@ def test_holding_shows_the_other_model(new_page: PageFactory, pair_root: str, pa
     look(page, 700, 900, 0)
     begin(page, "other", "Blink")
     expect(page.get_by_role("button", name="Auto").nth(0)).to_be_disabled()
+    assert page.evaluate("mwv.compare.mode.timer") == 0
     expect(page.locator(".half-name:visible")).to_have_text("Tiny & <i>odd</i>")
     a, b = both(page, pair, 0)
     hold = page.get_by_role("button", name="Hold")
@@ -311,15 +312,18 @@ def test_two_maps_show_a_model_each(page: Page, pair_root: str, pair: Pair) -> N
     a, b = both(page, pair, 0)
     assert (screen(page) == a).all()
     assert (screen(page, "#other-map") == b).all()
-    # The window is the one for the page's model, whatever moved last.
-    page.locator("#other-map").focus()
-    page.keyboard.press("-")
-    page.wait_for_function("() => mwv.view.map.getZoom() < 0 && !mwv.view.map._animatingZoom")
-    still(page)
-    low, high, fitted = page.evaluate(
-        "[mwv.view.colours.low, mwv.view.colours.high, mwv.fittedWindow(mwv.view.scene.facts, mwv.view.map.getZoom())]"
-    )
-    assert [low, high] == fitted
+    # The window is the one for the page's model, whichever map moved last.
+    for element in ("#map", "#other-map"):
+        zoom = page.evaluate("mwv.view.map.getZoom()")
+        page.locator(element).focus()
+        page.keyboard.press("-")
+        for view in ("mwv.view", "mwv.compare.mode.second"):
+            page.wait_for_function(f"zoom => {view}.map.getZoom() < zoom && !{view}.map._animatingZoom", arg=zoom)
+        still(page)
+        low, high, fitted = page.evaluate(
+            "[mwv.view.colours.low, mwv.view.colours.high, mwv.fittedWindow(mwv.view.scene.facts, mwv.view.map.getZoom())]"
+        )
+        assert [low, high] == fitted
 
 
 def test_one_map_lies_below_the_other_on_a_narrow_screen(new_page: PageFactory, pair_http: str) -> None:
