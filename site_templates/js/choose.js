@@ -64,8 +64,8 @@ mwv.CompareDialog = class {
     const all = scenes
       .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index)
       .map((/** @type {any} */ facts) => {
-        const same = facts.layout === scene.facts.layout;
-        return { slug: record.slug, index: facts.index, title: facts.title, reason: same ? "" : "Another layout", rank: same ? 0 : 2 };
+        const [reason, rank] = facts.layout === scene.facts.layout ? ["", 0] : ["Another layout", 2];
+        return { slug: record.slug, index: facts.index, title: facts.title, reason, rank };
       });
     for (const model of models) {
       if (model === own) continue;

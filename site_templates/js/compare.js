@@ -192,7 +192,8 @@ mwv.Compare = class {
       this.button.focus();
     });
     const group = mwv.element("div", { class: "modes", role: "group", "aria-label": "Ways to compare" }, ...modes);
-    const bar = mwv.element("div", { class: "float compare-bar", role: "group", "aria-label": "Comparison" }, group, this.extras, close);
+    const about = { class: "float compare-bar", role: "group", "aria-label": "Comparison" };
+    const bar = mwv.element("div", about, group, this.extras, close);
     this.box.replaceChildren(bar);
   }
 

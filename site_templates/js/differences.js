@@ -26,9 +26,9 @@ mwv.Differences = class {
       ? `${tensors(count)} differ${count === 1 ? "s" : ""}, ${mwv.text.thousands(same)} ${same === 1 ? "is" : "are"} identical.`
       : `All ${tensors(same)} are identical.`;
     const title = mwv.element("h2", {}, "Comparison");
-    const names = mwv.element("p", { class: "sides" }, this.side(0), mwv.element("span", { class: "quiet" }, " with "), this.side(1));
-    const notes = this.notes().map((text) => mwv.element("p", { class: "quiet" }, text));
-    section.replaceChildren(title, names, this.chosen, mwv.element("p", { class: "quiet" }, summary), ...notes, this.list, this.more);
+    const names = mwv.element("p", { class: "sides" }, this.side(0), " with ", this.side(1));
+    const notes = [summary, ...this.notes()].map((text) => mwv.element("p", { class: "quiet" }, text));
+    section.replaceChildren(title, names, this.chosen, ...notes, this.list, this.more);
     this.list.setAttribute("aria-label", "Tensors that differ, those that changed most first");
     section.hidden = false;
     this.extend();
@@ -39,10 +39,12 @@ mwv.Differences = class {
     const { scene, other, together } = this.pair;
     const notes = [];
     if (scene.facts.layout !== other.facts.layout) {
-      notes.push(`The layouts differ: ${together} of ${Math.max(scene.count, other.count)} tensors stand at the same place in the same shape.`);
+      const count = Math.max(scene.count, other.count);
+      notes.push(`The layouts differ: ${together} of ${count} tensors stand at the same place in the same shape.`);
     }
     [scene, other].forEach(({ facts }, which) => {
-      if (facts.tiles.picture) notes.push(`Colours are part of the tiles of ${this.titles[which]}: palette and scale do not apply to them.`);
+      if (!facts.tiles.picture) return;
+      notes.push(`Colours are part of the tiles of ${this.titles[which]}: palette and scale do not apply to them.`);
     });
     return notes;
   }
@@ -71,7 +73,9 @@ mwv.Differences = class {
       }
     }
     if (a.shape !== b.shape) words.push(mwv.element("span", {}, `${a.shape} → ${b.shape}`));
-    const percent = change < 0.0005 ? "" : ` (${b.rms > a.rms ? "+" : "−"}${Number((100 * (b.rms / a.rms - 1)).toPrecision(2).replace("-", ""))} %)`;
+    const sign = b.rms > a.rms ? "+" : "−";
+    const part = Math.abs(100 * (b.rms / a.rms - 1));
+    const percent = change < 0.0005 || !a.rms ? "" : ` (${sign}${Number(part.toPrecision(2))} %)`;
     words.push(mwv.element("span", {}, n(a.rms) === n(b.rms) ? `RMS ${n(a.rms)}` : `RMS ${n(a.rms)} → ${n(b.rms)}${percent}`));
     return words;
   }
@@ -117,9 +121,15 @@ mwv.Differences = class {
     const [a, b] = numbers;
     const rows = keys.filter(([key], i) => i < 3 || a?.[key] !== b?.[key]);
     const cells = rows.map(([key, title, write]) =>
-      mwv.element("tr", {}, mwv.element("th", { scope: "row" }, title), ...numbers.map((of) => mwv.element("td", {}, of ? write(of[key]) : "lacking")))
+      mwv.element(
+        "tr",
+        {},
+        mwv.element("th", { scope: "row" }, title),
+        ...numbers.map((of) => mwv.element("td", {}, of ? write(of[key]) : "lacking"))
+      )
     );
-    const head = mwv.element("tr", {}, mwv.element("td", {}), ...[0, 1].map((i) => mwv.element("th", { scope: "col" }, this.side(i))));
+    const sides = [0, 1].map((which) => mwv.element("th", { scope: "col" }, this.side(which)));
+    const head = mwv.element("tr", {}, mwv.element("td", {}), ...sides);
     this.chosen.append(mwv.element("table", {}, mwv.element("thead", {}, head), mwv.element("tbody", {}, ...cells)));
   }
 

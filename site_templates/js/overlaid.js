@@ -17,7 +17,7 @@ mwv.Overlaid = class {
     this.outlines = new mwv.OutlineLayer(other, { pane: "other-outlines" }).addTo(map);
     /** Panes of the view's scene, panes of the other. @type {HTMLElement[][]} */
     this.panes = [["tilePane", "overlayPane"], this.names].map((names) => names.map((name) => map.getPane(name)));
-    /** Where the view's scene ends and the other begins, as a part of the width; null where neither is cut. @type {number | null} */
+    /** Where one scene ends and the other begins, as a part of the width; null if neither is cut. @type {number | null} */
     this.place = null;
     this.cut = () => this.clip();
     map.on("move viewreset resize", this.cut);

@@ -118,7 +118,8 @@ mwv.Blink = class extends mwv.Overlaid {
     this.rate.addEventListener("input", () => {
       if (this.timer) this.start(true);
     });
-    this.hold = mwv.element("button", { type: "button", class: "hold", title: "Hold to see the other model (key b)" }, "Hold: other");
+    const title = "Hold to see the other model (key b)";
+    this.hold = mwv.element("button", { type: "button", class: "hold", title }, "Hold: other");
     extras.append(this.auto, this.rate, this.hold);
     this.listening = new AbortController();
     const { signal } = this.listening;
