@@ -14,7 +14,7 @@ mwv.Keys = class {
     this.view = view;
     const { map } = view;
     const pan = (/** @type {number} */ x, /** @type {number} */ y) => () => view.pan(x * mwv.ARROW, y * mwv.ARROW);
-    /** What is told, which keys do it, what they do, and whether it can be done. @type {[string, string[], () => void, (() => boolean)?][]} */
+    /** What is told, which keys do it, what they do. @type {[string, string[], () => void][]} */
     this.list = [
       ["Move the map", ["ArrowLeft"], pan(-1, 0)],
       ["", ["ArrowRight"], pan(1, 0)],
@@ -28,9 +28,10 @@ mwv.Keys = class {
       ["Layer before", ["k"], () => mwv.ruler.step(-1)],
       ["Next tensor", ["n"], () => this.tensor(1)],
       ["Tensor before", ["p"], () => this.tensor(-1)],
-      ["Choose nothing", ["Escape"], () => view.select(-1)],
+      ["Let go of what is pinned, then of what is chosen", ["Escape"], () => this.letGo()],
       ["Search tensors", ["/"], () => mwv.table.focus()],
-      ["Compare", ["c"], () => mwv.compare?.toggle?.(), () => Boolean(mwv.compare?.toggle)],
+      ["Pin the value at the pointer, or let it go", ["v"], () => mwv.readout.toggle()],
+      ["Compare", ["c"], () => mwv.compare.toggle()],
       ["These keys", ["?"], () => this.open()],
     ];
     this.actions = new Map(this.list.flatMap(([, keys, act]) => keys.map((key) => [key, act])));
@@ -71,11 +72,15 @@ mwv.Keys = class {
     view.fly(scene.shapes[next].box);
   }
 
+  letGo() {
+    if (mwv.readout.pinned) mwv.readout.unpin();
+    else this.view.select(-1);
+  }
+
   open() {
     const names = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
     const list = mwv.element("dl", {});
-    for (const [what, keys, , can] of this.list) {
-      if (can && !can()) continue;
+    for (const [what, keys] of this.list) {
       const marks = keys
         .filter((key) => key !== "=" && key !== "_")
         .map((key) => mwv.element("kbd", {}, names[/** @type {keyof typeof names} */ (key)] ?? key));

@@ -19,6 +19,7 @@
   mwv.readout = new mwv.Readout(find("readout"), view);
   mwv.panel = new mwv.Panel(find("tensor"), view);
   mwv.table = new mwv.Table(find("table"), view, find("toggle-table"));
+  mwv.compare = new mwv.Compare(find("comparing"), view, find("compare"), find("comparison"));
 
   /* Scenes as tabs. */
   const tabs = find("tabs");

@@ -98,17 +98,16 @@ mwv.Readout = class {
       true
     );
     for (const name of ["focus", "blur"]) element.addEventListener(name, () => this.look());
-    document.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || mwv.typing(event)) return;
-      if (event.key === "Escape" && this.pinned) this.unpin();
-      if (event.key !== "v") return;
-      if (this.pinned) {
-        this.unpin();
-      } else {
-        this.pin(this.pointer ?? this.centre());
-        this.copyButton.focus();
-      }
-    });
+  }
+
+  /** Pin what is read out, or let go of what is pinned. */
+  toggle() {
+    if (this.pinned) {
+      this.unpin();
+    } else {
+      this.pin(this.pointer ?? this.centre());
+      this.copyButton.focus();
+    }
   }
 
   centre() {
@@ -254,9 +253,6 @@ mwv.Readout = class {
     this.copyButton.textContent = "Copied";
   }
 };
-
-/** Whether a key goes into a field. @param {KeyboardEvent} event */
-mwv.typing = (event) => /** @type {Element} */ (event.target).closest("input, select, textarea, [contenteditable]") !== null;
 
 /** Why there are no values here, in one line; "" where there are. @param {any} view */
 mwv.withoutValues = function (view) {

@@ -20,7 +20,9 @@ def test_the_page_computes_the_tables_of_python(page: Page, http: str) -> None:
     open_model(page, http, "odd")
     windows = ((2**-10, 2.0), (0.0123, 0.0456), (2**-14, 2**12), (0.5, 0.5), (3e-5, 1700.0))
     for palette, (low, high) in product(PALETTES, windows):
-        theirs = page.evaluate("([name, low, high]) => mwv.colourTable(name, mwv.steps(low), mwv.steps(high))", [palette, low, high])
+        theirs = page.evaluate(
+            "([name, low, high]) => mwv.colourTable(name, mwv.steps(low), mwv.steps(high))", [palette, low, high]
+        )
         assert (np.array(theirs) == table(palette, low, high)).all()
 
 

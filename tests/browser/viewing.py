@@ -44,10 +44,11 @@ def hover(page: Page, x: float, y: float) -> None:
     page.mouse.move(*point)
 
 
-def screen(page: Page) -> NDArray[np.uint8]:
-    """What the map shows, with outlines, names and controls taken away."""
-    page.add_style_tag(content=".outlines, .float, .leaflet-control { visibility: hidden !important }")
-    box = page.locator("#map").bounding_box()
+def screen(page: Page, element: str = "#map") -> NDArray[np.uint8]:
+    """What a map shows, with outlines, names and controls made transparent; they can still be used."""
+    over = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair"
+    page.add_style_tag(content=f"{over} {{ opacity: 0 !important }}")
+    box = page.locator(element).bounding_box()
     assert box is not None
     with Image.open(io.BytesIO(page.screenshot(clip=box))) as image:  # type: ignore[arg-type]
         return np.asarray(image.convert("RGB")).copy()
