@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -30,11 +30,11 @@ from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.png import encode_coloured
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
-from mwv.report import ModelReport, Outcome
-from mwv.settings import Settings
+from mwv.report import ModelFacts, ModelReport, Outcome
+from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import Learnt, make_model, make_scene
-from mwv.site.model import Scene, TileFiles
-from mwv.site.text import amount, size
+from mwv.site.model import Label, Model, Place, Scene, TileFiles
+from mwv.site.text import amount, size, slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 
@@ -52,7 +52,6 @@ _CACHE_BYTES: Final = 0.25
 class Drawing:
     """A checkpoint laid out: what is to be drawn, known from headers alone."""
 
-    path: Path
     checkpoint: Checkpoint
     shown: tuple[TensorInfo, ...]
     canvas: Canvas
@@ -81,57 +80,102 @@ def build(settings: Settings) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
     begin = time.monotonic()
     outcome = Outcome()
+    failed: list[tuple[ModelSettings, Place]] = []
     with SiteWriter(settings.destination) as site, _store(settings) as store:
         for slug in settings.remove:
             site.remove(slug)
-        for path in settings.sources:
+        zoo = "" if settings.zoo is None else key_of("zoo", os.path.normpath(settings.zoo.path.absolute()))
+        for rank, wanted in enumerate(settings.models):
+            place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(path, settings, site, store))
+                outcome.models.append(build_model(wanted, place, settings, site, store))
             except MwvError as error:
                 outcome.failures.append(str(error))
+                failed.append((wanted, place))
             else:
                 say(outcome.models[-1].line())
-        done = site.finish()
+        if settings.zoo is not None:
+            for wanted, place in failed:
+                site.hold(_identities(wanted), wanted.slug or slugify(wanted.title or wanted.path.stem), place)
+            outcome.failures += settings.zoo.unmatched
+            if not settings.zoo.unmatched:  # else what is not there now may come back
+                outcome.taken_out += site.take_out(zoo)
+        done = site.finish(None if settings.zoo is None else settings.zoo.title)
         for warning in store.warnings:
             say(f"warning: {warning}")
+    if outcome.taken_out or len(settings.models) > 1:
+        say(outcome.line(time.monotonic() - begin))
     if done.models and not outcome.failures:
         say(f"{settings.destination / 'index.html'}: {len(done.models)} models; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
-        raise ModelsFailedError(outcome.failures, len(settings.sources))
+        raise ModelsFailedError(outcome.failures, len(outcome.models) + len(outcome.failures))
 
 
 def dry_run(settings: Settings) -> None:
     """Print what a build would do, from headers alone."""
-    for path in settings.sources:
-        print(estimate(draw(path, settings), settings))
+    for wanted in settings.models:
+        print(estimate(draw(open_model(wanted), wanted), settings))
 
 
-def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
-    """Render one checkpoint and add it to the site."""
+def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
+    """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
     begin = time.monotonic()
-    drawing = draw(path, settings)
+    memory = Memory(store)
+    checkpoint = open_model(wanted)
+    label = _label(wanted, checkpoint, place, settings)
+    inputs = memory.inputs(checkpoint, asdict(replace(label, place=Place())))
+    known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
+    if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
+        facts = ModelFacts(**known["facts"])
+        return ModelReport(facts, slug, site.change(slug), Tally(reused=facts.tiles), Traffic(), time.monotonic() - begin)
+    drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
         rendering, scene, tiles, overview = _pictured(drawing, settings, store)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
         rendering, scene, tiles, overview = _pictured(drawing, settings, store)
-    canvas = drawing.canvas
-    model = make_model(
-        drawing.checkpoint,
-        drawing.shown,
-        scene,
-        rendering.learnt,
-        title=settings.title,
-        source=path.name or path.resolve().name,
-        identity=_identity(drawing.checkpoint, path),
+    model = make_model(checkpoint, drawing.shown, scene, rendering.learnt, label)
+    slug = site.add_model(model, tiles, overview)
+    facts = _facts(model, drawing.canvas)
+    if inputs is not None:
+        memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
+    return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin)
+
+
+def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings: Settings) -> Label:
+    """What the user says about a model; its options are all that its data depends on beside its files."""
+    title = wanted.title or checkpoint.name
+    how = (wanted.title, wanted.tags, wanted.group, wanted.only, wanted.columns, settings.tile_format, settings.tiles)
+    return Label(
+        slug=wanted.slug or slugify(title),
+        title=title,
+        source=wanted.path.name or wanted.path.resolve().name,
+        identity=_identity(checkpoint, wanted),
         date=_source_date(),
+        tags=wanted.tags,
+        group=wanted.group,
+        options=key_of("options", how),
+        place=place,
     )
-    model = replace(model, slug=site.add_model(model, tiles, overview))
-    return ModelReport(
-        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
+
+
+def _facts(model: Model, canvas: Canvas) -> ModelFacts:
+    scene = model.scenes[0]
+    return ModelFacts(
+        name=model.title,
+        source=model.source,
+        parameters=model.parameters,
+        tensors=len(model.tensors),
+        elements=sum(model.dtypes.values()),
+        nbytes=model.nbytes,
+        width=canvas.bounds.width,
+        height=canvas.bounds.height,
+        levels=scene.levels,
+        tiles=len(scene.tiles),
+        damaged=sum(any(stats.nan or stats.inf for stats in row.stats) for row in model.tensors),
     )
 
 
@@ -147,25 +191,28 @@ def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rende
     return rendering, scene, tiles, overview
 
 
-def draw(path: Path, settings: Settings) -> Drawing:
-    """Read the headers of a checkpoint and lay its tensors out."""
-    checkpoint = open_checkpoint(path)
+def open_model(wanted: ModelSettings) -> Checkpoint:
+    """Read the headers of a checkpoint, and tell the user what is left out of it."""
+    checkpoint = open_checkpoint(wanted.path)
     for line in checkpoint.left_out:
         say(f"{checkpoint.name}: left out {line}")
-    shown = tuple(t for t in checkpoint.tensors if not settings.only or any(fnmatchcase(t.name, p) for p in settings.only))
+    return checkpoint
+
+
+def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
+    """Lay the tensors of a checkpoint out."""
+    shown = tuple(t for t in checkpoint.tensors if not wanted.only or any(fnmatchcase(t.name, p) for p in wanted.only))
     if not any(t.elements for t in shown):
-        what = (
-            f"no tensor's whole name matches {' or '.join(settings.only)}" if settings.only else "holds no tensor with elements"
-        )
-        raise SourceError(f"{path}: {what}; there is nothing to show")
+        what = f"no tensor's whole name matches {' or '.join(wanted.only)}" if wanted.only else "holds no tensor with elements"
+        raise SourceError(f"{wanted.path}: {what}; there is nothing to show")
     canvas = arrange(
         [(t.name, t.shape) for t in shown],
-        layers=promised_layers(checkpoint.config) if not settings.only else None,
+        layers=promised_layers(checkpoint.config) if not wanted.only else None,
         index_names=checkpoint.index_names,
-        columns=settings.columns,
+        columns=wanted.columns,
     )
     stored = tuple(_stored(checkpoint, shown, placement) for placement in canvas.placements)
-    return Drawing(path, checkpoint, shown, canvas, make_plan(canvas), stored)
+    return Drawing(checkpoint, shown, canvas, make_plan(canvas), stored)
 
 
 def render(drawing: Drawing, settings: Settings, store: Store) -> Rendering:
@@ -224,16 +271,22 @@ def _check_space(drawing: Drawing, settings: Settings) -> None:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
 
 
-def _identity(checkpoint: Checkpoint, path: Path) -> str:
+def _identity(checkpoint: Checkpoint, wanted: ModelSettings) -> str:
     """What tells a model that is built again from another of the same name: a digest of where it lies.
 
     A model of several files, or of one with a general name such as model.safetensors, lies in its folder, whichever of
-    its files was named.
+    its files was named. A slug of the user's choice makes it a model of its own.
     """
-    place = path.absolute()
-    if not path.is_dir() and (len(checkpoint.shards) > 1 or checkpoint.name == place.parent.name):
-        place = place.parent
-    return key_of("place", os.path.normpath(place))
+    itself, folder = _identities(wanted)
+    in_folder = len(checkpoint.shards) > 1 or checkpoint.name == wanted.path.absolute().parent.name
+    return folder if in_folder and not wanted.path.is_dir() else itself
+
+
+def _identities(wanted: ModelSettings) -> tuple[str, str]:
+    """What may tell a model whose files cannot be read: the place that was named, and the folder that this is in."""
+    place = wanted.path.absolute()
+    chosen = () if wanted.slug is None else (wanted.slug,)
+    return key_of("place", os.path.normpath(place), *chosen), key_of("place", os.path.normpath(place.parent), *chosen)
 
 
 def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store) -> tuple[Scene, TileFiles]:

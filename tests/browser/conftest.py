@@ -11,7 +11,7 @@ import synthetic
 
 from mwv.build import build
 from mwv.pyramid.archive import archives
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings
 from mwv.site.serve import open_server
 from mwv.site.writer import SiteWriter
 
@@ -99,7 +99,7 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real_site(real_folder: Path, bert: Path, smollm2: Path) -> Path:
     """Both real models in one site."""
-    build(Settings((bert.parent, smollm2), real_folder / "site", real_folder / "cache", jobs=2))
+    build(Settings((ModelSettings(bert.parent), ModelSettings(smollm2)), real_folder / "site", real_folder / "cache", jobs=2))
     return real_folder / "site"
 
 
@@ -119,6 +119,6 @@ def other_http(request: pytest.FixtureRequest, real_site: Path, real_folder: Pat
     """(how its tiles lie, address) of a site of the BERT; its tiles come from the cache that `real_site` filled."""
     how = request.param
     options = {"tile_format": "avif"} if how == "avif" else {"tiles": how}
-    build(Settings((bert.parent,), real_folder / how, real_folder / "cache", jobs=2, **options))  # type: ignore[arg-type]
+    build(Settings((ModelSettings(bert.parent),), real_folder / how, real_folder / "cache", jobs=2, **options))  # type: ignore[arg-type]
     with served(real_folder / how) as address:
         yield how, address
