@@ -42,11 +42,14 @@ _TOLD: Final = (
 
 @dataclass(frozen=True)
 class Strip:
-    """A part of a model's picture: its sizes in percent of the card's, and which part it is, in percent of the others."""
+    """A part of a model's picture."""
 
     width: float
-    height: float
+    """In percent of the card's picture."""
+    aspect: float
+    """Width over height."""
     position: float
+    """How far down the whole it lies: 0 at the top, 100 at the bottom."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,8 @@ def strips(width: int, height: int) -> list[Strip]:
     for count in range(2, _MOST_STRIPS + 1):
         if scale(count) > _WORTH * scale(best):
             best = count
-    wide = scale(best)
-    high = wide * ceil(height / best) / width * _ASPECT
-    return [
-        Strip(round(wide, 2), round(min(high, 100), 2), round(100 * place / (best - 1), 2) if best > 1 else 0)
-        for place in range(best)
-    ]
+    wide, aspect = round(scale(best), 2), round(width / ceil(height / best), 4)
+    return [Strip(wide, aspect, round(100 * place / max(best - 1, 1), 2)) for place in range(best)]
 
 
 def site_script(title: str, models: Sequence[ModelEntry]) -> bytes:

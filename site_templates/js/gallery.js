@@ -78,6 +78,16 @@ mwv.Filter = class {
     const label = mwv.element("span", { id: `filter-${this.key}` }, kind.label);
     const buttons = this.toggles.map(({ button }) => button);
     this.element = mwv.element("div", { class: "filter", role: "group", "aria-labelledby": label.id }, label, ...buttons);
+    const rare = buttons.slice(mwv.Filter.MOST);
+    for (const button of rare) button.classList.add("rare");
+    if (rare.length > 0) {
+      const more = mwv.element("button", { type: "button", class: "more" }, `${rare.length} more`);
+      more.addEventListener("click", () => {
+        this.element.classList.add("open");
+        rare[0].focus();
+      });
+      this.element.append(more);
+    }
   }
 
   /** @param {any} card */
@@ -97,6 +107,9 @@ mwv.Filter = class {
   }
 };
 
+/** Values of a filter that are shown before someone asks for more. */
+mwv.Filter.MOST = 10;
+
 mwv.Gallery = class {
   constructor() {
     const id = (name) => /** @type {any} */ (document.getElementById(name));
@@ -111,7 +124,7 @@ mwv.Gallery = class {
     this.nothing = id("nothing");
     this.panel = id("filters");
     this.filters = mwv.FILTERS.map((kind) => new mwv.Filter(kind, this.cards, () => this.changed())).filter(({ useful }) => useful);
-    this.panel.append(...this.filters.map(({ element }) => element));
+    this.panel.querySelector(".all").append(...this.filters.map(({ element }) => element));
     this.panel.hidden = this.filters.length === 0;
     this.panel.open = matchMedia("(min-width: 721px)").matches;
     this.search.addEventListener("input", () => this.changed());
