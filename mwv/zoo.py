@@ -16,14 +16,17 @@ from mwv.settings import ModelSettings, Zoo
 from mwv.site.text import is_slug
 
 MOST_BYTES: Final = 256 * 1024
+LONGEST_LINE: Final = 2_000
+"""Characters; tomllib takes time with the square of the parts of a key."""
+LONGEST_PATH: Final = 1_024
 _ZOO_KEYS: Final = ("title", "out", "model")
 _MODEL_KEYS: Final = ("source", "title", "slug", "tags", "group", "only", "columns")
 _LONGEST: Final = 200
 """Characters of a title, group, tag or pattern."""
 _TOP: Final = -1
 """Stands for the zoo itself where a model's index could be."""
-_MODEL_LINE: Final = re.compile(r"\s*\[\[\s*model\s*\]\]")
-_KEY_LINE: Final = re.compile(r"""\s*\[{0,2}\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*[=.\]]""")
+_MODEL_LINE: Final = re.compile(r"\[\[\s*model\s*\]\]")
+_KEY_LINE: Final = re.compile(r"""\[{0,2}\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*[=.\]]""")
 
 
 def read_zoo(path: Path) -> Zoo:
@@ -59,7 +62,7 @@ def read_zoo(path: Path) -> Zoo:
     return Zoo(
         path=path,
         title=document.word(_TOP, table, "title") or "mwv",
-        out=path.parent / (document.word(_TOP, table, "out", longest=4096) or "site"),
+        out=path.parent / (document.word(_TOP, table, "out", LONGEST_PATH) or "site"),
         models=tuple(models),
         unmatched=tuple(unmatched),
     )
@@ -74,14 +77,18 @@ def _text(path: Path) -> str:
     if len(content) > MOST_BYTES:
         raise UsageError(f"{path}: is larger than {MOST_BYTES:,} bytes; split the zoo")
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is no UTF-8 at byte {error.start:,}") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LONGEST_LINE:
+            raise UsageError(f"{path}, line {number}: is longer than {LONGEST_LINE:,} characters; break the line")
+    return text
 
 
 def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> ModelSettings:
     document.check_keys(index, entry, _MODEL_KEYS)
-    source = document.word(index, entry, "source", longest=4096)
+    source = document.word(index, entry, "source", LONGEST_PATH)
     if source is None:
         raise document.error(index, "source", "is missing: name a file or folder, relative to this file")
     slug = document.word(index, entry, "slug")
@@ -148,12 +155,13 @@ class _Document:
         """Line of each key of each model, and of the model itself under ""; as people write TOML, not in all its forms."""
         lines: dict[tuple[int, str], int] = {}
         index = _TOP
-        for number, line in enumerate(self.text.split("\n"), 1):
+        for number, line in enumerate(map(str.strip, self.text.split("\n")), 1):
             if _MODEL_LINE.match(line):
                 index += 1
                 lines[index, ""] = number
             elif match := _KEY_LINE.match(line):
-                lines.setdefault((index, next(filter(None, match.groups()), "")), number)
+                table = _TOP if line.startswith("[") else index
+                lines.setdefault((table, next(filter(None, match.groups()), "")), number)
         return lines
 
     def line(self, index: int, key: str) -> int:
