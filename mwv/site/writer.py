@@ -192,8 +192,7 @@ class SiteWriter:
         """Whether all files of a model are there, by their sizes."""
         files = {path: entry.size for path, entry in self._files.items() if path.startswith(f"{slug}/")}
         files.update(self._old_tiles(slug).files)
-        there = self._folder.sizes({path.rpartition("/")[0] for path in files})
-        return all(there.get(path) == size for path, size in files.items())
+        return all(self._folder.has(path, size) for path, size in files.items())
 
     def _share(self) -> None:
         """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
