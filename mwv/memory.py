@@ -24,6 +24,7 @@ from mwv.measure import slabs
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
 from mwv.site.text import canonical
+from mwv.store.index import OUTCOMES
 
 _DIGEST: Final = 32
 _SETTLED_NS: Final = 2_000_000_000
@@ -86,12 +87,12 @@ class Memory:
 
     def outcome(self, inputs: str) -> Any:
         """What a model with these inputs became, if it is remembered."""
-        body = self._index.recall("models", inputs)
+        body = self._index.recall(OUTCOMES, inputs)
         return None if body is None else json.loads(body)
 
     def remember_outcome(self, inputs: str, outcome: Any) -> None:
         """Keep what a model with these inputs became: something that JSON can hold."""
-        self._index.remember_many("models", {inputs: json.dumps(outcome).encode()})
+        self._index.remember_many(OUTCOMES, {inputs: json.dumps(outcome).encode()})
 
     def _settled(self, source: Source) -> bool:
         """Whether a file has an identity, and could not have changed unseen since it was written."""
