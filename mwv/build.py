@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,17 +31,18 @@ from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory, remember_source
 from mwv.progress import progress, say
+from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
 from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
-from mwv.report import REPORT_HEAD, ModelReport, Outcome
-from mwv.settings import Settings
+from mwv.report import REPORT_HEAD, ModelFacts, ModelReport, Outcome
+from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import Learnt, make_model, make_scene
-from mwv.site.identity import identity_of
-from mwv.site.model import Model, Scene, TileFiles
-from mwv.site.text import amount, size
+from mwv.site.identity import identities, identity_of
+from mwv.site.model import Label, Model, Place, Scene, TileFiles
+from mwv.site.text import amount, size, slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
@@ -61,7 +62,6 @@ _CACHE_BYTES: Final = 0.25
 class Drawing:
     """A checkpoint laid out: what is to be drawn, known from headers alone."""
 
-    path: Path
     checkpoint: Checkpoint
     shown: tuple[TensorInfo, ...]
     canvas: Canvas
@@ -90,68 +90,121 @@ def build(settings: Settings) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
     begin = time.monotonic()
     outcome = Outcome()
+    failed: list[tuple[ModelSettings, Place]] = []
     _source_date()  # an impossible one is an error before any work
     _check_targets(settings)
     with SiteWriter(settings.destination) as site, _store(settings) as store:
         for slug in settings.remove:
             site.remove(slug)
-        for path in settings.sources:
+        zoo = "" if settings.zoo is None else key_of("zoo", os.path.normpath(settings.zoo.path.absolute()))
+        for rank, wanted in enumerate(settings.models):
+            place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(path, settings, site, store))
+                outcome.models.append(build_model(wanted, place, settings, site, store))
             except MwvError as error:
                 outcome.failures.append(str(error))
+                failed.append((wanted, place))
             else:
                 say(outcome.models[-1].line())
-        done = site.finish()
+        if settings.zoo is not None:
+            for wanted, place in failed:
+                site.hold(identities(wanted.path, wanted.slug), wanted.slug or slugify(wanted.title or wanted.path.stem), place)
+            outcome.failures += settings.zoo.unmatched
+            if not settings.zoo.unmatched:  # else what is not there now may come back
+                outcome.taken_out += site.take_out(zoo)
+        done = site.finish(None if settings.zoo is None else settings.zoo.title)
         for warning in store.warnings:
             say(f"warning: {warning}")
+    if outcome.taken_out or len(settings.models) > 1:
+        say(outcome.line(time.monotonic() - begin))
     if done.models and not outcome.failures:
         say(f"{settings.destination / 'index.html'}: {len(done.models)} models; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
-        raise ModelsFailedError(outcome.failures, len(settings.sources))
+        raise ModelsFailedError(outcome.failures, len(outcome.models) + len(outcome.failures))
 
 
 def dry_run(settings: Settings) -> None:
     """Print what a build would do, from headers alone."""
-    for path in settings.sources:
-        click.echo(estimate(draw(path, settings), settings))
+    for wanted in settings.models:
+        click.echo(estimate(draw(open_model(wanted), wanted), settings))
 
 
-def build_model(path: Path, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
-    """Render one checkpoint and add it to the site."""
+def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
+    """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
     begin = time.monotonic()
-    drawing = draw(path, settings)
+    memory = Memory(store)
+    checkpoint = open_model(wanted)
+    label = _label(wanted, checkpoint, place, settings)
+    inputs = memory.inputs(checkpoint, asdict(replace(label, place=Place())))
+    known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
+    if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
+        facts = ModelFacts(**known["facts"])
+        return ModelReport(facts, slug, site.change(slug), Tally(reused=facts.tiles), Traffic(), time.monotonic() - begin)
+    drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
-        model, rendering = _added(drawing, settings, site, store)
+        model, slug, rendering = _added(drawing, label, settings, site, store)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, rendering = _added(drawing, settings, site, store)
-    canvas = drawing.canvas
-    return ModelReport(
-        model, canvas.bounds.width, canvas.bounds.height, rendering.tally, rendering.traffic, time.monotonic() - begin
-    )
+        model, slug, rendering = _added(drawing, label, settings, site, store)
+    remember_source(store, label.identity, wanted.path)
+    facts = _facts(model, drawing.canvas)
+    if inputs is not None:
+        memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
+    return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin)
 
 
-def _added(drawing: Drawing, settings: Settings, site: SiteWriter, store: Store) -> tuple[Model, Rendering]:
-    """The model of a drawing, with its tiles in the site; raises LostError if the cache loses a result on the way."""
+def _added(drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store) -> tuple[Model, str, Rendering]:
+    """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
     rendering, scene, tiles, picture = _pictured(drawing, settings, store)
-    model = make_model(
-        drawing.checkpoint,
-        drawing.shown,
-        scene,
-        rendering.learnt,
-        title=settings.title,
-        source=drawing.path.name or drawing.path.resolve().name,
-        identity=identity_of(drawing.checkpoint, drawing.path),
-        url=settings.source_url or "",
-        date=_source_date(),
+    model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label)
+    return model, site.add_model(model, tiles, picture), rendering
+
+
+def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings: Settings) -> Label:
+    """What the user says about a model; its options are all that its data depends on beside its files."""
+    title = wanted.title or checkpoint.name
+    how = (
+        wanted.title,
+        wanted.tags,
+        wanted.group,
+        wanted.url,
+        wanted.only,
+        wanted.columns,
+        settings.tile_format,
+        settings.tiles,
     )
-    model = replace(model, slug=site.add_model(model, tiles, picture))
-    remember_source(store, model.identity, drawing.path)
-    return model, rendering
+    return Label(
+        slug=wanted.slug or slugify(title),
+        title=title,
+        source=wanted.path.name or wanted.path.resolve().name,
+        identity=identity_of(checkpoint, wanted.path, wanted.slug),
+        url=wanted.url,
+        date=_source_date(),
+        tags=wanted.tags,
+        group=wanted.group,
+        options=key_of("options", how),
+        place=place,
+    )
+
+
+def _facts(model: Model, canvas: Canvas) -> ModelFacts:
+    scene = model.scenes[0]
+    return ModelFacts(
+        name=model.title,
+        source=model.source,
+        parameters=model.parameters,
+        tensors=len(model.tensors),
+        elements=sum(model.dtypes.values()),
+        nbytes=model.nbytes,
+        width=canvas.bounds.width,
+        height=canvas.bounds.height,
+        levels=scene.levels,
+        tiles=len(scene.tiles),
+        damaged=sum(any(stats.nan or stats.inf for stats in row.stats) for row in model.tensors),
+    )
 
 
 def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rendering, Scene, TileFiles, bytes]:
@@ -164,25 +217,28 @@ def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rende
     return rendering, scene, tiles, overview(pyramid, canvas, store, settings.tile_format)
 
 
-def draw(path: Path, settings: Settings) -> Drawing:
-    """Read the headers of a checkpoint and lay its tensors out."""
-    checkpoint = open_checkpoint(path)
+def open_model(wanted: ModelSettings) -> Checkpoint:
+    """Read the headers of a checkpoint, and tell the user what is left out of it."""
+    checkpoint = open_checkpoint(wanted.path)
     for line in checkpoint.left_out:
         say(f"{checkpoint.name}: left out {line}")
-    shown = tuple(t for t in checkpoint.tensors if not settings.only or any(fnmatchcase(t.name, p) for p in settings.only))
+    return checkpoint
+
+
+def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
+    """Lay the tensors of a checkpoint out."""
+    shown = tuple(t for t in checkpoint.tensors if not wanted.only or any(fnmatchcase(t.name, p) for p in wanted.only))
     if not any(t.elements for t in shown):
-        what = (
-            f"no tensor's whole name matches {' or '.join(settings.only)}" if settings.only else "holds no tensor with elements"
-        )
-        raise SourceError(f"{path}: {what}; there is nothing to show")
+        what = f"no tensor's whole name matches {' or '.join(wanted.only)}" if wanted.only else "holds no tensor with elements"
+        raise SourceError(f"{wanted.path}: {what}; there is nothing to show")
     canvas = arrange(
         [(t.name, t.shape) for t in shown],
-        layers=promised_layers(checkpoint.config) if not settings.only else None,
+        layers=promised_layers(checkpoint.config) if not wanted.only else None,
         index_names=checkpoint.index_names,
-        columns=settings.columns,
+        columns=wanted.columns,
     )
     stored = tuple(_stored(checkpoint, shown, placement) for placement in canvas.placements)
-    return Drawing(path, checkpoint, shown, canvas, make_plan(canvas), stored)
+    return Drawing(checkpoint, shown, canvas, make_plan(canvas), stored)
 
 
 def render(drawing: Drawing, settings: Settings, store: Store) -> Rendering:

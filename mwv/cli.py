@@ -6,14 +6,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
 
 from mwv import __version__
 from mwv.errors import MwvError, SourceError, UsageError
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings, Zoo, folder_address
 
 _PATH = click.Path(path_type=Path)
 _MAX_LIST = 10_000_000
@@ -82,7 +81,8 @@ def cli() -> None:
 def build(context: click.Context, /, **options: Any) -> None:
     """Turn checkpoints into a site that shows every weight.
 
-    SOURCE is a safetensors, GGUF or PyTorch file, a shard or a shard index, or a directory that holds a model.
+    SOURCE is a safetensors, GGUF or PyTorch file, a shard or a shard index, or a directory that holds a model; or one
+    zoo.toml, which names models and how each is to be shown.
     """
     folder, serve_it = options.pop("regen_html"), options.pop("serve")
     if folder is not None:
@@ -91,7 +91,10 @@ def build(context: click.Context, /, **options: Any) -> None:
 
         regenerate(folder)
     else:
-        settings = _settings(serve=serve_it, **options)
+        zoo = _zoo(context, options["sources"])
+        if zoo is not None and "destination" not in _given(context):
+            options["destination"] = zoo.out
+        settings = _settings(serve=serve_it, zoo=zoo, **options)
         folder = settings.destination
         from mwv import build as builder
 
@@ -103,23 +106,49 @@ def build(context: click.Context, /, **options: Any) -> None:
         _serve(folder, None if options["no_cache"] else options["cache"], options["sources"], open_browser=True)
 
 
+def _given(context: click.Context) -> dict[str, str]:
+    """The parameters that are on the command line by name, and what the user calls each."""
+    return {
+        parameter.name or "": parameter.opts[-1] if isinstance(parameter, click.Option) else "a source"
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    }
+
+
 def _refuse_others(context: click.Context) -> None:
     """Raise UsageError if anything was given beside --regen-html that it would have to ignore."""
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in ("regen_html", "serve") and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            given = parameter.opts[-1] if isinstance(parameter, click.Option) else "a source"
+    for name, given in _given(context).items():
+        if name not in ("regen_html", "serve"):
             raise UsageError(f"--regen-html and {given} contradict each other: it only writes the pages of a site anew")
+
+
+def _zoo(context: click.Context, sources: tuple[Path, ...]) -> Zoo | None:
+    """The zoo among the sources, which then must be the only one and says all about its models; None without one."""
+    path = next((source for source in sources if source.suffix.lower() == ".toml" and not source.is_dir()), None)
+    if path is None:
+        return None
+    if len(sources) > 1:
+        raise UsageError(f"{path}: a zoo is built alone: name its models in it, or build the others in a call of their own")
+    for name, given in _given(context).items():
+        if name in ("file_list", "demo", "title", "columns", "only", "source_url", "png", "png_size", "remove"):
+            raise UsageError(f"{path} and {given} contradict each other: a zoo says itself which models are shown, and how")
+    from mwv.zoo import read_zoo
+
+    return read_zoo(path)
 
 
 def _settings(
     *,
+    zoo: Zoo | None,
     sources: tuple[Path, ...],
     file_list: Any,
     demo: bool,
+    title: str | None,
+    columns: str,
+    only: tuple[str, ...],
+    source_url: str | None,
     cache: Path | None,
     no_cache: bool,
-    columns: str,
     jobs: int | None,
     serve: bool,
     **rest: Any,
@@ -145,14 +174,17 @@ def _settings(
     sources += listed
     if not sources and not demo and not rest["remove"]:
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
-    if rest["title"] is not None and (demo or len(sources) != 1):
+    if title is not None and (demo or len(sources) != 1):
         raise UsageError("--title names one model: give exactly one source with it")
     if rest["png"] is not None and (demo or len(sources) != 1):
         raise UsageError("--png shows one model: give exactly one source with it")
-    if rest["source_url"] is not None:
-        if demo or len(sources) != 1:
-            raise UsageError("--source-url is where one model lies: give exactly one source with it")
-        rest["source_url"] = _address(rest["source_url"])
+    if source_url is not None and (demo or len(sources) != 1):
+        raise UsageError("--source-url is where one model lies: give exactly one source with it")
+    url = "" if source_url is None else folder_address(source_url)
+    if url is None:
+        raise UsageError(
+            f"--source-url takes the http(s) address of a folder without user, query or fragment, not {source_url!r}"
+        )
     root = None if no_cache else cache_root(cache, os.environ, _here())
     place = os.path.realpath(rest["destination"])
     if root is not None and os.path.commonpath((place, os.path.realpath(root))) == place:
@@ -161,10 +193,12 @@ def _settings(
         )
     if demo:
         sources += _demo(root)
+    folds = None if columns == "auto" else int(columns)
+    models = tuple(ModelSettings(source, title, only=only, columns=folds, url=url) for source in sources)
     return Settings(
-        sources=sources,
+        models=models if zoo is None else zoo.models,
+        zoo=zoo,
         cache=root,
-        columns=None if columns == "auto" else int(columns),
         jobs=jobs or _processors(),
         **rest,
     )
@@ -284,18 +318,6 @@ def clear(store: Any) -> None:
 
     done = empty(store)
     click.echo(f"removed {thousands(done.blobs)} results, {size(done.nbytes)}")
-
-
-def _address(text: str) -> str:
-    """The address of a folder, with a slash at its end; it goes into a public page, so it must hold no secret."""
-    try:
-        parts = urlsplit(text)
-        plain = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query or parts.fragment)
-    except ValueError:
-        plain = False
-    if not plain:
-        raise UsageError(f"--source-url takes the http(s) address of a folder without user, query or fragment, not {text!r}")
-    return text.rstrip("/") + "/"
 
 
 def _bytes(text: str) -> int:

@@ -3,21 +3,28 @@
 Digests are remembered for a file as it was: path, size, times, inode and device. A file whose time of change lay less than
 two seconds back when the build began to read could change again unseen, so nothing is remembered about it. Statistics belong to
 digests. All of it is advice: `Survey` checks every byte that is drawn against the digest it relies on.
+What a whole model became is remembered, too: its pages need not be made again while files, options and program are the same.
 """
 
+import json
 import os
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from blake3 import blake3
 
+from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.source import Identity, Source
 from mwv.decode.stored import RECIPE_VERSION, StoredTensor
 from mwv.layout.grid import Grid
 from mwv.measure import slabs
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
+from mwv.site.text import canonical
+from mwv.store.index import OUTCOMES
 
 _DIGEST: Final = 32
 _SETTLED_NS: Final = 2_000_000_000
@@ -70,9 +77,30 @@ class Memory:
         self._index.remember_many("digests", digests)
         self._index.remember_many("stats", stats)
 
+    def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
+        """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""
+        if not all(map(self._settled, checkpoint.shards)):
+            return None
+        files = [_spelt(shard.identity) for shard in checkpoint.shards if shard.identity]
+        said = (checkpoint.name, checkpoint.config, checkpoint.index_names, checkpoint.left_out)
+        return key_of("model", _program(), canonical((files, said, others)))
+
+    def outcome(self, inputs: str) -> Any:
+        """What a model with these inputs became, if it is remembered."""
+        body = self._index.recall(OUTCOMES, inputs)
+        return None if body is None else json.loads(body)
+
+    def remember_outcome(self, inputs: str, outcome: Any) -> None:
+        """Keep what a model with these inputs became: something that JSON can hold."""
+        self._index.remember_many(OUTCOMES, {inputs: json.dumps(outcome).encode()})
+
+    def _settled(self, source: Source) -> bool:
+        """Whether a file has an identity, and could not have changed unseen since it was written."""
+        return source.identity is not None and self._opened_ns - source.identity.mtime_ns >= _SETTLED_NS
+
     def _file_key(self, tensor: StoredTensor) -> str | None:
         identity = tensor.source.identity
-        if identity is None or self._opened_ns - identity.mtime_ns < _SETTLED_NS:
+        if identity is None or not self._settled(tensor.source):
             return None
         info = tensor.info
         place = (
@@ -85,7 +113,12 @@ class Memory:
             tensor.first,
             tensor.count,
         )
-        return key_of("digests", RECIPE_VERSION, tuple(vars(identity).values()), place)
+        return key_of("digests", RECIPE_VERSION, _spelt(identity), place)
+
+
+def _spelt(identity: Identity) -> tuple[object, ...]:
+    """All that tells a file from another; dataclasses.astuple would copy each field deeply."""
+    return tuple(vars(identity).values())
 
 
 def remember_source(index: Index, identity: str, path: Path) -> None:
@@ -97,6 +130,13 @@ def recall_source(index: Index, identity: str) -> Path | None:
     """Where the files of a model lay when it was last built."""
     place = index.recall("sources", identity)
     return None if place is None else Path(os.fsdecode(place))
+
+
+@cache
+def _program() -> str:
+    """Digest of the sources of this package: whatever draws or writes otherwise is another program."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    return blake3(b"".join(blake3(path.read_bytes()).digest() for path in sources)).hexdigest()
 
 
 def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:

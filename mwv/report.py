@@ -1,7 +1,8 @@
-"""What a build did in, one line for the user and one JSON object for programs out."""
+"""What a build did in, lines for the user and one JSON object for programs out."""
 
 import json
 import resource
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,6 @@ from typing import Any, Final
 from mwv.errors import SiteError
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Traffic
-from mwv.site.model import Model
 from mwv.site.text import amount, size
 
 REPORT_HEAD: Final = b'{\n  "models"'
@@ -17,29 +17,49 @@ REPORT_HEAD: Final = b'{\n  "models"'
 
 
 @dataclass(frozen=True)
-class ModelReport:
-    """What rendering one model took."""
+class ModelFacts:
+    """What a model is, whatever it took to show it."""
 
-    model: Model
+    name: str
+    source: str
+    parameters: int
+    tensors: int
+    elements: int
+    nbytes: int
     width: int
     height: int
+    levels: int
+    tiles: int
+    damaged: int
+    """Tensors with NaN or infinite elements."""
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What building one model took."""
+
+    facts: ModelFacts
+    slug: str
+    change: str
+    """What has become of its pages, and why."""
     tally: Tally
     traffic: Traffic
     seconds: float
 
     def record(self) -> dict[str, Any]:
         """The model's entry in the report."""
-        scene = self.model.scenes[0]
+        facts = self.facts
         return {
-            "name": self.model.title,
-            "slug": self.model.slug,
-            "source": self.model.source,
-            "tensors": len(self.model.tensors),
-            "elements": sum(self.model.dtypes.values()),
-            "canvas": {"width": self.width, "height": self.height, "levels": scene.levels},
-            "tiles": {"total": len(scene.tiles), "rendered": self.tally.rendered, "reused": self.tally.reused},
+            "name": facts.name,
+            "slug": self.slug,
+            "change": self.change,
+            "source": facts.source,
+            "tensors": facts.tensors,
+            "elements": facts.elements,
+            "canvas": {"width": facts.width, "height": facts.height, "levels": facts.levels},
+            "tiles": {"total": facts.tiles, "rendered": self.tally.rendered, "reused": self.tally.reused},
             "bytes": {
-                "source": self.model.nbytes,
+                "source": facts.nbytes,
                 "read": self.traffic.read,
                 "hashed": self.traffic.hashed,
                 "written": self.tally.written,
@@ -50,11 +70,10 @@ class ModelReport:
     def line(self) -> str:
         """What happened, in a line."""
         done = f"{self.tally.rendered:,} tiles rendered, {self.tally.reused:,} reused"
-        bad = sum(any(stats.nan or stats.inf for stats in row.stats) for row in self.model.tensors)
-        damage = f"; NaN or Inf in {bad} tensors" if bad else ""
-        read = self.traffic.read + self.traffic.hashed
-        parameters = amount(self.model.parameters)
-        return f"{self.model.title}: {parameters} parameters, {done}, {size(read)} read, {self.seconds:.1f} s{damage}"
+        damage = f"; NaN or Inf in {self.facts.damaged} tensors" if self.facts.damaged else ""
+        read = size(self.traffic.read + self.traffic.hashed)
+        parameters = amount(self.facts.parameters)
+        return f"{self.facts.name}: {self.change}; {parameters} parameters, {done}, {read} read, {self.seconds:.1f} s{damage}"
 
 
 @dataclass
@@ -62,12 +81,24 @@ class Outcome:
     """What a build did so far."""
 
     models: list[ModelReport] = field(default_factory=list)
+    taken_out: list[str] = field(default_factory=list)
+    """Slugs of models that the zoo names no longer."""
     failures: list[str] = field(default_factory=list)
+
+    def line(self, seconds: float) -> str:
+        """What happened to all models, in a line."""
+        kinds = Counter(model.change.partition(":")[0] for model in self.models)
+        kinds.update({"taken out": len(self.taken_out), "failed": len(self.failures)})
+        counts = [f"{kinds[kind]} {kind}" for kind in ("new", "changed", "unchanged", "taken out", "failed") if kinds[kind]]
+        rendered = sum(model.tally.rendered for model in self.models)
+        reused = sum(model.tally.reused for model in self.models)
+        return f"models: {', '.join(counts)}; {rendered:,} tiles rendered, {reused:,} reused, {seconds:.1f} s"
 
     def write(self, path: Path, seconds: float) -> None:
         """Write the report of the whole build; raises SiteError where that fails."""
         report = {
             "models": [model.record() for model in self.models],
+            "taken_out": self.taken_out,
             "failures": self.failures,
             "seconds": round(seconds, 3),
             "peak_rss_bytes": peak_memory(),

@@ -3,29 +3,68 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 TileFormat = Literal["png", "avif"]
 TileStore = Literal["files", "xyz", "pmtiles"]
 
 
 @dataclass(frozen=True)
+class ModelSettings:
+    """One model, and how it is to be shown."""
+
+    path: Path
+    """A file, a shard index or a directory."""
+    title: str | None = None
+    """By default the name of its file."""
+    slug: str | None = None
+    """Its folder in the site; by default made from the title."""
+    tags: tuple[str, ...] = ()
+    group: str = ""
+    """Heading under which the gallery shows it."""
+    only: tuple[str, ...] = ()
+    """Glob patterns; when given, only tensors whose name matches one are shown."""
+    columns: int | None = 1
+    """Columns into which stacks are folded; None to choose."""
+    url: str = ""
+    """Address of the folder where anyone finds its files, with a slash at its end; see `folder_address`."""
+
+
+def folder_address(text: str) -> str | None:
+    """An http(s) address of a folder, with a slash at its end; None for what is none, or may hold a secret."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    public = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query or parts.fragment)
+    return text.rstrip("/") + "/" if public else None
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """What a `zoo.toml` says: its models stand in the site in this order, and those that it names no longer are taken out."""
+
+    path: Path
+    title: str
+    """Heading of the gallery."""
+    out: Path
+    """The site's folder, unless the user names another."""
+    models: tuple[ModelSettings, ...]
+    unmatched: tuple[str, ...] = ()
+    """A line for each pattern that names nothing now."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The options of `mwv build`."""
 
-    sources: tuple[Path, ...]
-    """Checkpoints: files, shard indexes or directories."""
+    models: tuple[ModelSettings, ...]
     destination: Path
     """The site's folder."""
     cache: Path | None
     """The cache folder; None to keep nothing after the build."""
-    title: str | None = None
-    """Title of the model (with one source) and of nothing else; by default its name."""
-    source_url: str | None = None
-    """Address of the folder where anyone finds the files of the source (with one source), with a slash at its end."""
-    columns: int | None = 1
-    """Columns into which stacks are folded; None to choose."""
-    only: tuple[str, ...] = ()
-    """Glob patterns; when given, only tensors whose name matches one are shown."""
+    zoo: Zoo | None = None
+    """Where the models come from a zoo: that zoo."""
     tile_format: TileFormat = "png"
     """`png` are codes, coloured in the page; `avif` are pictures."""
     tiles: TileStore = "files"

@@ -14,8 +14,7 @@ from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.picture import magnitude_range
 from mwv.pyramid.render import Pyramid
-from mwv.site.model import Model, Scene, TensorRow
-from mwv.site.text import slugify
+from mwv.site.model import Label, Model, Scene, TensorRow
 
 _FLOAT_WINDOW: Final = (2.0**-10, 2.0)
 _NAMED: Final = 3
@@ -30,12 +29,7 @@ def make_model(
     shown: Sequence[TensorInfo],
     scene: Scene,
     learnt: Sequence[Learnt | None],
-    *,
-    title: str | None,
-    source: str,
-    identity: str,
-    url: str,
-    date: str | None,
+    label: Label,
 ) -> Model:
     """Everything a page says; `learnt` has one entry per placement of the scene, None for missing tensors."""
     panels: dict[int, list[Learnt]] = {}
@@ -44,11 +38,7 @@ def make_model(
             panels.setdefault(placement.tensor, []).append(found)
     rows = tuple(_row(checkpoint, info, panels.get(i, ())) for i, info in enumerate(shown))
     return Model(
-        slug=slugify(title or checkpoint.name),
-        title=title or checkpoint.name,
-        source=source,
-        identity=identity,
-        url=url,
+        **vars(label),
         format=checkpoint.format,
         architecture=architecture(checkpoint),
         parameters=parameters(shown),
@@ -58,7 +48,6 @@ def make_model(
         metadata=checkpoint.metadata,
         tensors=rows,
         scenes=(scene,),
-        date=date,
         notes=_notes(checkpoint, rows, scene.canvas),
     )
 

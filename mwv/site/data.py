@@ -115,6 +115,8 @@ def model_record(model: Model) -> dict[str, Any]:
         "facts": plain(model.facts),
         "metadata": plain(model.metadata),
         "date": model.date,
+        "tags": list(model.tags),
+        "group": model.group,
         "notes": list(model.notes),
     }
 

@@ -125,7 +125,7 @@ class Values:
     def _opened(self, entry: ModelEntry) -> _Model:
         try:
             scenes = [parse((self._root / entry.slug / name).read_bytes(), "scene") for name in entry.scenes]
-            for checkpoint in self._candidates(entry.identity):
+            for checkpoint in self._candidates(entry):
                 tensors = _matched(checkpoint, scenes[0]["tensors"])
                 if tensors is not None:
                     return _Model(entry, scenes, checkpoint, tensors)
@@ -133,15 +133,15 @@ class Values:
             raise ValuesError("The site's data is damaged.") from None
         raise ValuesError("The source is not at hand, or has changed since this picture was made.")
 
-    def _candidates(self, identity: str) -> Iterator[Checkpoint]:
+    def _candidates(self, entry: ModelEntry) -> Iterator[Checkpoint]:
         """What may be the source: first what a build remembers, if it still is what the identity says, then what was named."""
-        place = self._remembered(identity)
+        place = self._remembered(entry.identity)
         for path in (*([place] if place else []), *self._named):
             try:
                 checkpoint = open_checkpoint(path)
             except MwvError:
                 continue
-            if path is not place or identity_of(checkpoint, path) == identity:
+            if path is not place or entry.identity in [identity_of(checkpoint, path, slug) for slug in (None, entry.slug)]:
                 yield checkpoint
 
 

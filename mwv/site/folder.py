@@ -36,6 +36,8 @@ class Folder:
         self._journal = False
         self._absent = False
         self._folders: set[Path] = set()
+        self._sizes: dict[str, dict[str, int]] = {}
+        """What was seen in a folder, and what was linked into it since: many models share few folders."""
         self._can_link = True
         try:
             with self._errors():
@@ -171,6 +173,7 @@ class Folder:
             part = self.root / WORK / "part"
             part.write_bytes(content)
             part.replace(target)
+            self._sizes.pop(path.rpartition("/")[0], None)
 
     def _parent(self, target: Path) -> None:
         """Make the folder of a file; refuse one that a link has led out of the site."""
@@ -190,10 +193,21 @@ class Folder:
         """Path → size of the regular files in some folders of the site; a folder that is missing has none."""
         found: dict[str, int] = {}
         for folder in folders:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        found[f"{folder}/{entry.name}"] = entry.stat(follow_symlinks=False).st_size
+            found.update(self._listing(folder))
+        return found
+
+    def has(self, path: str, size: int) -> bool:
+        """Whether a regular file of this size is there."""
+        return self._listing(path.rpartition("/")[0]).get(path) == size
+
+    def _listing(self, folder: str) -> dict[str, int]:
+        if folder in self._sizes:
+            return self._sizes[folder]
+        found = self._sizes[folder] = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    found[f"{folder}/{entry.name}"] = entry.stat(follow_symlinks=False).st_size
         return found
 
     def link(self, path: str, source: Path) -> None:
@@ -204,6 +218,9 @@ class Folder:
         target = self.root / path
         with self._errors(path):
             self._parent(target)
+            folder = path.rpartition("/")[0]
+            if folder in self._sizes:
+                self._sizes[folder][path] = source.stat().st_size
             if self._can_link:
                 try:
                     os.link(source, target)

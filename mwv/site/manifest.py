@@ -6,7 +6,7 @@ A manifest is read from a folder that anyone may have written to, so no path in 
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -43,6 +43,19 @@ class ModelEntry:
     tensors: int
     dtypes: Mapping[str, int]
     date: str | None
+    tags: tuple[str, ...]
+    group: str
+    zoo: str
+    """What tells the zoo that named the model from others, or empty."""
+    rank: int
+    """How many models that zoo names before this one, or -1."""
+    options: str
+    """Digest of the options that the model was built with."""
+    shared: int
+    """Bytes that other models of the site have, too."""
+    nearest: str
+    """Slug of the model that has most of them, or empty."""
+    nearest_shared: int
     digest: str
     """Over names and digests of all tensors: equal for equal weights."""
     layout: tuple[str, ...]
@@ -53,11 +66,20 @@ class ModelEntry:
     """Names of the scene scripts, in its folder."""
     overview: str
     """Name of the picture of the first scene, in its folder."""
+    overview_size: tuple[int, int]
+    """Its width and height in pixels."""
+    content: str
+    """Name of the list of what its tensors hold, in its folder."""
     tile_mode: str
     tile_list: str
     """Name of the list of the model's tiles, in its folder."""
     tile_count: int
     tile_bytes: int
+
+
+_LISTS: Final = {"layout": str, "scenes": str, "tags": str, "overview_size": int}
+_SCALARS: Final = {item.name: item.type for item in fields(ModelEntry) if item.type in (str, int)}
+"""Types of the fields of a model, as far as JSON has them."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +131,18 @@ def decode(content: bytes, where: Path) -> Manifest:
 
 
 def _model(value: dict[str, Any]) -> ModelEntry:
-    return ModelEntry(**{**value, "layout": tuple(value["layout"]), "scenes": tuple(value["scenes"])})
+    """Raises TypeError or KeyError for what has other fields or types."""
+    for name, kind in _LISTS.items():
+        if type(value[name]) is not list or any(type(item) is not kind for item in value[name]):
+            raise TypeError(name)
+    entry = ModelEntry(**{**value, **{name: tuple(value[name]) for name in _LISTS}})
+    if any(type(value[name]) is not kind for name, kind in _SCALARS.items()) or len(entry.overview_size) != 2:
+        raise TypeError(entry.slug)
+    return entry
 
 
 def _paths(models: Iterable[ModelEntry]) -> list[str]:
-    return [f"{m.slug}/{name}" for m in models for name in (m.model, m.overview, m.tile_list, *m.scenes)]
+    return [f"{m.slug}/{name}" for m in models for name in (m.model, m.overview, m.tile_list, m.content, *m.scenes)]
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,32 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a model stands in the gallery."""
+
+    zoo: str = ""
+    """What tells the zoo that named the model from others; empty: none did."""
+    rank: int = -1
+    """How many models that zoo names before this one; -1 without a zoo."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is said about a model that its files do not say; fields as in `Model`."""
+
+    slug: str
+    title: str
+    source: str
+    identity: str
+    url: str = ""
+    date: str | None = None
+    tags: tuple[str, ...] = ()
+    group: str = ""
+    options: str = ""
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
 class Model:
     """Everything that a model's page says."""
 
@@ -80,6 +106,12 @@ class Model:
     """Address of the folder where anyone finds the source's files, with a slash at its end; empty if it is not public."""
     identity: str = ""
     """What tells a rebuilt model from another one of the same slug; empty: `source` tells it."""
+    tags: tuple[str, ...] = ()
+    group: str = ""
+    """Heading under which the gallery shows it."""
+    options: str = ""
+    """Digest of the options that it was built with."""
+    place: Place = Place()
 
 
 @dataclass(frozen=True)

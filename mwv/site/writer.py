@@ -4,8 +4,8 @@ Tiles come first, then scene data under names that carry hashes, then each page 
 `index.html` last. What nothing names any more is deleted at the end.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,12 +14,14 @@ from blake3 import blake3
 
 from mwv import __version__
 from mwv.errors import SiteError
+from mwv.site.changes import reasons
 from mwv.site.data import DataFile, File, digest, model_file, parse, scene_files, tile_paths
 from mwv.site.folder import Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
-from mwv.site.model import Model, TileFiles
+from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import model_page, tensors_page
+from mwv.site.shared import Shares, decode_content, encode_content, shares
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import canonical, is_slug
 
@@ -51,6 +53,8 @@ class SiteWriter:
         self._files = {path: entry for path, entry in old.files.items() if path.partition("/")[0] in old.models}
         self._tiles: dict[str, TileList] = {}
         self._fresh: dict[str, dict[str, bytes]] = {}
+        self._named: set[str] = set()
+        """Slugs of the models that this call was about."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +67,42 @@ class SiteWriter:
         """The models that the site will hold, by slug."""
         return dict(self._models)
 
+    def keep(self, identity: str, slug: str, seal: str, place: Place) -> str | None:
+        """Leave a model whose `seal` this was as it is, but for its place; its slug, or None if it is not there whole."""
+        known = self._known(identity, slug)
+        if known is None or self.seal(known) != seal or not self._is_whole(known):
+            return None
+        self._put_at(known, place)
+        return known
+
+    def hold(self, identities: Collection[str], slug: str, place: Place) -> None:
+        """Leave a model of one of these identities as it is, if there is one: its source cannot be read now."""
+        for identity in identities:
+            known = self._known(identity, slug)
+            if known is not None:
+                self._put_at(known, place)
+                return
+
+    def take_out(self, zoo: str) -> list[str]:
+        """Remove the models that a zoo named before and this call did not; their slugs."""
+        gone = [slug for slug, entry in self._models.items() if entry.zoo == zoo and slug not in self._named]
+        for slug in gone:
+            self._forget(slug)
+        return sorted(gone)
+
+    def seal(self, slug: str) -> str:
+        """A digest of all that a model's folder will hold but its pages, which follow from it and the templates."""
+        return _seal(self._models[slug], self._files)
+
+    def change(self, slug: str) -> str:
+        """What has become of a model that was added or kept: "new", "unchanged", or "changed: " and why."""
+        old = self._folder.manifest
+        if slug not in old.models:
+            return "new"
+        if _seal(old.models[slug], old.files) != self.seal(slug):
+            return f"changed: {', '.join(reasons(old.models[slug], self._models[slug], self._folder.read))}"
+        return "unchanged" if old.templates == self._templates.digest else "changed: templates"
+
     def add_model(self, model: Model, tile_files: TileFiles, overview: bytes) -> str:
         """Write a model's tiles and data, and plan its pages; the slug that it got.
 
@@ -71,12 +111,13 @@ class SiteWriter:
         complete PNG or AVIF.
         """
         model = replace(model, slug=self._slug(model))
+        self._named.add(model.slug)
         tiles = self._place_tiles(model, tile_files)
         data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
-        tile_list = encode_tiles(tiles, model.slug)
-        data.append(DataFile(f"tiles-{digest(tile_list)}.json", tile_list))
+        data.append(_listing("content", encode_content(model.tensors)))
+        data.append(_listing("tiles", encode_tiles(tiles, model.slug)))
         picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
         self._forget(model.slug)
         self._tiles[model.slug] = tiles
@@ -84,9 +125,9 @@ class SiteWriter:
         for file in data:
             path = f"{model.slug}/{file.name}"
             if not self._kept([path]):  # its name tells all that it says
-                self._put(path, file.content, "tiles" if file.name.endswith(".json") else "data")
+                self._put(path, file.content, "tiles" if file is data[-1] else "data")
         self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
-        self._models[model.slug] = _model_entry(model, [file.name for file in data], picture.name, tile_files, tiles)
+        self._models[model.slug] = _model_entry(model, [file.name for file in data], picture, tile_files, tiles)
         return model.slug
 
     def remove(self, slug: str) -> None:
@@ -106,6 +147,7 @@ class SiteWriter:
             self._folder.close()  # nothing came and nothing was: make no empty site
             return SiteReport((), 0)
         self._title = old.title if title is None else title
+        self._share()
         again = regenerate or old.templates != self._templates.digest
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
@@ -134,13 +176,39 @@ class SiteWriter:
     def _slug(self, model: Model) -> str:
         if not is_slug(model.slug):
             raise SiteError(f"{model.slug!r}: cannot be the name of a folder; use lower-case letters, digits, '.', '-', '_'")
-        identity = _identity(model)
-        known = [slug for slug, entry in self._models.items() if entry.identity == identity and slug not in self._fresh]
-        if known:
-            return known[0]
+        known = self._known(_identity(model), model.slug)
+        if known is not None:
+            return known
         if model.slug not in self._models:
             return model.slug
         return f"{model.slug}-{_model_digest(model)[:8]}"
+
+    def _known(self, identity: str, slug: str) -> str | None:
+        """The model of this identity that this call was not about yet; of several preferably the one with this slug."""
+        known = [name for name, entry in self._models.items() if entry.identity == identity and name not in self._named]
+        return slug if slug in known else next(iter(known), None)
+
+    def _put_at(self, slug: str, place: Place) -> None:
+        self._named.add(slug)
+        self._models[slug] = replace(self._models[slug], zoo=place.zoo, rank=place.rank)
+
+    def _is_whole(self, slug: str) -> bool:
+        """Whether all files of a model are there, by their sizes."""
+        files = {path: entry.size for path, entry in self._files.items() if path.startswith(f"{slug}/")}
+        files.update(self._old_tiles(slug).files)
+        return all(self._folder.has(path, size) for path, size in files.items())
+
+    def _share(self) -> None:
+        """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
+        old = self._folder.manifest.models
+        if {slug: entry.content for slug, entry in self._models.items()} == {
+            slug: entry.content for slug, entry in old.items()
+        }:
+            found = {slug: Shares(entry.shared, entry.nearest, entry.nearest_shared) for slug, entry in old.items()}
+        else:
+            paths = {slug: f"{slug}/{entry.content}" for slug, entry in self._models.items()}
+            found = shares({s: decode_content(self._folder.read(p), self._folder.root / p) for s, p in paths.items()})
+        self._models = {slug: replace(entry, **vars(found[slug])) for slug, entry in self._models.items()}
 
     def _place_tiles(self, model: Model, files: TileFiles) -> TileList:
         """Bring in the tiles of a model. Tiles named by key never change; those named by place are compared by key."""
@@ -233,6 +301,18 @@ def _entry(content: bytes, kind: str) -> FileEntry:
     return FileEntry(len(content), kind, digest(content))
 
 
+def _listing(stem: str, content: bytes) -> DataFile:
+    return DataFile(f"{stem}-{digest(content)}.json", content)
+
+
+def _seal(entry: ModelEntry, files: Mapping[str, FileEntry]) -> str:
+    facts = asdict(entry)
+    for name in ("zoo", "rank", *vars(Shares())):  # these tell of the site
+        del facts[name]
+    picture = files.get(f"{entry.slug}/{entry.overview}")
+    return digest(canonical([facts, picture and picture.hash]).encode("ascii"))
+
+
 def _identity(model: Model) -> str:
     return model.identity or model.source
 
@@ -246,7 +326,13 @@ def _picture_suffix(content: bytes) -> str:
     return "png" if content.startswith(b"\x89PNG") else "avif"
 
 
-def _model_entry(model: Model, names: list[str], overview: str, files: TileFiles, tiles: TileList) -> ModelEntry:
+def _picture_size(content: bytes) -> tuple[int, int]:
+    """Width and height of a PNG by its IHDR, of an AVIF by its `ispe` box (ISO/IEC 23008-12, 6.5.3)."""
+    at = 16 if content.startswith(b"\x89PNG") else content.index(b"ispe") + 8
+    return int.from_bytes(content[at : at + 4], "big"), int.from_bytes(content[at + 4 : at + 8], "big")
+
+
+def _model_entry(model: Model, names: list[str], picture: DataFile, files: TileFiles, tiles: TileList) -> ModelEntry:
     return ModelEntry(
         slug=model.slug,
         identity=_identity(model),
@@ -259,11 +345,19 @@ def _model_entry(model: Model, names: list[str], overview: str, files: TileFiles
         tensors=len(model.tensors),
         dtypes=dict(sorted(model.dtypes.items())),
         date=model.date,
+        tags=model.tags,
+        group=model.group,
+        zoo=model.place.zoo,
+        rank=model.place.rank,
+        options=model.options,
+        **vars(Shares()),
         digest=_model_digest(model),
         layout=tuple(scene.layout_digest for scene in model.scenes),
         model=names[0],
         scenes=tuple(name for name in names if name.startswith("scene-")),
-        overview=overview,
+        overview=picture.name,
+        overview_size=_picture_size(picture.content),
+        content=names[-2],
         tile_mode=files.mode,
         tile_list=names[-1],
         tile_count=len(tiles.files),

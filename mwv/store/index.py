@@ -9,13 +9,16 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import diskcache
 from blake3 import blake3
 from diskcache.core import DEFAULT_SETTINGS, METADATA, MODE_RAW
 
 _T = TypeVar("_T")
+
+OUTCOMES: Final = "models"
+"""Namespace of rows that say what a model became, so that its tiles in a site are not looked at again."""
 
 _DATABASE = "cache.db"
 _SIDE_FILES = ("", "-journal", "-wal", "-shm")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mwv.errors import StoreError
 from mwv.store.blob import intact
+from mwv.store.index import OUTCOMES
 from mwv.store.runs import Watch, record_use, recorded_uses, shut_gate
 from mwv.store.store import Store, blob_path, is_ours, open_blob
 
@@ -154,7 +155,10 @@ def prune(store: Store, limit: int) -> Pruned:
 
 
 def verify(store: Store, advance: Callable[[int], None] = lambda _: None) -> Verified:
-    """Read every blob, in pieces, and remove the damaged ones. `advance` is told the size of each blob after it was read."""
+    """Read every blob, in pieces, and remove the damaged ones. `advance` is told the size of each blob after it was read.
+
+    Sites may hold links to damaged ones, so after a finding no model counts as unchanged.
+    """
     count = nbytes = 0
     bad = []
     for blob in _scan(store.root):
@@ -172,6 +176,8 @@ def verify(store: Store, advance: Callable[[int], None] = lambda _: None) -> Ver
     removed: set[str] = set()
     with contextlib.suppress(OSError):
         removed.update(_remove(store.root, Watch(store.root), bad))
+    if bad:
+        store.index.forget_many(row for row in store.index.rows() if row[0] == OUTCOMES)
     return Verified(count, nbytes, tuple(bad), tuple(key for key in bad if key not in removed))
 
 

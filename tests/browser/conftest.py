@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from mwv.build import build
 from mwv.pyramid.archive import archives
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings
 from mwv.site.serve import open_server
 from mwv.site.writer import SiteWriter
 
@@ -102,7 +102,7 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real_site(real_folder: Path, bert: Path, smollm2: Path) -> Path:
     """Both real models in one site."""
-    build(Settings((bert.parent, smollm2), real_folder / "site", real_folder / "cache", jobs=2))
+    build(Settings((ModelSettings(bert.parent), ModelSettings(smollm2)), real_folder / "site", real_folder / "cache", jobs=2))
     return real_folder / "site"
 
 
@@ -122,7 +122,7 @@ def other_http(request: pytest.FixtureRequest, real_site: Path, real_folder: Pat
     """(how its tiles lie, address) of a site of the BERT; its tiles come from the cache that `real_site` filled."""
     how = request.param
     options = {"tile_format": "avif"} if how == "avif" else {"tiles": how}
-    build(Settings((bert.parent,), real_folder / how, real_folder / "cache", jobs=2, **options))  # type: ignore[arg-type]
+    build(Settings((ModelSettings(bert.parent),), real_folder / how, real_folder / "cache", jobs=2, **options))  # type: ignore[arg-type]
     with served(real_folder / how) as address:
         yield how, address
 
@@ -138,6 +138,6 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, NDA
         tensors[f"model.layers.{layer}.mlp.experts.up_proj"] = values * np.arange(1, 5, dtype=np.float32)[:, None, None]
         tensors[f"model.layers.{layer}.self_attn.q_proj.weight"] = rng.normal(0, 0.02, (64, 64)).astype(np.float32)
     save_file(tensors, folder / "experts.safetensors")
-    build(Settings((folder / "experts.safetensors",), folder / "site", folder / "cache", jobs=1))
+    build(Settings((ModelSettings(folder / "experts.safetensors"),), folder / "site", folder / "cache", jobs=1))
     with served(folder / "site") as address:
         yield address, tensors["model.layers.1.mlp.experts.up_proj"]

@@ -21,7 +21,7 @@ from viewing import hover, look, open_model
 
 from mwv.build import build
 from mwv.pyramid.code import magnitude, sign
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings
 from mwv.site.exact import Values
 from mwv.site.serve import open_server
 
@@ -124,7 +124,7 @@ def source(folder: Path, weights: dict[str, NDArray[Any]]) -> Path:
 
 @pytest.fixture(scope="module")
 def kinds(folder: Path, source: Path) -> Path:
-    build(Settings((source,), folder / "site", folder / "cache", jobs=1))
+    build(Settings((ModelSettings(source),), folder / "site", folder / "cache", jobs=1))
     return folder / "site"
 
 
@@ -230,7 +230,7 @@ def test_without_the_source_nothing_is_asked_in_vain(page: Page, kinds: Path) ->
 
 def test_a_source_that_changed_is_told_and_not_read(page: Page, tmp_path: Path, weights: dict[str, NDArray[Any]]) -> None:
     path = write(tmp_path / "kinds.safetensors", weights)
-    build(Settings((path,), tmp_path / "site", tmp_path / "cache", jobs=1))
+    build(Settings((ModelSettings(path),), tmp_path / "site", tmp_path / "cache", jobs=1))
     with serving(tmp_path / "site", path) as address:
         open_model(page, address, "kinds")
         x, y = corner(page, "balanced.weight")
@@ -283,7 +283,7 @@ def hosted(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 def published(folder: Path, source: Path, out: Path, url: str) -> Path:
     """The same site, with the public address of its source."""
-    build(Settings((source,), out, folder / "cache", source_url=f"{url}/", jobs=1))
+    build(Settings((ModelSettings(source, url=f"{url}/"),), out, folder / "cache", jobs=1))
     return out
 
 
@@ -346,7 +346,7 @@ def test_views_of_a_pickle_are_found_by_their_strides(page: Page, tmp_path: Path
     torch.save({"t.weight": stored.t()}, tmp_path / "views.pt")
     handler = host(tmp_path)
     with hosted(handler) as url:
-        build(Settings((tmp_path / "views.pt",), tmp_path / "site", tmp_path / "cache", source_url=f"{url}/", jobs=1))
+        build(Settings((ModelSettings(tmp_path / "views.pt", url=f"{url}/"),), tmp_path / "site", tmp_path / "cache", jobs=1))
         with serving(tmp_path / "site", None) as address:
             open_model(page, address, "views")
             x, y = corner(page, "t.weight")
@@ -460,7 +460,7 @@ def test_from_disk_the_place_is_told_and_why_there_is_no_value(page: Page, root:
 
 
 def test_picture_tiles_have_no_values_and_the_page_says_so(page: Page, folder: Path, source: Path, tmp_path: Path) -> None:
-    build(Settings((source,), tmp_path / "site", folder / "cache", tile_format="avif", jobs=1))
+    build(Settings((ModelSettings(source),), tmp_path / "site", folder / "cache", tile_format="avif", jobs=1))
     with serving(tmp_path / "site", None) as address:
         open_model(page, address, "kinds")
         x, y = corner(page, "balanced.weight")

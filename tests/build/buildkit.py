@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from mwv.build import build
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings
 from mwv.site.manifest import decode, decode_tiles
 from mwv.store.index import Index
 
@@ -66,19 +66,19 @@ def write_tiny(path: Path, seed: int = 0) -> Path:
 def run(source: Path, site: Path, cache: Path | None, **options: Any) -> dict[str, Any]:
     """Build one model; its entry in the report."""
     report = site.parent / f"{site.name}.json"
-    build(Settings((source,), site, cache, report=report, **options))
+    build(Settings((ModelSettings(source),), site, cache, report=report, **options))
     return json.loads(report.read_text())["models"][0]
 
 
 def run_quietly(source: Path, site: Path, cache: Path | None, jobs: int = 1) -> None:
     """What a process of its own does."""
-    build(Settings((source,), site, cache, jobs=jobs))
+    build(Settings((ModelSettings(source),), site, cache, jobs=jobs))
 
 
 def run_and_die(source: Path, site: Path, cache: Path | None, at: int) -> None:
     """Build, and be killed at one step."""
     with Steps([site, cache] if cache else [site], lambda: os.kill(os.getpid(), signal.SIGKILL), at):
-        build(Settings((source,), site, cache, jobs=1))
+        build(Settings((ModelSettings(source),), site, cache, jobs=1))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

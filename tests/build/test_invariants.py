@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mwv.build import build, draw
-from mwv.settings import Settings
+from mwv.checkpoint.open import open_checkpoint
+from mwv.settings import ModelSettings, Settings
 
 LONG_AGO = 1_600_000_000
 
@@ -19,7 +20,7 @@ LONG_AGO = 1_600_000_000
 def run(sources, site, cache, **options):
     """The models' entries in the report of a build."""
     report = site.parent / f"{site.name}.json"
-    build(Settings(tuple(sources), site, cache, report=report, **options))
+    build(Settings(tuple(map(ModelSettings, sources)), site, cache, report=report, **options))
     return json.loads(report.read_text())["models"]
 
 
@@ -121,8 +122,7 @@ def test_a_grown_vocabulary_leaves_the_layers_alone(cold, tmp_path, bert, rows):
     folder.mkdir()
     save_file(arrays, folder / "model.safetensors", metadata={"format": "pt"})
     shutil.copy(bert.parent / "config.json", folder)
-    options = Settings((), tmp_path / "site", None)
-    old, new = draw(bert, options), draw(folder, options)
+    old, new = (draw(open_checkpoint(path), ModelSettings(path)) for path in (bert, folder))
     model = run([folder], tmp_path / "site", cache, jobs=2)[0]
     spots = {p.name: p.pieces for p in new.canvas.placements}
     for placement in old.canvas.placements:

@@ -1,16 +1,16 @@
 """Scenes for tests: checkpoints written by safetensors, drawn by mwv, and the same canvases painted by numpy in float64."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import oracle
 from PIL import Image
 
 from mwv import build
+from mwv.checkpoint.open import open_checkpoint
 from mwv.pyramid.render import Renderer
 from mwv.pyramid.survey import Subject, Survey
-from mwv.settings import Settings
+from mwv.settings import ModelSettings
 
 
 class DictBlobs:
@@ -33,10 +33,6 @@ class DictBlobs:
     put_png = put
 
 
-def settings(path, **options):
-    return Settings((path,), Path("unused"), None, **options)
-
-
 def survey_of(drawing, blobs, budget=64 << 20):
     subjects = [
         None if t is None else Subject(p.name, t, p.grid)
@@ -53,7 +49,7 @@ def rendered(drawing, blobs, jobs=1, budget=64 << 20):
 
 
 def draw(path, **options):
-    return build.draw(path, settings(path, **options))
+    return build.draw(open_checkpoint(path), ModelSettings(path, **options))
 
 
 def level_codes(pyramid, blobs, level):

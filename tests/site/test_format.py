@@ -69,6 +69,7 @@ def test_every_field_of_every_file_is_specified(site: Path) -> None:
     check("site.json / field of a file", index["files"]["index.html"])
     entry = index["models"][-1]
     check("The list of tiles / field", json.loads((site / entry["slug"] / entry["tile_list"]).read_bytes()), {"keys"})
+    check("The content of a model / field", json.loads((site / entry["slug"] / entry["content"]).read_bytes()))
     told = parse((site / "site.js").read_bytes(), "site")
     check("mwv.site / field", told)
     check("mwv.site / field of a model of `site.js`", told["models"][0])
@@ -107,7 +108,7 @@ def test_every_file_of_a_site_is_in_the_list_of_files(site: Path) -> None:
 
 
 def test_samples_have_the_fields_that_are_specified() -> None:
-    for heading in ("The list of tiles", "mwv.model", "mwv.tileMap"):
+    for heading in ("The list of tiles", "The content of a model", "mwv.model", "mwv.tileMap"):
         section = re.split(r"^#+ ", FORMAT, flags=re.MULTILINE)
         text = next(part for part in section if part.strip("`").startswith(heading))
         sample = re.search(r"```json\n(.*?)\n```", text, re.DOTALL)

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from mwv.build import build
 from mwv.cli import main
 from mwv.memory import Memory, recall_source
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings
 from mwv.site.data import parse
 from mwv.site.exact import SIDE, Values, ValuesError, Window
 from mwv.site.serve import SiteServer, open_server
@@ -90,7 +90,7 @@ class Built:
 
     def __init__(self, folder: Path, source: Path) -> None:
         self.source, self.site, self.cache = source, folder / "site", folder / "cache"
-        build(Settings((source,), self.site, self.cache, jobs=1))
+        build(Settings((ModelSettings(source),), self.site, self.cache, jobs=1))
         entry = json.loads((self.site / "site.json").read_bytes())["models"][0]
         self.slug: str = entry["slug"]
         self.scene_file = self.site / self.slug / entry["scenes"][0]
