@@ -139,7 +139,7 @@ def strips(width: int, height: int) -> list[Strip]:
     for count in range(2, _MOST_STRIPS + 1):
         if scale(count) > _WORTH * scale(best):
             best = count
-    wide, aspect = round(scale(best), 2), round(width / ceil(height / best), 4)
+    wide, aspect = round(scale(best), 4), round(width / ceil(height / best), 8)
     return [Strip(wide, aspect, round(100 * place / max(best - 1, 1), 2)) for place in range(best)]
 
 
