@@ -48,7 +48,7 @@ from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
-_BUFFER: Final = 160 << 20
+_BUFFER: Final = 96 << 20
 _BUFFER_PER_JOB: Final = 80 << 20
 """Bytes of tensors kept between hashing and drawing; a job needs about 60 MiB beside its share."""
 
