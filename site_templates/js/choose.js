@@ -31,8 +31,6 @@ mwv.CompareDialog = class {
     dialog.addEventListener("click", (/** @type {Event} */ event) => {
       if (event.target === dialog) dialog.close();
     });
-    // Letters typed here are no commands of the page.
-    dialog.addEventListener("keydown", (/** @type {Event} */ event) => event.stopPropagation());
     document.body.append(dialog);
     this.element = dialog;
     dialog.showModal();

@@ -54,10 +54,15 @@ mwv.Keys = class {
     act();
   }
 
-  /** Whether the key belongs to what has the focus: to a field every key, to what scrolls those that scroll it. @param {KeyboardEvent} event */
+  /**
+   * Whether the key belongs to what lies over the page, or to what has the focus: to a field every key, to what scrolls those
+   * that scroll it.
+   * @param {KeyboardEvent} event
+   */
   taken({ key, target }) {
+    if (document.querySelector("dialog[open], :popover-open")) return true;
     const at = /** @type {Element} */ (target);
-    if (at.closest("input, select, textarea, [contenteditable], dialog, [role=grid], [role=listbox], [role=slider]")) return true;
+    if (at.closest("input, select, textarea, [contenteditable], [role=grid], [role=listbox], [role=slider]")) return true;
     return /^(Arrow|Home$)/.test(key) && at.closest("#panel, table, [role=tablist]") !== null;
   }
 

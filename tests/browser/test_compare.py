@@ -16,7 +16,7 @@ from viewing import expected, look, open_model, screen, settle
 
 from mwv.build import build
 from mwv.demo import DEAD_HEAD, HEAD_SIZE, LOST_HEAD, NAN, write_demo
-from mwv.settings import Settings
+from mwv.settings import ModelSettings, Settings
 from mwv.site.writer import SiteWriter
 
 PageFactory = Callable[..., Page]
@@ -70,7 +70,8 @@ def pair_root(request: pytest.FixtureRequest, pair: Pair) -> str:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the demo's models and a site of them."""
     folder = tmp_path_factory.mktemp("compare-demo")
-    build(Settings(write_demo(folder), folder / "site", folder / "cache", jobs=2))
+    models = tuple(ModelSettings(path) for path in write_demo(folder))
+    build(Settings(models, folder / "site", folder / "cache", jobs=2))
     return folder
 
 
@@ -181,6 +182,8 @@ def test_the_handle_is_dragged_with_the_mouse(page: Page, pair_http: str, pair: 
     page.mouse.move(x, y)
     left, width = page.evaluate("[mwv.view.element.getBoundingClientRect().left, mwv.view.map.getSize().x]")
     split(page, pair, 0, round(x - 211 - left))
+    box = handle.bounding_box()
+    assert box and box["x"] + box["width"] / 2 == pytest.approx(x - 211, abs=1)
     expect(handle).to_have_attribute("aria-valuenow", str(round(100 * (x - 211 - left) / width)))
 
 
@@ -216,6 +219,7 @@ def test_palette_and_window_are_those_of_both(page: Page, pair_root: str, pair: 
     open_model(page, pair_root, "odd")
     look(page, 700, 900, 0)
     begin(page, "other")
+    page.locator("#legend summary").click()
     page.locator("#palette").select_option("viridis")
     page.get_by_label("Smallest magnitude of the scale").focus()
     for _ in range(9):
@@ -305,7 +309,7 @@ def test_two_maps_show_a_model_each(page: Page, pair_root: str, pair: Pair) -> N
             page.wait_for_function(f"zoom => {view}.map.getZoom() < zoom && !{view}.map._animatingZoom", arg=zoom)
         still(page)
         low, high, fitted = page.evaluate(
-            "[mwv.view.colours.low, mwv.view.colours.high, mwv.fittedWindow(mwv.view.scene.facts, mwv.view.map.getZoom())]"
+            "[mwv.view.colours.low, mwv.view.colours.high, mwv.levelWindow(mwv.view.scene.facts, mwv.view.map.getZoom())]"
         )
         assert [low, high] == fitted
 
@@ -315,7 +319,9 @@ def test_one_map_lies_below_the_other_on_a_narrow_screen(new_page: PageFactory, 
     open_model(page, pair_http, "odd")
     begin(page, "other", "Side by side")
     top, bottom = halves(page)
-    assert top["width"] == bottom["width"] == 390
+    ruler = page.locator("#ruler").bounding_box()
+    assert ruler and top["x"] == bottom["x"] == ruler["x"] + ruler["width"]
+    assert top["width"] == bottom["width"] == 390 - ruler["width"]
     assert top["y"] + top["height"] <= bottom["y"]
     assert bottom["y"] + bottom["height"] <= 844
     assert abs(top["height"] - bottom["height"]) <= 1
@@ -370,14 +376,14 @@ def test_the_pointer_is_mirrored_on_the_other_map(page: Page, pair_http: str) ->
     begin(page, "other", "Side by side")
     for from_, to, inside in zip(halves(page), reversed(halves(page)), ("#other-map", "#map"), strict=True):
         page.mouse.move(from_["x"] + 200, from_["y"] + 350)
-        cross = page.locator(f"{inside} .crosshair")
+        cross = page.locator(f"{inside} .mirrored")
         expect(cross).to_be_visible()
         at = cross.bounding_box()
         assert at
         middle = at["x"] + at["width"] / 2 - to["x"], at["y"] + at["height"] / 2 - to["y"]
         assert middle == pytest.approx((200, 350), abs=1)
     page.mouse.move(600, 20)
-    expect(page.locator(".crosshair:visible")).to_have_count(0)
+    expect(page.locator(".mirrored:visible")).to_have_count(0)
 
 
 @pytest.mark.parametrize("mode", ["Swipe", "Blink", "Side by side"])

@@ -109,6 +109,7 @@ def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: Pag
     wheel(page, -100)
     drag(page, -60, 37)
     click(page, LEFT + 100, TOP + 2 * PITCH + 100)
+    page.locator("#legend summary").click()
     page.locator("#palette").select_option("viridis")
     page.get_by_label("Smallest magnitude of the scale").focus()
     page.keyboard.press("ArrowRight")

@@ -199,6 +199,33 @@ def test_nothing_is_cut_at_any_size(new_page: PageFactory, http: str, width: int
             assert box[0] >= -1 and box[1] <= width + 1
 
 
+def test_every_control_of_the_bar_is_reached_on_a_narrow_screen(new_page: PageFactory, root: str) -> None:
+    """Three of them in a menu, the others as pictures that keep their names."""
+    page = new_page(390, 844)
+    open_model(page, root, "odd")
+    for name in ("Compare", "Tensors", "Whole", "More", "Info"):
+        box = page.locator(".bar").get_by_role("button", name=name, exact=True).bounding_box()
+        assert box and box["width"] >= 24 and box["height"] >= 24
+    menu, more = page.locator("#more-tools"), page.get_by_role("button", name="More", exact=True)
+    for key in ("Escape", ""):
+        expect(menu).to_be_hidden()
+        more.focus()
+        page.keyboard.press("Enter")
+        expect(menu.get_by_role("button")).to_have_count(3)
+        for item in menu.get_by_role("button").all():
+            box = item.bounding_box()
+            assert box and box["width"] >= 24 and box["height"] >= 24 and 0 <= box["x"] <= box["x"] + box["width"] <= 390
+        if key:
+            page.keyboard.press(key)
+    menu.get_by_role("button", name="1:1").click()
+    page.wait_for_function("() => mwv.view.map.getZoom() === 0")
+    before = page.evaluate("mwv.theme.dark")
+    menu.get_by_role("button", name="theme").click()
+    assert page.evaluate("mwv.theme.dark") != before
+    menu.get_by_role("button", name="Keys").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Move the map")
+
+
 def test_the_gallery_leads_to_the_models(page: Page, root: str) -> None:
     page.goto(f"{root}/index.html")
     expect(page.locator(".card")).to_have_count(4)

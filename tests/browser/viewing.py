@@ -46,7 +46,7 @@ def hover(page: Page, x: float, y: float) -> None:
 
 def screen(page: Page, element: str = "#map") -> NDArray[np.uint8]:
     """What a map shows, with outlines, names and controls made transparent; they can still be used."""
-    over = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair"
+    over = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair, .mirrored"
     page.add_style_tag(content=f"{over} {{ opacity: 0 !important }}")
     box = page.locator(element).bounding_box()
     assert box is not None
