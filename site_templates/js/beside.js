@@ -88,7 +88,7 @@ mwv.Beside = class {
         this.following = null;
       }
     });
-    const cross = mwv.element("div", { class: "crosshair", "aria-hidden": "true" });
+    const cross = mwv.element("div", { class: "mirrored", "aria-hidden": "true" });
     to.getContainer().append(cross);
     cross.hidden = true;
     this.on(from, "mousemove", (/** @type {any} */ { latlng }) => {

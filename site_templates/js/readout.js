@@ -32,7 +32,7 @@ mwv.Readout = class {
     this.closeButton.setAttribute("aria-label", "Close");
     this.tools = mwv.element("div", { class: "row" }, this.copyButton, this.exactButton, this.closeButton);
     box.append(this.figure, this.lines, this.tools);
-    box.before(this.cross);
+    view.element.append(this.cross);
     this.watch(view.element);
     view.map.on("move zoom", () => this.place());
     view.map.on("movestart zoomstart", () => this.pinned || this.keyed || this.hide());
@@ -211,10 +211,12 @@ mwv.Readout = class {
     if (this.box.hidden) return;
     const point = this.view.map.latLngToContainerPoint(this.at);
     const size = this.view.map.getSize();
+    const { offsetLeft: left, offsetTop: top } = this.view.element;
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const beside = (/** @type {number} */ at, /** @type {number} */ own, /** @type {number} */ whole) =>
       Math.max(8, Math.min(at + 18 + own + 8 <= whole ? at + 18 : at - 18 - own, whole - own - 8));
-    this.box.style.transform = `translate(${Math.round(beside(point.x, width, size.x))}px, ${Math.round(beside(point.y, height, size.y))}px)`;
+    const [x, y] = [left + beside(point.x, width, size.x), top + beside(point.y, height, size.y)];
+    this.box.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
   }
 
   /** Keep the card of a point of the map. @param {any} point */

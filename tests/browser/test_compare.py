@@ -370,14 +370,14 @@ def test_the_pointer_is_mirrored_on_the_other_map(page: Page, pair_http: str) ->
     begin(page, "other", "Side by side")
     for from_, to, inside in zip(halves(page), reversed(halves(page)), ("#other-map", "#map"), strict=True):
         page.mouse.move(from_["x"] + 200, from_["y"] + 350)
-        cross = page.locator(f"{inside} .crosshair")
+        cross = page.locator(f"{inside} .mirrored")
         expect(cross).to_be_visible()
         at = cross.bounding_box()
         assert at
         middle = at["x"] + at["width"] / 2 - to["x"], at["y"] + at["height"] / 2 - to["y"]
         assert middle == pytest.approx((200, 350), abs=1)
     page.mouse.move(600, 20)
-    expect(page.locator(".crosshair:visible")).to_have_count(0)
+    expect(page.locator(".mirrored:visible")).to_have_count(0)
 
 
 @pytest.mark.parametrize("mode", ["Swipe", "Blink", "Side by side"])

@@ -404,7 +404,7 @@ def test_the_keyboard_reads_the_centre_of_the_view(page: Page, root: str) -> Non
     expect(page.locator(".crosshair")).to_be_visible()
     expect(card(page)).to_contain_text("row 216, column 164")
     page.keyboard.press("ArrowRight")
-    expect(card(page)).to_contain_text("row 216, column 184")
+    expect(card(page)).to_contain_text("row 216, column 194")
     page.keyboard.press("v")
     expect(page.get_by_role("button", name="Copy")).to_be_focused()
     page.keyboard.press("Escape")
