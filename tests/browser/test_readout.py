@@ -432,15 +432,14 @@ def test_a_long_press_of_a_finger_pins(new_page: PageFactory, root: str) -> None
 
 def test_a_finger_that_moves_does_not_pin(new_page: PageFactory, http: str) -> None:
     page = new_page(390, 844, has_touch=True, is_mobile=True)
+    page.clock.install()
     open_model(page, http, "odd")
     look(page, 1700, 3800, 2)
-    page.evaluate("mwv.LONG_PRESS = 50")
     page.evaluate("() => { mwv.pins = 0; mwv.readout.pin = () => { mwv.pins += 1; }; }")
     client = page.context.new_cdp_session(page)
     client.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": 200, "y": 400}]})
     client.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": 200, "y": 340}]})
-    # Twice as long as a long press.
-    page.evaluate("() => new Promise((done) => setTimeout(done, 2 * mwv.LONG_PRESS))")
+    page.clock.fast_forward(2 * page.evaluate("mwv.LONG_PRESS"))
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert page.evaluate("mwv.pins") == 0
 
