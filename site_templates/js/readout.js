@@ -119,7 +119,8 @@ mwv.Readout = class {
     this.cross.hidden = !this.keyed;
     if (this.pinned) return;
     const point = this.pointer ?? (this.keyed ? this.centre() : null);
-    if (!point) {
+    // A strip at the edge of a tensor tells of itself, not of the pixels that it lies on.
+    if (!point || (this.pointer && mwv.panel.edges.at(point))) {
       this.hide();
       return;
     }
@@ -210,12 +211,12 @@ mwv.Readout = class {
   place() {
     if (this.box.hidden) return;
     const point = this.view.map.latLngToContainerPoint(this.at);
-    const size = this.view.map.getSize();
+    const { x: wide, y: high } = this.view.map.getSize();
     const { offsetLeft: left, offsetTop: top } = this.view.element;
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const beside = (/** @type {number} */ at, /** @type {number} */ own, /** @type {number} */ whole) =>
       Math.max(8, Math.min(at + 18 + own + 8 <= whole ? at + 18 : at - 18 - own, whole - own - 8));
-    const [x, y] = [left + beside(point.x, width, size.x), top + beside(point.y, height, size.y)];
+    const [x, y] = [left + beside(point.x, width, wide), top + beside(point.y, height, high - this.view.covered)];
     this.box.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
   }
 
