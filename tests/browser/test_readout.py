@@ -503,7 +503,10 @@ def test_on_a_strip_only_the_strip_tells(page: Page, http: str) -> None:
     box = page.locator("#map").bounding_box()
     assert box is not None
     across = page.evaluate(
-        "(() => { const { base, grow } = mwv.panel.edges.strips.find((s) => s.profile.axis === 'row'); return base + grow / 2; })()"
+        """() => {
+            const { base, grow } = mwv.panel.edges.strips.find((strip) => strip.profile.axis === "row");
+            return base + grow / 2;
+        }"""
     )
     hover(page, 1700, 3700)
     expect(card(page)).to_be_visible()
