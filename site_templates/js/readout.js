@@ -179,8 +179,8 @@ mwv.Readout = class {
     this.figure.classList.toggle("exact", reading.exact !== null);
     const { scene, elements } = reading;
     const [first] = elements;
-    const line = (/** @type {string} */ kind, /** @type {string} */ text) => mwv.element("p", { class: kind }, text);
-    const lines = [line("name", mwv.text.visible(scene.name(first.placement)))];
+    const line = (/** @type {string} */ kind, /** @type {any[]} */ ...text) => mwv.element("p", { class: kind }, ...text);
+    const lines = [line("name", ...mwv.breakable(mwv.text.visible(scene.name(first.placement))))];
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
     lines.push(line("place", mwv.placeText(first)));
