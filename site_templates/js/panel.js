@@ -60,8 +60,9 @@ mwv.Panel = class {
     const name = mwv.text.visible(scene.name(placement));
     this.spoken.textContent = name;
     this.measured = mwv.element("div", { class: "measured", style: `min-height: ${before}px` });
+    const heading = mwv.element("h2", { class: "name" }, ...mwv.breakable(name));
     section.replaceChildren(
-      mwv.element("div", { class: "title" }, this.heading(name), this.copyButton(scene.name(placement)), this.closeButton()),
+      mwv.element("div", { class: "title" }, heading, this.copyButton(scene.name(placement)), this.closeButton()),
       ...this.facts(placement),
       ...this.members(placement),
       this.measured
@@ -89,12 +90,6 @@ mwv.Panel = class {
       measured.replaceChildren(mwv.element("p", { class: "note failed", role: "alert" }, words, again));
     }
     measured.style.minHeight = "";
-  }
-
-  /** The name, which breaks between its parts. @param {string} name */
-  heading(name) {
-    const parts = name.split(/(?<=[./_])/).flatMap((part, i) => (i ? [mwv.element("wbr"), part] : [part]));
-    return mwv.element("h2", { class: "name" }, ...parts);
   }
 
   closeButton() {

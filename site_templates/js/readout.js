@@ -32,7 +32,7 @@ mwv.Readout = class {
     this.closeButton.setAttribute("aria-label", "Close");
     this.tools = mwv.element("div", { class: "row" }, this.copyButton, this.exactButton, this.closeButton);
     box.append(this.figure, this.lines, this.tools);
-    box.before(this.cross);
+    view.element.append(this.cross);
     this.watch(view.element);
     view.map.on("move zoom", () => this.place());
     view.map.on("movestart zoomstart", () => this.pinned || this.keyed || this.hide());
@@ -119,7 +119,8 @@ mwv.Readout = class {
     this.cross.hidden = !this.keyed;
     if (this.pinned) return;
     const point = this.pointer ?? (this.keyed ? this.centre() : null);
-    if (!point) {
+    // A strip at the edge of a tensor tells of itself, not of the pixels that it lies on.
+    if (!point || (this.pointer && mwv.panel.edges.at(point))) {
       this.hide();
       return;
     }
@@ -178,8 +179,8 @@ mwv.Readout = class {
     this.figure.classList.toggle("exact", reading.exact !== null);
     const { scene, elements } = reading;
     const [first] = elements;
-    const line = (/** @type {string} */ kind, /** @type {string} */ text) => mwv.element("p", { class: kind }, text);
-    const lines = [line("name", mwv.text.visible(scene.name(first.placement)))];
+    const line = (/** @type {string} */ kind, /** @type {any[]} */ ...text) => mwv.element("p", { class: kind }, ...text);
+    const lines = [line("name", ...mwv.breakable(mwv.text.visible(scene.name(first.placement))))];
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
     lines.push(line("place", mwv.placeText(first)));
@@ -210,11 +211,13 @@ mwv.Readout = class {
   place() {
     if (this.box.hidden) return;
     const point = this.view.map.latLngToContainerPoint(this.at);
-    const size = this.view.map.getSize();
+    const { x: wide, y: high } = this.view.map.getSize();
+    const { offsetLeft: left, offsetTop: top } = this.view.element;
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const beside = (/** @type {number} */ at, /** @type {number} */ own, /** @type {number} */ whole) =>
       Math.max(8, Math.min(at + 18 + own + 8 <= whole ? at + 18 : at - 18 - own, whole - own - 8));
-    this.box.style.transform = `translate(${Math.round(beside(point.x, width, size.x))}px, ${Math.round(beside(point.y, height, size.y))}px)`;
+    const [x, y] = [left + beside(point.x, width, wide), top + beside(point.y, height, high - this.view.covered)];
+    this.box.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
   }
 
   /** Keep the card of a point of the map. @param {any} point */

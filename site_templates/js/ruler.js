@@ -44,7 +44,7 @@ mwv.Ruler = class {
     this.box.hidden = !outlines.labels.columns.length;
     outlines.labels.ruled = true;
     outlines.on("draw", () => this.draw());
-    map.invalidateSize({ pan: false });
+    map.invalidateSize();
   }
 
   /** The column of layers that the ruler tells. */

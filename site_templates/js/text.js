@@ -79,3 +79,6 @@ mwv.svg = function (tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 };
+
+/** A name in pieces with places between its parts where a line may break. @param {string} name */
+mwv.breakable = (name) => name.split(/(?<=[./_])/).flatMap((part, i) => (i ? [mwv.element("wbr"), part] : [part]));

@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 from sheets import click_on, figure, point_at, told
 from synthetic import Built
-from viewing import look, open_model, screen
+from viewing import OVER, look, open_model, screen, settle
 
 PageFactory = Callable[..., Page]
 SLOT = "mlp.up_proj.weight"
 BAR, AMBER = (0xA9, 0xCB, 0xFF), (0xFF, 0xC4, 0x7A)
 """Colours of bars of strips, and of what is pointed out: rows that are asked for, and those that are zero."""
+
+
+def with_strips(page: Page) -> NDArray[np.uint8]:
+    """What the map shows with the strips and marks at the edges of the chosen tensor."""
+    settle(page)
+    return screen(page, over=OVER.replace(" .edges,", ""))
 
 
 def centre_of(built: Built, name: str) -> tuple[float, float]:
@@ -178,7 +184,7 @@ def test_outliers_are_named_and_lead_there(new_page: PageFactory, root: str, mod
     expect(panel.get_by_role("button", name="Show rows 200–239, 0")).to_be_visible()
     page.locator("#tensor").get_by_role("button", name="Show row 100,").click()
     page.wait_for_function("() => Math.abs(mwv.view.map.getCenter().lat - 612.5) < 1 && mwv.view.map.getZoom() >= 0")
-    amber = (screen(page) == AMBER).all(2)
+    amber = (with_strips(page) == AMBER).all(2)
     lines = np.flatnonzero(amber.sum(1) > 300)
     middle = amber.shape[0] / 2
     assert len(lines) and abs((lines[0] + lines[-1]) / 2 - middle) < 3
@@ -192,7 +198,7 @@ def strip(page: Page, x: float, y: float, width: float, height: float) -> NDArra
         "() => { const c = mwv.view.map.containerPointToLatLng([0, 0]); return [c.lng, c.lat, 2 ** mwv.view.map.getZoom()]; }"
     )
     right, first = (x + width - left) * scale + 3, (y - top) * scale
-    picture = screen(page)
+    picture = with_strips(page)
     return picture[round(first) : round(first + height * scale), round(right) : round(right) + 30]
 
 

@@ -404,7 +404,7 @@ def test_the_keyboard_reads_the_centre_of_the_view(page: Page, root: str) -> Non
     expect(page.locator(".crosshair")).to_be_visible()
     expect(card(page)).to_contain_text("row 216, column 164")
     page.keyboard.press("ArrowRight")
-    expect(card(page)).to_contain_text("row 216, column 184")
+    expect(card(page)).to_contain_text("row 216, column 194")
     page.keyboard.press("v")
     expect(page.get_by_role("button", name="Copy")).to_be_focused()
     page.keyboard.press("Escape")
@@ -432,15 +432,14 @@ def test_a_long_press_of_a_finger_pins(new_page: PageFactory, root: str) -> None
 
 def test_a_finger_that_moves_does_not_pin(new_page: PageFactory, http: str) -> None:
     page = new_page(390, 844, has_touch=True, is_mobile=True)
+    page.clock.install()
     open_model(page, http, "odd")
     look(page, 1700, 3800, 2)
-    page.evaluate("mwv.LONG_PRESS = 50")
     page.evaluate("() => { mwv.pins = 0; mwv.readout.pin = () => { mwv.pins += 1; }; }")
     client = page.context.new_cdp_session(page)
     client.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": 200, "y": 400}]})
     client.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": 200, "y": 340}]})
-    # Twice as long as a long press.
-    page.evaluate("() => new Promise((done) => setTimeout(done, 2 * mwv.LONG_PRESS))")
+    page.clock.fast_forward(2 * page.evaluate("mwv.LONG_PRESS"))
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert page.evaluate("mwv.pins") == 0
 
@@ -493,3 +492,39 @@ def test_the_card_stays_on_the_map(new_page: PageFactory, http: str) -> None:
             assert inner is not None
             assert inner["x"] >= box["x"] and inner["x"] + inner["width"] <= box["x"] + box["width"]
             assert inner["y"] >= box["y"] and inner["y"] + inner["height"] <= box["y"] + box["height"]
+
+
+def test_on_a_strip_only_the_strip_tells(page: Page, http: str) -> None:
+    open_model(page, http, "odd")
+    look(page, 1700, 3700, 2)
+    page.evaluate("mwv.view.select(mwv.view.at(mwv.view.map.getCenter()).placement)")
+    # No room beside the tensor: the strip lies on its pixels.
+    page.wait_for_function("() => mwv.panel.edges.strips.some((strip) => strip.profile.axis === 'row')")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    across = page.evaluate(
+        """() => {
+            const { base, grow } = mwv.panel.edges.strips.find((strip) => strip.profile.axis === "row");
+            return base + grow / 2;
+        }"""
+    )
+    hover(page, 1700, 3700)
+    expect(card(page)).to_be_visible()
+    page.mouse.move(box["x"] + across, box["y"] + box["height"] / 2)
+    page.wait_for_function("() => mwv.panel.edges.pointed")
+    expect(card(page)).to_be_hidden()
+    hover(page, 1700, 3700)
+    expect(card(page)).to_be_visible()
+
+
+def test_on_a_phone_the_card_stays_above_the_panel(new_page: PageFactory, http: str) -> None:
+    page = new_page(390, 844)
+    open_model(page, http, "odd")
+    look(page, 1700, 3800, 2)
+    page.evaluate("mwv.view.select(mwv.view.at(mwv.view.map.getCenter()).placement)")
+    panel = page.locator("#panel").bounding_box()
+    assert panel is not None
+    page.mouse.move(150, panel["y"] - 60)
+    expect(card(page)).to_be_visible()
+    inner = card(page).bounding_box()
+    assert inner is not None and inner["y"] + inner["height"] <= panel["y"]

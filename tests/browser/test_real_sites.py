@@ -187,7 +187,6 @@ def test_names_head_columns_far_away_and_stand_at_every_tensor_close_up(new_page
     first = names(page)
     assert {"encoder.layer", "query", "intermediate.dense"} <= set(first)
     assert len(first) == len(set(first))
-    page.locator("#legend summary").click()  # names keep clear of it
     rect = panels(page, QUERY[BERT])[0]
     centre(page, rect, 0)
     close = names(page)

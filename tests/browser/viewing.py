@@ -17,10 +17,10 @@ def open_model(page: Page, root: str, slug: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until no tile is on its way and the window stands still."""
+    """Wait until no tile is on its way, the window stands still and all is drawn."""
     page.wait_for_function("""() => {
         const { layer, colours, outlines } = window.mwv?.view ?? {};
-        return layer && !layer.isLoading() && !colours?.frame && !outlines.frame;
+        return layer && !layer.isLoading() && !colours?.frame && !outlines.frame && !mwv.panel?.edges.frame;
     }""")
 
 
@@ -44,9 +44,12 @@ def hover(page: Page, x: float, y: float) -> None:
     page.mouse.move(*point)
 
 
-def screen(page: Page, element: str = "#map") -> NDArray[np.uint8]:
+OVER = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair, .mirrored"
+"""What is drawn and what lies over the tiles."""
+
+
+def screen(page: Page, element: str = "#map", over: str = OVER) -> NDArray[np.uint8]:
     """What a map shows, with outlines, names and controls made transparent; they can still be used."""
-    over = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair, .mirrored"
     page.add_style_tag(content=f"{over} {{ opacity: 0 !important }}")
     box = page.locator(element).bounding_box()
     assert box is not None
