@@ -21,10 +21,15 @@ mwv.Scene = class {
     this.rects = [];
     /** Placement of each rectangle. */
     this.owner = [];
+    /** First rectangle of each placement. */
+    this.first = [];
+    /** Rectangles by cells of the canvas, once they are asked for. @type {number[][] | null} */
+    this.cells = null;
     /** What each placement covers: its panels and the gaps between them. */
     this.shapes = [];
     facts.placements.pieces.forEach((/** @type {number[]} */ numbers, /** @type {number} */ placement) => {
       const [, , , , , , high, wide] = this.grid(placement);
+      this.first.push(this.owner.length);
       for (let i = 0; i < numbers.length; i += mwv.PIECE_FIELDS) {
         this.rects.push(numbers[i], numbers[i + 1], numbers[i + 5] * wide, numbers[i + 4] * high);
         this.owner.push(placement);
@@ -76,21 +81,39 @@ mwv.Scene = class {
    */
   at(x, y) {
     const { rects, owner } = this;
-    for (let i = 0, r = 0; i < owner.length; i += 1, r += 4) {
-      if (x >= rects[r] && y >= rects[r + 1] && x < rects[r] + rects[r + 2] && y < rects[r + 1] + rects[r + 3]) {
-        const placement = owner[i];
-        const numbers = this.facts.placements.pieces[placement];
-        const first = owner.indexOf(placement);
-        const piece = numbers.slice((i - first) * mwv.PIECE_FIELDS);
-        const grid = this.grid(placement);
-        return {
-          placement,
-          row: piece[2] + Math.floor((y - rects[r + 1]) / grid[6]),
-          col: piece[3] + Math.floor((x - rects[r]) / grid[7]),
-        };
+    const hit = this.near(x, y).find((i) => {
+      const [left, top, width, height] = rects.slice(4 * i, 4 * i + 4);
+      return x >= left && y >= top && x < left + width && y < top + height;
+    });
+    if (hit === undefined) return null;
+    const placement = owner[hit];
+    const piece = this.facts.placements.pieces[placement].slice((hit - this.first[placement]) * mwv.PIECE_FIELDS);
+    const grid = this.grid(placement);
+    return {
+      placement,
+      row: piece[2] + Math.floor((y - rects[4 * hit + 1]) / grid[6]),
+      col: piece[3] + Math.floor((x - rects[4 * hit]) / grid[7]),
+    };
+  }
+
+  /** Rectangles that reach into the cell of a pixel, in their order. @param {number} x @param {number} y @returns {number[]} */
+  near(x, y) {
+    const { bounds } = this.facts;
+    // About as many cells as rectangles: few to fill, and few rectangles in each.
+    const across = Math.ceil(Math.sqrt(this.owner.length));
+    const part = (/** @type {number} */ at, /** @type {0 | 1} */ axis) =>
+      Math.min(Math.max(Math.floor(((at - bounds[axis]) / bounds[axis + 2]) * across), 0), across - 1);
+    if (!this.cells) {
+      this.cells = Array.from({ length: across * across }, () => /** @type {number[]} */ ([]));
+      for (let i = 0; i < this.owner.length; i += 1) {
+        const [left, top, width, height] = this.rects.slice(4 * i, 4 * i + 4);
+        const [last, lowest] = [part(left + width, 0), part(top + height, 1)];
+        for (let row = part(top, 1); row <= lowest; row += 1) {
+          for (let column = part(left, 0); column <= last; column += 1) this.cells[row * across + column].push(i);
+        }
       }
     }
-    return null;
+    return this.cells[part(y, 1) * across + part(x, 0)] ?? [];
   }
 
   /**
@@ -155,20 +178,23 @@ mwv.shape = function (rects) {
  * @returns {string[]}
  */
 mwv.shortNames = function ({ stack, slot, slots }) {
-  const ends = (/** @type {number} */ s) => {
-    const parts = slots[s].replace(/\.weight$/, "").split(".");
-    return parts.map((/** @type {string} */ _, /** @type {number} */ i) => parts.slice(parts.length - 1 - i).join("."));
-  };
-  /** @type {Map<string, number>} */
+  /** For each slot of a stack, the ends of its name from the shortest to the whole of it. @type {Map<string, string[]>} */
+  const ends = new Map();
+  /** How many slots of a stack end so. @type {Map<string, number>} */
   const uses = new Map();
-  const seen = new Set();
-  stack.forEach((/** @type {number} */ owner, /** @type {number} */ i) => {
-    if (seen.has(`${owner}/${slot[i]}`)) return;
-    seen.add(`${owner}/${slot[i]}`);
-    for (const end of ends(slot[i])) uses.set(`${owner}/${end}`, (uses.get(`${owner}/${end}`) ?? 0) + 1);
+  const keys = stack.map((/** @type {number} */ owner, /** @type {number} */ i) => `${owner}/${slot[i]}`);
+  keys.forEach((/** @type {string} */ key, /** @type {number} */ i) => {
+    if (ends.has(key)) return;
+    const parts = slots[slot[i]].replace(/\.weight$/, "").split(".");
+    const all = parts.map((/** @type {string} */ _, /** @type {number} */ n) => parts.slice(parts.length - 1 - n).join("."));
+    ends.set(key, all);
+    for (const end of all) uses.set(`${stack[i]}/${end}`, (uses.get(`${stack[i]}/${end}`) ?? 0) + 1);
   });
-  return stack.map((/** @type {number} */ owner, /** @type {number} */ i) => {
-    const all = ends(slot[i]);
-    return all.find((/** @type {string} */ end) => uses.get(`${owner}/${end}`) === 1) ?? all[all.length - 1];
-  });
+  /** @type {Map<string, string>} */
+  const names = new Map();
+  for (const [key, all] of ends) {
+    const owner = key.slice(0, key.indexOf("/"));
+    names.set(key, all.find((end) => uses.get(`${owner}/${end}`) === 1) ?? all[all.length - 1]);
+  }
+  return keys.map((/** @type {string} */ key) => names.get(key));
 };

@@ -9,6 +9,18 @@
 /** A rectangle of the canvas (x, y, width, height) in the words of the map. @param {number[]} box */
 mwv.latLngBox = ([x, y, width, height]) => L.latLngBounds([y, x], [y + height, x + width]);
 
+/** Whether movement is to be shown. */
+mwv.animated = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Leaflet's map, which where motion is unwelcome is at once where it goes to: also where its limits send it back. */
+mwv.Map = L.Map.extend({
+  options: { zoomAnimation: mwv.animated(), inertia: mwv.animated() },
+
+  panBy(/** @type {any} */ offset, /** @type {any} */ options) {
+    return L.Map.prototype.panBy.call(this, offset, mwv.animated() ? options : { ...options, animate: false });
+  },
+});
+
 mwv.View = class extends EventTarget {
   /**
    * @param {HTMLElement} element
@@ -25,7 +37,7 @@ mwv.View = class extends EventTarget {
     this.selected = -1;
     /** Height of the lower part of the view that something lies over, so that jumps end above it. */
     this.covered = 0;
-    this.map = L.map(element, {
+    this.map = new mwv.Map(element, {
       crs: mwv.crs,
       attributionControl: false,
       zoomControl: false,
@@ -144,14 +156,9 @@ mwv.View = class extends EventTarget {
     this.go(center, within(zoom, map.getMinZoom(), map.getMaxZoom()), false);
   }
 
-  /** Whether movement is to be shown. */
-  get animated() {
-    return !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  }
-
   /** Move by pixels of the screen. @param {number} x @param {number} y */
   pan(x, y) {
-    this.map.panBy([x, y], { animate: this.animated });
+    this.map.panBy([x, y]);
   }
 
   /** Jump by pixels of the canvas. @param {number} x @param {number} y */
@@ -163,7 +170,7 @@ mwv.View = class extends EventTarget {
 
   /** @param {any} center @param {number} zoom */
   go(center, zoom, animate = true) {
-    if (animate && this.animated) {
+    if (animate && mwv.animated()) {
       this.map.setView(center, zoom);
     } else {
       // A movement that is cut off by `setView` alone would go on after it, back into the bounds.

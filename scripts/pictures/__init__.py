@@ -1,0 +1,1 @@
+"""A site in, pictures of its pages out: what `scripts/screenshots` runs."""
