@@ -252,6 +252,7 @@ mwv.Readout = class {
   }
 
   async copy() {
+    mwv.state.flush();
     await mwv.copyText(`${mwv.readingText(this.view.reading)}\n${location.href}`);
     this.copyButton.textContent = "Copied";
   }

@@ -85,6 +85,7 @@ mwv.View = class extends EventTarget {
     /** Codes of pixels, null where they cannot be read. */
     this.codes = this.live && mwv.Codes.readable(scene.facts) ? new mwv.Codes(layer) : null;
     // Tiles are asked for when the running script is done: it may know a place to look at, and no tile of another one is wanted.
+    layer.on("load", () => this.fit());
     queueMicrotask(() => {
       if (this.layer === layer) layer.addTo(map);
     });

@@ -1,8 +1,6 @@
 """In: models, synthetic and real. Out: sites of them on disk and over http, as a reader would open them."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +9,11 @@ import pytest
 import synthetic
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
+from serving import served
 
 from mwv.build import build
 from mwv.pyramid.archive import archives
 from mwv.settings import ModelSettings, Settings
-from mwv.site.serve import open_server
 from mwv.site.writer import SiteWriter
 
 
@@ -69,16 +67,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, models: dict[str, synthetic.B
             writer.add_model(built.model, built.files, built.overview)
         writer.finish()
     return where
-
-
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """The address of a site on the loopback."""
-    server = open_server(site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.url.rstrip("/")
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import synthetic
 from axe_playwright_python.sync_playwright import Axe
-from conftest import served
 from playwright.sync_api import Page, expect
+from serving import served
 from viewing import hover, open_model, settle
 
 from mwv.site.writer import SiteWriter

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
-from conftest import served
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Locator, Page, expect
 from safetensors import safe_open
+from serving import served
 from viewing import expected, look, open_model, screen, settle
 
 from mwv.build import build

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import synthetic
-from conftest import served
 from playwright.sync_api import Page, expect
+from serving import served
 from synthetic import ODD_NAMES, Built
 from viewing import look, screen, settle
 

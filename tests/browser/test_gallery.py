@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from conftest import served
 from playwright.sync_api import Locator, Page, expect
+from serving import served
 
 from mwv.site.model import Place
 from mwv.site.writer import SiteWriter

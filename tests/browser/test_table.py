@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import synthetic
-from conftest import served
 from playwright.sync_api import Locator, Page, expect
+from serving import served
 from sheets import click_on
 from synthetic import ODD_NAMES, Built
 from viewing import open_model
