@@ -40,7 +40,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--elements", type=number, default=number("300M"), metavar="N", help="size of synthetic models (300M)")
     parser.add_argument("--repeats", type=number, default=3, metavar="N", help="how often a build is repeated (3)")
     parser.add_argument("--jobs", type=number, default=2, metavar="N", help="threads where there are several (2)")
-    parser.add_argument("--full", action="store_true", help="second build of 1 G and a canvas of 70 G elements, too")
+    parser.add_argument("--full", action="store_true", help="second build and page of 1 G and a canvas of 70 G elements, too")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where to work; what is made there is deleted at the end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, options and facts about the machine")
     options = parser.parse_args(argv)

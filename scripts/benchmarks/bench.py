@@ -287,6 +287,33 @@ def _size_row(name: str, place: Path, done: Run) -> Row:
     return Row("size", f"bytes of site per element, {name}", f"{each:.2f}", "≤ 1.0", each <= 1, how, {"value": each})
 
 
+def page(bench: Bench) -> Iterator[Row]:
+    """A page of 20,000 tensors in Chromium."""
+    model = bench.model("experts", 10**9 if bench.full else bench.elements)
+    place = bench.place(model, bench.jobs)
+    built = build([model], place, bench.jobs)
+    elements = built.of_models("elements")
+    [slug] = [folder.parent.name for folder in (place / "site").glob("*/index.html")]
+    say("opening its page, panning and zooming")
+    found = json.loads(module("page", place / "site", slug, str(bench.repeats), str(300 if bench.full else 0)))
+    first, frames, heap = found["first"], sorted(found["frames"]), found["heap"]
+    slow = frames[len(frames) * 95 // 100]
+    what = f"page of {millions(elements)} elements in 20,000 tensors"
+    sized = elements >= 0.95e9
+    other = "" if sized else "; --full takes 1 G"
+    how = f"all tiles of the first view, cache empty: min of {len(first)}, median {median(first) / 1e3:.2f} s{other}"
+    met = min(first) <= 1000 if sized else None
+    yield Row(
+        "page", f"{what}: first picture", f"{min(first) / 1e3:.2f} s", "≤ 1 s", met, how, {"value": min(first), "all": first}
+    )
+    how = f"95th percentile of {len(frames)} frames, median {median(frames):.0f} ms, without a graphics card{other}"
+    met = slow <= 33.4 if sized else None  # two frames of 60 a second
+    yield Row("page", f"{what}: panning and zooming", f"{slow:.0f} ms a frame", "≤ 33 ms", met, how, {"value": slow})
+    met = heap <= 300e6 if sized else None
+    how = f"JavaScript heap after {'five minutes' if bench.full else 'that'}, garbage collected{other}"
+    yield Row("page", f"{what}: heap", f"{heap / 1e6:.0f} MB", "≤ 300 MB", met, how, {"value": heap})
+
+
 def help_(bench: Bench) -> Iterator[Row]:
     """`mwv --help`."""
     run(MWV, "--help")
@@ -307,6 +334,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "finetune": finetune,
     "memory": memory,
     "size": size,
+    "page": page,
     "help": help_,
 }
 """In the order in which they run."""

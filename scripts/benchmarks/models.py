@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from statistics import NormalDist
@@ -58,6 +58,25 @@ class Llama:
         return sum(prod(shape) for _, shape in self.tensors())
 
 
+@dataclass(frozen=True)
+class Experts(Llama):
+    """The same with many small experts, each matrix of which is a tensor."""
+
+    experts: int
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Names and shapes, as Qwen's models of that kind have them."""
+        for name, shape in super().tensors():
+            prefix, dot, matrix = name.partition(".mlp.")
+            if not dot:
+                yield name, shape
+                continue
+            if matrix == "gate_proj.weight":
+                yield f"{prefix}.mlp.gate.weight", (self.experts, self.hidden)
+            for expert in range(self.experts):
+                yield f"{prefix}.mlp.experts.{expert}.{matrix}", shape
+
+
 LLAMA_8B = Llama(4096, 14336, 1024, 32, 128256)
 LLAMA_70B = Llama(8192, 28672, 1024, 80, 128256)
 
@@ -69,6 +88,14 @@ def sized(elements: int) -> Llama:
     layer = hidden * (2 * hidden + 2 * keys + 3 * inner)
     layers = max(1, round(0.8 * elements / layer))
     return Llama(hidden, inner, keys, layers, max(256, (elements - layers * layer) // hidden))
+
+
+def with_experts(elements: int) -> Experts:
+    """A model of about 20,000 tensors, near a number of elements."""
+    hidden = 1024 if elements >= 2e8 else 64
+    least = Experts(hidden, 1, hidden, 32, 32 * hidden, 200)
+    each = 3 * hidden * least.layers * least.experts
+    return replace(least, inner=max(1, 1 + round((elements - least.elements) / each)))
 
 
 def gaussian(rng: np.random.Generator, count: int, centre: float, spread: float) -> NDArray[np.uint16]:
@@ -175,7 +202,7 @@ def write(kind: str, path: Path, argument: str) -> str:
         model = LLAMA_8B if kind == "8B" else LLAMA_70B
         write_safetensors(path, model, int(argument))
     else:
-        model = sized(int(argument))
+        model = (with_experts if kind == "experts" else sized)(int(argument))
         (write_gguf if kind == "q4_k" else write_safetensors)(path, model)
     return f"{model.layers} layers of width {model.hidden}"
 

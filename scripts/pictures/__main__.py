@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
+from mwv.site.serve import open_server
 from pictures.states import STATES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +25,12 @@ SIZES: dict[str, ViewportSize] = {
 README: ViewportSize = {"width": 1600, "height": 900}
 
 
-def build(folder: Path) -> str:
-    """Build the site; its address."""
+def build(folder: Path) -> Path:
+    """Build the site; its folder."""
     models = [ROOT / "models" / name for name in ("bert", "smollm2")]
     mwv = Path(sys.executable).with_name("mwv")
     subprocess.run([mwv, "build", "--demo", *models, "-o", folder / "site", "--cache", folder / "cache"], check=True)
-    return (folder / "site").as_uri()
+    return folder / "site"
 
 
 def shoot(browser: Browser, root: str, state: str, size: ViewportSize, theme: str) -> bytes:
@@ -71,7 +73,10 @@ def main() -> None:
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     )
     with tempfile.TemporaryDirectory(prefix="mwv-screenshots-") as folder, sync_playwright() as playwright:
-        root = build(Path(folder))
+        # Over http, since from disk a browser may not read the values of pixels.
+        server = open_server(build(Path(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = server.url.rstrip("/")
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"]
         )

@@ -44,6 +44,17 @@ def test_bfloat16_models_have_the_size_and_the_statistics_of_real_ones(tmp_path:
             assert array.mean() == pytest.approx(1, abs=0.05), name
 
 
+def test_a_model_of_experts_has_20_000_tensors(tmp_path: Path) -> None:
+    path = model("experts", tmp_path / "model.safetensors", 5_000_000)
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+        sizes = [int(np.prod(file.get_slice(name).get_shape())) for name in names]
+    assert 19_000 < len(names) < 21_000
+    assert sum(sizes) == pytest.approx(5e6, rel=0.2)
+    assert sum(name.startswith("model.layers.31.mlp.experts.199.") for name in names) == 3
+    assert not any(name.endswith("mlp.gate_proj.weight") for name in names)
+
+
 def test_a_finetune_differs_in_one_tensor(tmp_path: Path) -> None:
     base = model("bf16", tmp_path / "base.safetensors", 3_000_000)
     before, after = read(base), read(model("finetune", tmp_path / "tuned.safetensors", base))
