@@ -67,7 +67,8 @@ mwv.Panel = class {
       ...this.members(placement),
       this.measured
     );
-    if (held) section.querySelector(`[data-plot="${held}"]`)?.focus({ preventScroll: true });
+    const again = held && /** @type {HTMLElement | null} */ (section.querySelector(`[data-plot="${held}"]`));
+    if (again) again.focus({ preventScroll: true });
     if (!scene.missing(placement)) this.measure(placement);
   }
 
@@ -205,6 +206,7 @@ mwv.Panel = class {
       ["NaN", stats.nan ? warned(stats.nan) : "none"],
       ["Infinite", stats.inf ? warned(stats.inf) : "none"],
     ];
+    /** @type {[string, string | Node][]} */
     const known = rows.filter(([, value]) => value !== null).map(([term, value]) => [term, typeof value === "number" ? n(value) : value]);
     const nodes = [mwv.element("h3", {}, "Statistics"), this.pairs("statistics", known)];
     if (stats.nan + stats.inf === stats.elements) nodes.push(mwv.element("p", { class: "note" }, "No element is finite, so there is nothing to measure."));

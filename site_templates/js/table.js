@@ -44,7 +44,9 @@ mwv.Table = class {
       autocomplete: "off",
       spellcheck: "false",
     });
-    [this.dtype, this.stack, this.layer] = ["Type", "Stack", "Layer"].map((label) => element("select", { "aria-label": label }));
+    this.dtype = element("select", { "aria-label": "Type" });
+    this.stack = element("select", { "aria-label": "Stack" });
+    this.layer = element("select", { "aria-label": "Layer" });
     this.odd = element("input", { type: "checkbox" });
     this.count = element("p", { class: "count", role: "status" });
     const save = (/** @type {string} */ kind) => {
