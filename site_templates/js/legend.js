@@ -29,6 +29,8 @@ mwv.Legend = class {
     });
     this.strips = /** @type {HTMLElement} */ (box.querySelector(".strips"));
     this.sliders = ["low", "high"].map((end) => this.slider(end));
+    /** Fields that are being typed in. @type {Set<HTMLElement>} */
+    this.typing = new Set();
     this.fields = ["low", "high"].map((end) => this.field(end));
     this.swatches = mwv.element("ul", { class: "swatches" });
     const row = (/** @type {(Node | string)[]} */ ...nodes) => mwv.element("div", { class: "row" }, ...nodes);
@@ -93,7 +95,11 @@ mwv.Legend = class {
       event.preventDefault();
       this.set(end, this.colours[end] + moves[event.key]);
     });
+    // What is being typed is not written over, though the window may be moving at the time.
+    input.addEventListener("input", () => this.typing.add(input));
+    input.addEventListener("blur", () => this.typing.delete(input));
     input.addEventListener("change", () => {
+      this.typing.delete(input);
       const value = Number(input.value.replace("−", "-").replace(",", "."));
       if (value > 0 && Number.isFinite(value)) this.set(end, mwv.steps(value));
       else this.draw();
@@ -126,7 +132,7 @@ mwv.Legend = class {
       const text = mwv.text.number(mwv.fromSteps(value), 3);
       slider.value = String(value);
       slider.setAttribute("aria-valuetext", text);
-      this.fields[i].value = text;
+      if (!this.typing.has(this.fields[i])) this.fields[i].value = text;
     });
     this.drawStrips();
     this.drawSwatches();
