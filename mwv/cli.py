@@ -234,7 +234,7 @@ def _serve(directory: Path, cache: Path | None, sources: tuple[Path, ...], **opt
     from mwv.site.serve import serve as serve_site
     from mwv.store.store import Store, cache_root
 
-    with Store.open(cache_root(cache, os.environ, Path.cwd())) as store, suppress(KeyboardInterrupt):
+    with Store.open(cache_root(cache, os.environ, _here())) as store, suppress(KeyboardInterrupt):
         values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
         serve_site(directory, values=values, announce=_announce, **options)
     sys.exit(130)
