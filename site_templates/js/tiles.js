@@ -68,10 +68,8 @@ mwv.TileLayer = L.GridLayer.extend({
     for (let attempt = 0; ; attempt += 1) {
       try {
         image.src = await this.url(name, level, coords);
-        await new Promise((resolve, reject) => {
-          image.onload = resolve;
-          image.onerror = () => reject(new Error(`${image.src} could not be loaded`));
-        });
+        // Loaded is not yet decoded: a tile that replaces others before it is decoded would flash.
+        await image.decode();
         return;
       } catch (error) {
         if (attempt === 2) throw error;
