@@ -64,7 +64,7 @@ mwv.Exact = class {
   published(scene, placement) {
     const { tensors, placements } = scene.facts;
     const tensor = placements.tensor[placement];
-    return Boolean(this.folder.record.url) && tensor >= 0 && tensors.dtypes[tensors.dtype[tensor]] in mwv.PLAIN_TYPES;
+    return Boolean(this.folder.record.url) && tensor >= 0 && !tensors.packed.includes(tensor) && tensors.dtypes[tensors.dtype[tensor]] in mwv.PLAIN_TYPES;
   }
 
   /**

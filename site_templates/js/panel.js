@@ -148,6 +148,11 @@ mwv.Panel = class {
       ["File", visible(tensors.shards[tensors.shard[tensor]])]
     );
     if (bytes) rows.push(["Bytes in the file", `${thousands(offset)} – ${thousands(offset + bytes - 1)}`]);
+    for (const part of Object.keys(tensors.parts).map(Number)) {
+      if (tensors.parts[part] !== tensor) continue;
+      const told = `${visible(tensors.dtypes[tensors.dtype[part]])}, ${shape(tensors.shapes[tensors.shape[part]])}`;
+      rows.push([`Made with ${visible(tensors.name[part].split(".").pop() ?? "")}`, told]);
+    }
     const note = tensors.notes[tensor];
     return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: "note" }, visible(note))] : [])];
   }

@@ -45,6 +45,7 @@ def values(bert: Path, smollm2: Path) -> Mapping[str, NDArray[np.float64]]:
         if tensor.name in (QUERY[SMOLLM2], GATE[SMOLLM2]):
             shape = tuple(int(n) for n in reversed(tensor.shape))
             found[tensor.name] = gguf.dequantize(tensor.data, tensor.tensor_type).reshape(shape).astype(np.float64)
+    found[QUERY[SMOLLM2]] = oracle.without_rotary(found[QUERY[SMOLLM2]], 9)
     return found
 
 

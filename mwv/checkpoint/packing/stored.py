@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.info import Packing, TensorInfo
+from mwv.checkpoint.wording import printable
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
@@ -60,9 +61,15 @@ def whole(
 ) -> TensorInfo:
     """A logical tensor in the place of its part `main`; `label` names its type for people, such as "GPTQ 4-bit"."""
     there = {role: part for role, part in parts.items() if part is not None}
-    dtype = DType(label, "packed", 1, 1)
+    names = [printable(part.name.rpartition(".")[2], 40) for part in there.values()]
     return replace(
-        there[main], name=name, dtype=dtype, shape=shape, strides=None, packing=Packing(scheme, dict(numbers), there)
+        there[main],
+        name=name,
+        dtype=DType(label, "packed", 1, 1),
+        shape=shape,
+        strides=None,
+        packing=Packing(scheme, dict(numbers), there),
+        note=f"values made of {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"values made of {names[0]}",
     )
 
 
