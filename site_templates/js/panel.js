@@ -154,7 +154,7 @@ mwv.Panel = class {
       rows.push([`Made with ${visible(tensors.name[part].split(".").pop() ?? "")}`, told]);
     }
     const note = tensors.notes[tensor];
-    return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: "note" }, visible(note))] : [])];
+    return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: tensors.packed.includes(tensor) ? "quiet" : "note" }, visible(note))] : [])];
   }
 
   /** RMS of the same slot in the other layers, and of the other experts of this layer. @param {number} placement */
