@@ -20,6 +20,8 @@ mwv.Beside = class {
     this.view = view;
     this.stage = /** @type {HTMLElement} */ (view.element.parentElement);
     this.stage.classList.add("beside");
+    /** Opens the overview again, which would lie on a corner of the second map. */
+    this.unfold = mwv.minimap.fold();
     /** Takes back what was added to the view's map. @type {(() => void)[]} */
     this.undo = [];
     this.resize();
@@ -124,6 +126,7 @@ mwv.Beside = class {
     this.second.map.remove();
     for (const element of [this.second.element, ...this.halves]) element.remove();
     this.stage.classList.remove("beside");
+    this.unfold();
     this.resize();
   }
 };

@@ -11,6 +11,9 @@ mwv.Minimap = class {
     this.view = view;
     this.picture = /** @type {HTMLElement} */ (box.querySelector(".picture"));
     this.frame = mwv.element("div", { class: "frame" });
+    this.filter = new mwv.CodeFilter("mwv-overview");
+    /** The palette that the filter has. */
+    this.palette = "";
     const move = (/** @type {PointerEvent} */ event) => this.moveTo(event.clientX, event.clientY);
     this.picture.addEventListener("pointerdown", (event) => {
       event.preventDefault();
@@ -22,10 +25,29 @@ mwv.Minimap = class {
     });
     box.addEventListener("toggle", () => this.draw());
     view.addEventListener("scene", () => this.attach());
+    view.colours.addEventListener("change", () => view.colours.palette === this.palette || this.colour());
     this.attach();
   }
 
-  /** Show another scene: its tensors as gray boxes, and the picture of the first scene when there is nothing else to load. */
+  /** Fold it if it is open; what opens it again. */
+  fold() {
+    const { box } = this;
+    const { open } = box;
+    box.open = false;
+    return () => {
+      box.open ||= open;
+    };
+  }
+
+  /** Colours of the palette in use, over a window of its own: the whole scene must stay legible wherever the view is. */
+  colour() {
+    const { palette } = this.view.colours;
+    const { facts } = this.view.scene;
+    this.palette = palette;
+    this.filter.set(mwv.colourTable(palette, ...mwv.levelWindow(facts, 1 - facts.levels)));
+  }
+
+  /** Show another scene: its tensors as gray boxes, and its top level when there is nothing else to load. */
   attach() {
     const { view, picture } = this;
     const { scene } = view;
@@ -44,12 +66,34 @@ mwv.Minimap = class {
     }
     picture.replaceChildren(canvas, this.frame);
     view.outlines.on("draw", () => this.draw());
-    if (scene.facts.index !== 0) return;
-    const image = mwv.element("img", { alt: "", draggable: "false" });
-    view.layer.once("load", () => {
-      image.setAttribute("src", view.element.dataset.overview);
-      if (view.scene === scene) canvas.after(image);
+    this.colour();
+    const image = /** @type {HTMLImageElement} */ (mwv.element("img", { alt: "", draggable: "false" }));
+    const { layer } = view;
+    layer.once("load", async () => {
+      if (view.readable) await this.top(image, layer);
+      else if (scene.facts.index === 0) image.src = view.element.dataset.overview;
+      if (view.scene === scene && image.src) canvas.after(image);
     });
+  }
+
+  /**
+   * Let an image show the one tile of the top level where it belongs in the picture.
+   * @param {HTMLImageElement} image
+   * @param {any} layer of the tiles
+   */
+  async top(image, layer) {
+    const { facts } = layer.scene;
+    const level = facts.levels - 1;
+    const side = mwv.TILE * 2 ** level;
+    const [left, top, width, height] = facts.bounds;
+    const place = { left: -left / width, top: -top / height, width: side / width, height: side / height };
+    for (const [name, part] of Object.entries(place)) image.style.setProperty(name, `${100 * part}%`);
+    if (!facts.tiles.picture) this.filter.paint(image);
+    try {
+      await layer.show(image, await layer.scene.tile(level, 0, 0), level, { x: 0, y: 0 });
+    } catch {
+      image.removeAttribute("src"); // the boxes do
+    }
   }
 
   /** Put what lies under a point of the window into the middle of the view. */

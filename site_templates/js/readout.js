@@ -242,7 +242,7 @@ mwv.Readout = class {
     const turn = this.turn;
     this.exactButton.disabled = true;
     try {
-      reading.exact = await this.exact.fetched(reading.scene, element.placement, element.rows[0], element.cols[0]);
+      reading.exact = await this.exact.fetched(reading.scene, element.placement, element.rows[0], element.cols[0], reading.code);
       reading.problem = "";
     } catch (error) {
       reading.problem = error.message;
