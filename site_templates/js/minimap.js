@@ -90,7 +90,8 @@ mwv.Minimap = class {
     for (const [name, part] of Object.entries(place)) image.style.setProperty(name, `${100 * part}%`);
     if (!facts.tiles.picture) this.filter.paint(image);
     try {
-      await layer.show(image, await layer.scene.tile(level, 0, 0), level, { x: 0, y: 0 });
+      const name = await layer.scene.tile(level, 0, 0);
+      if (name !== "") await layer.show(image, name, level, { x: 0, y: 0 });
     } catch {
       image.removeAttribute("src"); // the boxes do
     }
