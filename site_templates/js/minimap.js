@@ -12,6 +12,8 @@ mwv.Minimap = class {
     this.picture = /** @type {HTMLElement} */ (box.querySelector(".picture"));
     this.frame = mwv.element("div", { class: "frame" });
     this.filter = new mwv.CodeFilter("mwv-overview");
+    /** Images of tiles and where they lie on the canvas plane. @type {{image: HTMLImageElement, box: number[]}[]} */
+    this.tiles = [];
     /** The palette that the filter has. */
     this.palette = "";
     const move = (/** @type {PointerEvent} */ event) => this.moveTo(event.clientX, event.clientY);
@@ -39,18 +41,10 @@ mwv.Minimap = class {
     };
   }
 
-  /** Colours of the palette in use, over a window of its own: the whole scene must stay legible wherever the view is. */
-  colour() {
-    const { palette } = this.view.colours;
-    const { facts } = this.view.scene;
-    this.palette = palette;
-    this.filter.set(mwv.colourTable(palette, ...mwv.levelWindow(facts, 1 - facts.levels)));
-  }
-
-  /** Show another scene: its tensors as gray boxes, and its top level when there is nothing else to load. */
+  /** Show another scene: its tensors as gray boxes, and its pixels when there is nothing else to load. */
   attach() {
     const { view, picture } = this;
-    const { scene } = view;
+    const { scene, layer } = view;
     const [left, top, width, height] = scene.facts.bounds;
     const side = innerWidth > 2000 ? 260 : 168;
     this.shrink = Math.min(side / width, side / height);
@@ -60,40 +54,64 @@ mwv.Minimap = class {
     const canvas = /** @type {HTMLCanvasElement} */ (mwv.element("canvas", { width: 2 * wide, height: 2 * high, "aria-hidden": "true" }));
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.scale((2 * wide) / width, (2 * high) / height);
+    context.translate(-left, -top);
     context.fillStyle = "#8b8f98";
     for (let r = 0; r < scene.rects.length; r += 4) {
-      context.fillRect(scene.rects[r] - left, scene.rects[r + 1] - top, scene.rects[r + 2], scene.rects[r + 3]);
+      context.fillRect(scene.rects[r], scene.rects[r + 1], scene.rects[r + 2], scene.rects[r + 3]);
     }
+    this.context = context;
+    this.tiles = [];
     picture.replaceChildren(canvas, this.frame);
     view.outlines.on("draw", () => this.draw());
-    this.colour();
-    const image = /** @type {HTMLImageElement} */ (mwv.element("img", { alt: "", draggable: "false" }));
-    const { layer } = view;
-    layer.once("load", async () => {
-      if (view.readable) await this.top(image, layer);
-      else if (scene.facts.index === 0) image.src = view.element.dataset.overview;
-      if (view.scene === scene && image.src) canvas.after(image);
-    });
+    layer.once("load", () => (view.readable && context.filter ? this.load(layer) : this.still(scene)));
   }
 
-  /**
-   * Let an image show the one tile of the top level where it belongs in the picture.
-   * @param {HTMLImageElement} image
-   * @param {any} layer of the tiles
-   */
-  async top(image, layer) {
-    const { facts } = layer.scene;
-    const level = facts.levels - 1;
+  /** The picture of the first scene, where a browser can neither read tiles nor colour what it draws. @param {any} scene */
+  still(scene) {
+    if (this.view.scene !== scene || scene.facts.index !== 0) return;
+    this.frame.before(mwv.element("img", { alt: "", draggable: "false", src: this.view.element.dataset.overview }));
+  }
+
+  /** Take the tiles of the level below the top, four at most. @param {any} layer */
+  async load(layer) {
+    const { scene } = layer;
+    const { bounds, levels } = scene.facts;
+    const level = Math.max(levels - 2, 0);
     const side = mwv.TILE * 2 ** level;
-    const [left, top, width, height] = facts.bounds;
-    const place = { left: -left / width, top: -top / height, width: side / width, height: side / height };
-    for (const [name, part] of Object.entries(place)) image.style.setProperty(name, `${100 * part}%`);
-    if (!facts.tiles.picture) this.filter.paint(image);
-    try {
-      const name = await layer.scene.tile(level, 0, 0);
-      if (name !== "") await layer.show(image, name, level, { x: 0, y: 0 });
-    } catch {
-      image.removeAttribute("src"); // the boxes do
+    const [last, lowest] = [0, 1].map((axis) => Math.floor((bounds[axis] + bounds[axis + 2] - 1) / side));
+    const tiles = [];
+    for (let y = 0; y <= lowest; y += 1) {
+      for (let x = 0; x <= last; x += 1) {
+        const image = new Image();
+        try {
+          const name = await scene.tile(level, x, y);
+          if (name === "") continue;
+          await layer.show(image, name, level, { x, y });
+          tiles.push({ image, box: [x * side, y * side, side, side] });
+        } catch {
+          continue; // boxes are there
+        }
+      }
+    }
+    if (this.view.scene !== scene) return;
+    this.tiles = tiles;
+    this.colour();
+  }
+
+  /** Draw the tiles in the palette in use, over a window of their own: all must stay legible wherever the view is. */
+  colour() {
+    const { colours, scene } = this.view;
+    const { levels, tiles } = scene.facts;
+    this.palette = colours.palette;
+    this.filter.set(mwv.colourTable(colours.palette, ...mwv.levelWindow(scene.facts, 2 - levels)));
+    // Codes become colours before they are shrunk: between two codes lies no third.
+    const tile = new OffscreenCanvas(mwv.TILE, mwv.TILE);
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
+    if (!tiles.picture) context.filter = `url(#${this.filter.id})`;
+    this.context.imageSmoothingQuality = "high";
+    for (const { image, box: [x, y, width, height] } of this.tiles) {
+      context.drawImage(image, 0, 0);
+      this.context.drawImage(tile, x, y, width, height);
     }
   }
 

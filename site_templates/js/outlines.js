@@ -39,7 +39,7 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
   covers() {
     const map = this._map.getContainer();
     const { left, top } = map.getBoundingClientRect();
-    const boxes = Array.from(map.parentElement.querySelectorAll(".float, .leaflet-control"), (element) => {
+    const boxes = Array.from(map.parentElement.querySelectorAll(".float, .half-name, .leaflet-control"), (element) => {
       const box = element.getBoundingClientRect();
       return [box.left - left, box.top - top, box.width, box.height];
     }).filter(([, , width]) => width > 0);
