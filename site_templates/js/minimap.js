@@ -105,8 +105,8 @@ mwv.Minimap = class {
     this.palette = colours.palette;
     this.filter.set(mwv.colourTable(colours.palette, ...mwv.levelWindow(scene.facts, 2 - levels)));
     // Codes become colours before they are shrunk: between two codes lies no third.
-    const tile = new OffscreenCanvas(mwv.TILE, mwv.TILE);
-    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
+    const tile = /** @type {HTMLCanvasElement} */ (mwv.element("canvas", { width: mwv.TILE, height: mwv.TILE }));
+    const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
     if (!tiles.picture) context.filter = `url(#${this.filter.id})`;
     this.context.imageSmoothingQuality = "high";
     for (const { image, box: [x, y, width, height] } of this.tiles) {
