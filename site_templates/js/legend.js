@@ -181,7 +181,7 @@ mwv.Legend = class {
   buildStrips(open) {
     const { positions, signs } = mwv.colours;
     // Folded, three strips are as high as one line of text and need no names.
-    const [start, width, pitch, thin] = open ? [62, 258, 14, 11] : [0, 240, 5, 5];
+    const [start, width, pitch, thin] = open ? [67, 253, 14, 11] : [0, 240, 5, 5];
     const palette = mwv.palette(this.colours.palette);
     const signed = palette.negative.join() !== palette.positive.join();
     const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
