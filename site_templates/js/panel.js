@@ -10,6 +10,7 @@ mwv.Panel = class {
     this.section = section;
     this.view = view;
     this.edges = new mwv.EdgeLayer().addTo(view.map);
+    this.edges.on("strips", () => view.outlines.draw());
     /** Whether the statistics of the chosen placement could not be loaded. */
     this.failed = false;
     this.spoken = mwv.element("p", { class: "hidden", role: "status" });

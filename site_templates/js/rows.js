@@ -140,7 +140,7 @@ mwv.wantedRows = function (rows, { query, dtype, stack, layer, odd, sort, down }
     // Of equally good names the short one is meant.
     found.push({ row, value: sort ? mwv.sortValue(row, sort) : words.length ? row.folded.length - 1000 * score : 0, place });
   });
-  const sign = down ? -1 : 1;
+  const sign = sort && down ? -1 : 1;
   found.sort((a, b) => {
     if (a.value === b.value) return a.place - b.place;
     if (a.value === null || b.value === null) return a.value === null ? 1 : -1;

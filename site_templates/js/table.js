@@ -32,6 +32,7 @@ mwv.Table = class {
       if (!section.hidden) this.fill();
     });
     view.addEventListener("select", () => this.follow());
+    mwv.state.add("l", new mwv.Listing(this));
     addEventListener("resize", () => section.hidden || this.resize(section.offsetHeight));
   }
 
@@ -172,6 +173,7 @@ mwv.Table = class {
       this.view.map.invalidateSize({ pan: false });
       if (within) this.button.focus();
     }
+    mwv.state.changed();
   }
 
   /** Open it, ready for words to search for. */
@@ -243,6 +245,7 @@ mwv.Table = class {
     this.body.replaceChildren();
     this.grid.scrollTop = 0;
     this.draw();
+    mwv.state.changed();
   }
 
   /** Height of a row. */

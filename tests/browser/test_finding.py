@@ -1,13 +1,17 @@
 """In: models in Chromium. Out: links, history, ruler, minimap, keys and heads lead where they say."""
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import synthetic
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Page, expect
 from serving import served
 from synthetic import ODD_NAMES, Built
@@ -122,11 +126,11 @@ def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: Pag
     assert shown(other) == shown(page)
     assert shown(other)["tensor"] == QUERY.format(2) and shown(other)["palette"] == "viridis"
     assert (screen(other) == screen(page)).all()
-    level = -int(shown(page)["zoom"] // 1)
-    keys = {key for (at, _, _), key in tiny.model.scenes[0].tiles.items() if at == level}
+    level, overview = -int(shown(page)["zoom"] // 1), tiny.model.scenes[0].levels - 2
+    keys = [{key for (at, _, _), key in tiny.model.scenes[0].tiles.items() if at == of} for of in (level, overview)]
     tiles = {Path(url).stem for url in asked if "/tiles/" in url}
-    assert level < tiny.model.scenes[0].levels - 1
-    assert tiles and tiles <= keys
+    assert level < overview
+    assert tiles & keys[0] and tiles <= keys[0] | keys[1]
 
 
 def test_a_link_holds_place_and_zoom_to_a_hundredth_of_a_pixel(new_page: PageFactory, tiny_http: str) -> None:
@@ -283,7 +287,6 @@ def test_the_minimap_marks_what_is_in_view_and_moves_it(page: Page, tiny_root: s
     size = page.evaluate("[mwv.view.map.getSize().x, mwv.view.map.getSize().y]")
     assert inner["width"] / outer["width"] == pytest.approx(size[0] * 2**0.5 / bounds.width, abs=0.03)
     assert inner["height"] / outer["height"] == pytest.approx(size[1] * 2**0.5 / bounds.height, abs=0.03)
-    assert page.locator("#minimap img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.mouse.move(outer["x"] + outer["width"] / 2, outer["y"] + outer["height"] / 4)
     page.mouse.down()
     calm(page)
@@ -295,6 +298,25 @@ def test_the_minimap_marks_what_is_in_view_and_moves_it(page: Page, tiny_root: s
     assert shown(page)["zoom"] == -0.5
     page.locator("#minimap summary").click()
     expect(picture).to_be_hidden()
+
+
+def overview(page: Page) -> NDArray[np.int16]:
+    """Colours of the minimap's picture."""
+    page.wait_for_function("() => mwv.minimap.tiles.length")
+    box = page.locator("#minimap .picture").bounding_box()
+    assert box is not None
+    with Image.open(io.BytesIO(page.screenshot(clip=box))) as image:  # type: ignore[arg-type]
+        return np.asarray(image.convert("RGB")).astype(np.int16)
+
+
+def test_the_minimap_has_the_palette_of_the_map(page: Page, tiny_root: str) -> None:
+    opened(page, tiny_root, f"#at={LEFT + 200},{TOP + 1000},0")
+    coloured = []
+    for palette in ("signed", "viridis", "signed"):
+        page.evaluate("name => mwv.view.colours.setPalette(name)", palette)
+        picture = overview(page)
+        coloured.append(float((np.ptp(picture, axis=2) > 60).mean()))
+    assert coloured[1] > 3 * coloured[0] and coloured[2] == coloured[0]
 
 
 def test_phones_have_no_minimap(new_page: PageFactory, tiny_http: str) -> None:
@@ -441,6 +463,12 @@ def test_heads_are_found_where_configuration_and_shapes_agree(page: Page, tiny_h
     assert heads(page, {**gemma, "head_dim": 256}, {**wide, "self_attn.k_proj.weight": (1024, 2048)})[1] is not None
     # The heads of a picture's encoder are not those of the text model.
     assert heads(page, llama, matrices, "vision_tower.layers") == [None] * 5
+    # A decoder may have heads of its own number; T5's are not its hidden size in parts.
+    whisper = {"num_attention_heads": 8, "decoder_attention_heads": 4, "hidden_size": 512}
+    square = {"self_attn.q_proj.weight": (512, 512), "self_attn.out_proj.weight": (512, 512)}
+    assert heads(page, whisper, square, "model.encoder.layers")[0] == ("rows", 64, 8, "head 0", "head 7")
+    assert heads(page, whisper, square, "model.decoder.layers")[1] == ("columns", 128, 4, "head 0", "head 3")
+    assert heads(page, {"num_attention_heads": 8, "hidden_size": 512}, square, "decoder.layers")[0] is not None
     # GPT-2's Conv1D stores outputs as columns: its output projection has heads along rows.
     gpt2 = {"num_attention_heads": 12, "hidden_size": 768}
     conv = {"attn.c_attn.weight": (768, 2304), "attn.c_proj.weight": (768, 768), "mlp.c_proj.weight": (3072, 768)}
@@ -535,6 +563,31 @@ def test_a_link_to_a_tensor_shows_it_above_the_panel_of_a_phone(new_page: PageFa
     bar, panel = page.locator(".bar").bounding_box(), page.locator("#panel").bounding_box()
     assert bar is not None and panel is not None
     assert bar["y"] + bar["height"] <= top < bottom <= panel["y"]
+
+
+def test_the_legend_of_a_phone_stays_in_sight_above_the_panel(new_page: PageFactory, tiny_http: str) -> None:
+    page = opened(new_page(390, 844), tiny_http)
+    for name in ("bar", "panel"):
+        page.locator(f"#{name}, .{name}").first.wait_for(state="attached")
+    page.get_by_role("button", name="Info").click()
+    for _ in range(2):  # folded, then open
+        bar, legend, panel = (page.locator(at).bounding_box() for at in (".bar", "#legend", "#panel"))
+        assert bar and legend and panel
+        assert bar["y"] + bar["height"] <= legend["y"] and legend["y"] + legend["height"] <= panel["y"]
+        page.locator("#legend summary").click()
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_what_was_seen_whole_still_is_when_there_is_less_room(new_page: PageFactory, tiny_http: str, width: int) -> None:
+    page = opened(new_page(width, 844), tiny_http)
+    if width > 720:
+        page.get_by_role("button", name="Tensors", exact=True).click()
+    page.set_viewport_size({"width": width, "height": 600})
+    page.wait_for_function("() => mwv.view.map.getSize().y < 600 && mwv.view.atWhole()")
+    assert page.evaluate("mwv.view.map.getBounds().contains(mwv.view.bounds)")
+    look(page, LEFT, TOP, 0)
+    page.set_viewport_size({"width": width, "height": 700})
+    page.wait_for_function("() => mwv.view.size.y > 0 && mwv.view.map.getZoom() === 0")
 
 
 def test_another_scene_and_a_smaller_window_are_shown_whole(page: Page, tiny_http: str) -> None:

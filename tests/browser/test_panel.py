@@ -226,6 +226,23 @@ def test_profiles_stand_beside_the_rows_they_tell_of(page: Page, http: str, mode
     assert (strip(page, 1536, 1024, 384, 256) == BAR).all(2).any()
 
 
+@pytest.mark.parametrize("place", ["above", "within"])
+def test_a_strip_leaves_the_name_of_its_tensor_free(page: Page, http: str, models: dict[str, Built], place: str) -> None:
+    name = "model.layers.1.attn.q_proj.weight"
+    open_model(page, http, "odd")
+    click_on(page, *centre_of(models["odd"], name))
+    expect(figure(page, "column")).to_be_attached()
+    x, y, width, height = page.evaluate("mwv.view.scene.shapes[mwv.view.selected].box")
+    high = page.evaluate("mwv.view.map.getSize().y")
+    # The lower edge is out of sight, so the strip of columns is at the upper edge, which may be out of sight too.
+    look(page, x + width / 2, *((y + height - high / 2 + 4, 0) if place == "above" else (y + height / 2, 2)))
+    strips = page.evaluate("mwv.panel.edges.covered()")
+    names = [box for box in page.evaluate("mwv.view.outlines.labels.taken") if box[4].endswith(name.split("attn.")[1])]
+    assert [strip for strip in strips if strip[2] > strip[3]] and names
+    for a, b, w, h, _ in names:
+        assert all(a + w <= x or x + wide <= a or b + h <= y or y + high <= b for x, y, wide, high in strips)
+
+
 def test_a_click_on_a_strip_of_a_folded_tensor_points_out_its_row(page: Page, real_http: str) -> None:
     open_model(page, real_http, "bert")
     pieces = page.evaluate(

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from serving import served
 from sheets import click_on
 from synthetic import ODD_NAMES, Built
-from viewing import open_model
+from viewing import open_model, settle
 
 from mwv.site.text import visible
 from mwv.site.writer import SiteWriter
@@ -209,6 +209,55 @@ def test_the_best_of_all_ways_to_find_a_word_counts(page: Page, http: str) -> No
         assert score == best(word, text), (word, text)
         assert letters == ("" if score is None else word)
     assert sum(score is not None for score, _ in found) > 200
+
+
+def test_after_a_sorted_column_a_search_lists_the_best_first(page: Page, http: str) -> None:
+    open_model(page, http, "odd")
+    open_table(page)
+    column(page, "RMS").get_by_role("button").click()
+    page.get_by_label("Search tensors by name").fill("q_proj 6")
+    best = names(page)
+    assert best[0] == "model.layers.6.attn.q_proj.weight"
+
+
+def test_a_link_lists_the_same_tensors(new_page: PageFactory, root: str) -> None:
+    page = new_page()
+    open_model(page, root, "odd")
+    table = open_table(page).locator("xpath=..")
+    table.get_by_label("Stack").select_option("model.layers")
+    table.get_by_label("Layer").select_option("layer 3")
+    table.get_by_label("Search").fill("%2C, w")
+    expect(page.locator("#table .empty")).to_be_visible()
+    table.get_by_label("Search").fill("weight")
+    column(page, "RMS").get_by_role("button").click()
+    page.wait_for_function("() => location.hash === '#l=open,q:weight,stack:.model.layers,layer:3,sort:-rms'")
+    other = new_page()
+    other.goto(page.url)
+    settle(other)
+    assert names(other) == names(page) and len(names(page)) == 2
+    assert column(other, "RMS").get_attribute("aria-sort") == "descending"
+    assert other.get_by_label("Search tensors by name").input_value() == "weight"
+    other.get_by_role("button", name="Close the table").click()
+    other.wait_for_function("() => location.hash === ''")
+
+
+@pytest.mark.parametrize(
+    ("fragment", "query", "count"),
+    [
+        ("l=open", "", 27),
+        ("l=open,q:%252C%2525%25,type:F99,stack:.no,layer:77,sort:-nothing,odd", "%2C%%".replace("%2C", ","), 0),
+        ("l=open,,:,q,layer:-1", "", 27),
+        ("l=shut,q:zzz", None, 0),
+    ],
+)
+def test_a_damaged_link_lists_what_it_can(page: Page, http: str, fragment: str, query: str | None, count: int) -> None:
+    page.goto(f"{http}/odd/index.html#{fragment}")
+    settle(page)
+    expect(page.locator("#table")).to_be_visible(visible=query is not None)
+    if query is not None:
+        assert page.get_by_label("Search tensors by name").input_value() == query
+        assert page.locator("#table .grid").get_attribute("aria-rowcount") == str(count + 1)
+        assert page.locator("#table [aria-sort=none]").count() == 12
 
 
 def test_a_click_flies_there_and_rows_follow_the_selection(new_page: PageFactory, root: str, models: dict[str, Built]) -> None:
