@@ -135,7 +135,21 @@ def test_a_link_holds_place_and_zoom_to_a_hundredth_of_a_pixel(new_page: PageFac
     assert (shown(page)["x"], shown(page)["y"]) == pytest.approx((1700.03, 900.52), abs=0.01 / 64)
     drag(page, -37, 11)
     other = opened(new_page(), tiny_http, page.evaluate("location.hash"))
+    assert [shown(other)[axis] for axis in "xy"] == pytest.approx([shown(page)[axis] for axis in "xy"], abs=0.01 / 64)
     assert (screen(other) == screen(page)).all()
+
+
+def test_a_link_holds_a_zoom_between_levels_and_a_scale_that_follows_the_view(new_page: PageFactory, tiny_root: str) -> None:
+    page = opened(new_page(), tiny_root, f"#at={LEFT + 200},{TOP + 200},-0.75")
+    page.locator("#legend summary").click()
+    page.locator("#fit-view").click()
+    page.wait_for_function("() => location.hash.includes('w=view')")
+    drag(page, -60, 40)
+    other = opened(new_page(), tiny_root, page.evaluate("location.hash"))
+    other.wait_for_function("low => mwv.view.colours.low === low", arg=shown(page)["window"][0])
+    assert shown(other)["zoom"] == -0.75
+    other.locator("#legend summary").click()
+    expect(other.locator("#fit-view")).to_have_attribute("aria-pressed", "true")
 
 
 def test_every_odd_name_can_be_linked_to(new_page: PageFactory, tiny_root: str) -> None:

@@ -115,7 +115,7 @@ def test_what_was_seen_stays_until_the_next_tiles_can_be_seen(page: Page, http: 
     open_model(page, http, "odd")
     look(page, 700, 950, -1)
     held: list[Route] = []
-    page.route("**/tiles/**", held.append)
+    page.route("**/tiles/**", lambda route: held.append(route))
     with page.expect_request("**/tiles/**"):
         page.keyboard.press("+")
     page.wait_for_function("() => mwv.view.map.getZoom() === 0 && !mwv.view.map._animatingZoom && !mwv.view.outlines.frame")
@@ -123,9 +123,9 @@ def test_what_was_seen_stays_until_the_next_tiles_can_be_seen(page: Page, http: 
     ground = table("signed", 1, 2)[0]
     middle = (slice(250, 450), slice(300, 700))
     assert not (screen(page)[middle] == ground).all(2).any()
-    page.unroute("**/tiles/**")
     for route in held:
         route.continue_()
+    page.unroute("**/tiles/**")
     settle(page)
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
 
