@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import synthetic
 from playwright.sync_api import Page, expect
@@ -117,7 +118,7 @@ def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: Pag
     other = new_page()
     asked: list[str] = []
     other.on("request", lambda request: asked.append(request.url))
-    other.goto(page.url)
+    other.goto(page.evaluate("location.href"))
     settle(other)
     assert shown(other) == shown(page)
     assert shown(other)["tensor"] == QUERY.format(2) and shown(other)["palette"] == "viridis"
@@ -237,7 +238,9 @@ def test_the_way_back_leads_through_tabs(page: Page, tiny_root: str) -> None:
     page.get_by_role("button", name="Again").click()
     calm(page)
     assert shown(page)["scene"] == 1
-    assert page.url.endswith("#s=1")
+    assert page.evaluate("location.hash") == "#s=1"
+    expect(page.get_by_role("button", name="Again")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#tabs [aria-pressed=true]")).to_have_count(1)
     page.go_back()
     page.wait_for_function("() => mwv.view.scene.facts.index === 0")
     page.go_forward()
@@ -307,6 +310,11 @@ def test_the_minimap_marks_what_is_in_view_and_moves_it(page: Page, tiny_root: s
     calm(page)
     assert shown(page)["y"] == pytest.approx(bounds.y + bounds.height * 0.6, abs=bounds.height / 50)
     assert shown(page)["zoom"] == -0.5
+    # Another scene has no picture of its own, but its tensors as boxes.
+    page.get_by_role("button", name="Again").click()
+    calm(page)
+    expect(page.locator("#minimap img")).to_have_count(0)
+    assert len(np.unique(screen(page, "#minimap .picture", over=".frame").reshape(-1, 3), axis=0)) > 1
     page.locator("#minimap summary").click()
     expect(picture).to_be_hidden()
 

@@ -108,7 +108,7 @@ def test_search_takes_what_one_remembers_of_a_name(page: Page, zoo: str) -> None
     assert shown(page)[0] == 42  # the best match first
     page.keyboard.press("Escape")
     expect(page.get_by_role("status")).to_have_text("300 models")
-    assert page.url.endswith("index.html")
+    expect(page).to_have_url(re.compile(r"index\.html$"))
 
 
 def test_sorting(page: Page, zoo: str) -> None:
@@ -169,7 +169,7 @@ def test_the_address_holds_what_is_chosen(page: Page, zoo: str) -> None:
     chosen = [i for i in range(300) if i % 3 == 0 and (i % 10 == 0 or i == 33)]
     assert shown(page) == sorted(chosen, key=lambda i: -facts(i, "nbytes"))
     toggle(page, "chat").click()
-    assert page.url.endswith("#q=model&sort=size&type=BF16")
+    expect(page).to_have_url(re.compile("#q=model&sort=size&type=BF16$"))
     page.reload()
     expect(page.get_by_role("status")).to_have_text("100 of 300 models")
     # An address that someone edits is followed; what it names and nobody has is left out.

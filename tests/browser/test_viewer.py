@@ -332,7 +332,7 @@ def test_every_control_of_the_bar_is_reached_on_a_narrow_screen(new_page: PageFa
 def test_the_gallery_leads_to_the_models(page: Page, root: str) -> None:
     page.goto(f"{root}/index.html")
     expect(page.locator(".card")).to_have_count(4)
-    assert page.locator(".card img").first.evaluate("image => image.naturalWidth") > 0
+    page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 0")  # a lazy one may come after the page
     page.get_by_role("link", name="Tiny & <i>odd</i>").click()
     page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
     page.get_by_role("link", name="All models").first.click()
