@@ -145,7 +145,8 @@ def test_a_model_is_accessible(new_page: PageFactory, zoo_http: str, state: str,
 def places(page: Page) -> list[list[float]]:
     """Where the map is and where its scale begins now, and in each of the next ten frames."""
     found: list[list[float]] = page.evaluate("""async () => {
-        const now = () => { const { lng, lat } = mwv.view.map.getCenter(); return [lng, lat, mwv.view.map.getZoom(), mwv.view.colours.low]; };
+        const { map, colours } = mwv.view;
+        const now = () => [map.getCenter().lng, map.getCenter().lat, map.getZoom(), colours.low];
         const all = [now()];
         for (let i = 0; i < 10; i += 1) {
             await new Promise(requestAnimationFrame);

@@ -377,7 +377,7 @@ def test_keys_go_from_layer_to_layer_in_the_same_slot(page: Page, tiny_root: str
 
 def test_keys_go_from_tensor_to_tensor(page: Page, tiny_root: str, tiny: Built) -> None:
     names = [placement.name for placement in tiny.model.scenes[0].canvas.placements]
-    opened(page, tiny_root)
+    opened(page, tiny_root, f"#at={LEFT + 150},{TOP + 100},1")  # so close up that the next one is not in view
     click(page, LEFT + 100, TOP + 100)
     place = names.index(QUERY.format(0))
     for key, step in (("n", 1), ("n", 2), ("p", 1), ("p", 0), ("p", -1), ("p", -1)):

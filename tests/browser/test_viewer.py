@@ -224,7 +224,7 @@ def test_tensors_are_outlined(page: Page, root: str) -> None:
     def left_of(x: int, y: int, height: int, depth: int = 1) -> NDArray[np.uint8]:
         """The pixels left of an edge of the canvas, at one pixel per element."""
         look(page, x, y + height / 2, 0)
-        left, top = page.evaluate("(p => [p.x, p.y])(mwv.view.map.latLngToContainerPoint([%d, %d]))" % (y, x))
+        left, top = page.evaluate("at => (p => [p.x, p.y])(mwv.view.map.latLngToContainerPoint(at))", [y, x])
         shown = screen(page, over=OVER.replace(".outlines, ", ""))
         return shown[round(top) + 20 : round(top) + height - 20, round(left) - depth : round(left)].astype(int)
 
