@@ -33,6 +33,7 @@ def test_pixels_stay_crisp_beyond_the_deepest_zoom(page: Page, http: str, models
     look(page, 1700, 600, 4)
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
     look(page, 1700, 600, 6)
+    assert page.evaluate("mwv.view.map.getZoom()") == 6
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
 
 
