@@ -224,7 +224,7 @@ def test_tensors_are_outlined(page: Page, root: str) -> None:
     """Faintly; the chosen one in white, one that is missing and one with NaN in colours of their own."""
     open_model(page, root, "odd")
 
-    def left_of(x: int, y: int, height: int, depth: int = 1) -> NDArray[np.uint8]:
+    def left_of(x: int, y: int, height: int, depth: int = 1) -> NDArray[Any]:
         """The pixels left of an edge of the canvas, at one pixel per element."""
         look(page, x, y + height / 2, 0)
         left, top = page.evaluate("at => (p => [p.x, p.y])(mwv.view.map.latLngToContainerPoint(at))", [y, x])
