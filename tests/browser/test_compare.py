@@ -444,7 +444,7 @@ def test_a_link_opens_the_same_comparison(new_page: PageFactory, pair_http: str,
     assert shown == {"Swipe": "swipe,other,0,40", "Blink": "blink,other,0", "Side by side": "beside,other,0"}[mode]
     page.wait_for_function("text => location.hash.includes(text)", arg=shown)
     again = new_page()
-    again.goto(page.url)
+    again.goto(page.evaluate("location.href"))
     again.wait_for_function("() => mwv.compare.shown")
     still(again)
     assert again.evaluate("mwv.compare.read()") == shown

@@ -121,7 +121,7 @@ def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: Pag
     other = new_page()
     asked: list[str] = []
     other.on("request", lambda request: asked.append(request.url))
-    other.goto(page.url)
+    other.goto(page.evaluate("location.href"))
     settle(other)
     assert shown(other) == shown(page)
     assert shown(other)["tensor"] == QUERY.format(2) and shown(other)["palette"] == "viridis"
@@ -139,7 +139,21 @@ def test_a_link_holds_place_and_zoom_to_a_hundredth_of_a_pixel(new_page: PageFac
     assert (shown(page)["x"], shown(page)["y"]) == pytest.approx((1700.03, 900.52), abs=0.01 / 64)
     drag(page, -37, 11)
     other = opened(new_page(), tiny_http, page.evaluate("location.hash"))
+    assert [shown(other)[axis] for axis in "xy"] == pytest.approx([shown(page)[axis] for axis in "xy"], abs=0.01 / 64)
     assert (screen(other) == screen(page)).all()
+
+
+def test_a_link_holds_a_zoom_between_levels_and_a_scale_that_follows_the_view(new_page: PageFactory, tiny_root: str) -> None:
+    page = opened(new_page(), tiny_root, f"#at={LEFT + 200},{TOP + 200},-0.75")
+    page.locator("#legend summary").click()
+    page.locator("#fit-view").click()
+    page.wait_for_function("() => location.hash.includes('w=view')")
+    drag(page, -60, 40)
+    other = opened(new_page(), tiny_root, page.evaluate("location.hash"))
+    other.wait_for_function("low => mwv.view.colours.low === low", arg=shown(page)["window"][0])
+    assert shown(other)["zoom"] == -0.75
+    other.locator("#legend summary").click()
+    expect(other.locator("#fit-view")).to_have_attribute("aria-pressed", "true")
 
 
 def test_every_odd_name_can_be_linked_to(new_page: PageFactory, tiny_root: str) -> None:
@@ -227,7 +241,9 @@ def test_the_way_back_leads_through_tabs(page: Page, tiny_root: str) -> None:
     page.get_by_role("button", name="Again").click()
     calm(page)
     assert shown(page)["scene"] == 1
-    assert page.url.endswith("#s=1")
+    assert page.evaluate("location.hash") == "#s=1"
+    expect(page.get_by_role("button", name="Again")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#tabs [aria-pressed=true]")).to_have_count(1)
     page.go_back()
     page.wait_for_function("() => mwv.view.scene.facts.index === 0")
     page.go_forward()
@@ -296,6 +312,12 @@ def test_the_minimap_marks_what_is_in_view_and_moves_it(page: Page, tiny_root: s
     calm(page)
     assert shown(page)["y"] == pytest.approx(bounds.y + bounds.height * 0.6, abs=bounds.height / 50)
     assert shown(page)["zoom"] == -0.5
+    # Another scene has no picture of its own, but its tensors as boxes.
+    page.get_by_role("button", name="Again").click()
+    calm(page)
+    expect(page.locator("#minimap img")).to_have_count(0)
+    inside = screen(page, "#minimap .picture", over=".frame")[8:-8, 8:-8]  # without its round corners
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) > 1
     page.locator("#minimap summary").click()
     expect(picture).to_be_hidden()
 
@@ -377,7 +399,7 @@ def test_keys_go_from_layer_to_layer_in_the_same_slot(page: Page, tiny_root: str
 
 def test_keys_go_from_tensor_to_tensor(page: Page, tiny_root: str, tiny: Built) -> None:
     names = [placement.name for placement in tiny.model.scenes[0].canvas.placements]
-    opened(page, tiny_root)
+    opened(page, tiny_root, f"#at={LEFT + 150},{TOP + 100},1")  # so close up that the next one is not in view
     click(page, LEFT + 100, TOP + 100)
     place = names.index(QUERY.format(0))
     for key, step in (("n", 1), ("n", 2), ("p", 1), ("p", 0), ("p", -1), ("p", -1)):

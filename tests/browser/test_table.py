@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
@@ -119,6 +121,9 @@ def test_names_sort_as_people_count(page: Page, many_http: str) -> None:
     expect(column(page, "Name")).to_have_attribute("aria-sort", "ascending")
     shown = names(page)
     assert shown == [f"model.layers.{i // 10}.block.{i % 10}.weight" for i in range(len(shown))]
+    page.get_by_role("grid").focus()
+    page.keyboard.press("End")
+    expect(row(page, f"model.layers.{MANY // 10 - 1}.block.9.weight")).to_be_in_viewport()
 
 
 def test_filters_and_what_they_leave(page: Page, http: str, models: dict[str, Built]) -> None:
@@ -143,9 +148,21 @@ def test_filters_and_what_they_leave(page: Page, http: str, models: dict[str, Bu
     expect(count).to_contain_text("0 of 27 tensors")
 
 
+def test_types_are_filtered(page: Page, real_http: str, smollm2: Path) -> None:
+    open_model(page, real_http, "smollm2-135m-instruct.q4_1")
+    open_table(page)
+    counts = Counter(tensor.tensor_type.name for tensor in gguf.GGUFReader(smollm2).tensors)
+    assert len(counts) == 3
+    for name, count in counts.items():
+        page.locator("#table").get_by_label("Type", exact=True).select_option(name)
+        expect(page.locator("#table .count")).to_contain_text(f"{count} of {counts.total()} tensors")
+        types = page.locator("#table .body [role=row] :nth-child(2)").all_inner_texts()
+        assert types and set(types) == {name}
+
+
 def test_search_as_in_an_editor(page: Page, root: str) -> None:
     open_model(page, root, "odd")
-    page.evaluate("mwv.table.focus()")
+    page.keyboard.press("/")
     search = page.get_by_label("Search tensors by name")
     expect(search).to_be_focused()
     page.keyboard.type("embtok")
