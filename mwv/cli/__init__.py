@@ -9,7 +9,7 @@ import click
 
 from mwv import __version__
 from mwv.cli import build, cache, inspect, serve
-from mwv.errors import MwvError, UsageError
+from mwv.errors import MwvError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         for i, line in enumerate(error.lines):  # a path may hold what ends a line or moves the cursor
             click.echo(f"{'' if i else 'mwv: '}{visible(line)}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        sys.exit(error.exit_code)
     except OSError as error:  # what touches sources, site and cache has said so in words of its own; output is left
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or its end would be a second failure
