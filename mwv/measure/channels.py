@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FAR: Final = 4.0
-"""A channel stands out if its RMS is more than so many times the median RMS of its kind. Rows and columns of noise stay below
-twice the median, those of trained matrices mostly below three times."""
+"""A channel stands out if its RMS is more than so many times the median RMS of its kind. Rows and columns of normal noise stay
+below twice the median, those of trained matrices mostly below three times."""
 _FEW: Final = 50
 _MOST: Final = 64
 """At most one channel in fifty stands out, and no more than 64 in all (one, where there are less than fifty): where more

@@ -10,15 +10,7 @@ if TYPE_CHECKING:  # numpy comes with them, and the command line wants KINDS alo
     from mwv.measure.channels import Outliers
     from mwv.measure.stats import TensorStats
 
-KINDS: Final = {
-    "nan": "an element is NaN",
-    "inf": "an element is infinite",
-    "zero": "all elements are zero",
-    "constant": "all elements are the same number, not zero",
-    "denormal": "an element of F32 or BF16 is subnormal, or more than one in a hundred of F16",
-    "duplicate": "the same values as another tensor",
-    "outlier": "a few rows or columns of a matrix have an RMS far above the median of all",
-}
+KINDS: Final = ("nan", "inf", "zero", "constant", "denormal", "duplicate", "outlier")
 """Kinds of findings, in the order in which those of a tensor are told."""
 
 _F16_SHARE: Final = 100
