@@ -71,8 +71,7 @@ def _of(tensor: Measured, twin: str | None) -> Iterator[tuple[str, str]]:
         yield "zero", f"all {stats.elements:,} elements are zero"
     if _is_constant(tensor):
         yield "constant", f"all {stats.elements:,} elements are {stats.minimum:.6g}"
-    if info.dtype.kind == "float":
-        yield from _denormal(info.dtype.name, stats)
+    yield from _denormal(info.dtype.name, stats)
     if twin is not None:
         yield "duplicate", f"the same {stats.elements:,} values as {twin}"
     yield from (("outlier", text) for text in _channels(tensor))

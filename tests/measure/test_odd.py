@@ -160,6 +160,10 @@ def test_channels_of_a_convolution_are_outputs_and_inputs() -> None:
     values[:, 8] *= 7
     (_, rows), (_, columns) = said(tensor(values, patch=(3, 3)))
     assert rows.startswith("row 31: RMS ") and columns.startswith("column 8: RMS ")
+    kernel = RNG.standard_normal((1, 9, 40, 3))
+    kernel[:, :, 7] *= 9
+    assert tensor(kernel, patch=(40, 3)).stats.row_outliers  # a row of the kernel of the only output
+    assert said(tensor(kernel, patch=(40, 3))) == []
 
 
 def test_rows_of_several_axes_are_named_by_all_of_them() -> None:
