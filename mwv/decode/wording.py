@@ -6,7 +6,7 @@ from mwv.checkpoint.info import TensorInfo
 def how_decoded(info: TensorInfo) -> str:
     """What was done to the bytes of a tensor beside reading them as numbers one after the other; empty if nothing."""
     dtype = info.dtype
-    said = [info.note] if info.note else []
+    said = []
     if dtype.kind == "block":
         said.append(f"dequantised from {dtype.name} blocks of {dtype.block_elements}")
     elif dtype.is_raw:
@@ -19,4 +19,6 @@ def how_decoded(info: TensorInfo) -> str:
         said.append("gathered from a strided view")
     if info.byteorder == "big" and dtype.block_bytes > 1:
         said.append("from big-endian numbers")
+    if info.note:
+        said.append(info.note)
     return ", ".join(said)
