@@ -19,6 +19,8 @@ def how_decoded(info: TensorInfo) -> str:
         said.append("gathered from a strided view")
     if info.byteorder == "big" and dtype.block_bytes > 1:
         said.append("from big-endian numbers")
+    if info.part_of:
+        said.append(f"part of {info.part_of}")
     if info.note:
         said.append(info.note)
     return ", ".join(said)
