@@ -8,6 +8,7 @@ import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 
 from mwv.checkpoint.dtypes import DType
+from mwv.checkpoint.open import open_checkpoint
 from mwv.inspect import as_json, inspect
 
 
@@ -100,3 +101,13 @@ def test_inspect_tells_what_was_made_of_what(tmp_path: Path) -> None:
     assert found["parameters"] == 64 * 64
     assert found["dtypes"] == {"GPTQ 4-bit": 64 * 64}
     assert found["bytes"] == sum(array.nbytes for array in parts.values())
+
+
+def test_names_of_an_index_that_became_values_are_not_missing(tmp_path: Path) -> None:
+    parts, _ = gptq_layer(4, 64, 64, 32)
+    written(tmp_path, parts)
+    (tmp_path / "model.safetensors").rename(tmp_path / "model-00001-of-00001.safetensors")
+    index = {"weight_map": dict.fromkeys([*parts, "model.layers.1.w"], "model-00001-of-00001.safetensors")}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    names = set(open_checkpoint(tmp_path).index_names)
+    assert names == {f"{LAYER}.scales", f"{LAYER}.qzeros", f"{LAYER}.g_idx", "model.layers.1.w"}
