@@ -35,6 +35,15 @@ class Stored:
         """What the configuration calls the way of quantisation, in lower case; empty if it does not say."""
         return self.word("quant_method") or self.word("quant_algo")
 
+    def integers(self, name: str) -> list[int] | None:
+        """What a small tensor of whole numbers or truth values holds; None if there is none of this name."""
+        info = self.tensors.get(name)
+        if info is None or info.dtype.kind not in ("int", "uint", "bool"):
+            return None
+        raw, size = self.content(info), info.dtype.block_bytes
+        signed = info.dtype.kind == "int"
+        return [int.from_bytes(raw[i : i + size], info.byteorder, signed=signed) for i in range(0, len(raw), size)]
+
     def word(self, key: str) -> str:
         """A word that the configuration says about quantisation, in lower case; empty if it does not say."""
         value = self.quantisation.get(key)
@@ -64,6 +73,14 @@ def whole(
     return replace(
         there[main], name=name, dtype=dtype, shape=shape, strides=None, packing=Packing(scheme, dict(numbers), there)
     )
+
+
+def flat(info: TensorInfo | None, dtype: DType | None = None) -> TensorInfo | None:
+    """The bytes of a tensor as a vector of `dtype`, by default its own; None where they do not lie one after the other."""
+    if info is None or info.strides is not None:
+        return None
+    dtype = dtype or info.dtype
+    return replace(info, dtype=dtype, shape=(info.nbytes // dtype.block_bytes * dtype.block_elements,))
 
 
 def matrix(info: TensorInfo | None) -> tuple[int, int] | None:
