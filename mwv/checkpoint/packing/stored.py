@@ -83,6 +83,18 @@ def flat(info: TensorInfo | None, dtype: DType | None = None) -> TensorInfo | No
     return replace(info, dtype=dtype, shape=(info.nbytes // dtype.block_bytes * dtype.block_elements,))
 
 
+def sliced(info: TensorInfo, dtype: DType, line: int, slices: int) -> dict[str, TensorInfo]:
+    """The roles of a matrix of words that holds so many slices of lines over each other (see the scheme `sliced`).
+
+    None of them if its bytes do not lie in a row or make no whole lines.
+    """
+    words = flat(info, dtype)
+    if words is None or line < 1 or words.shape[0] % line or not words.shape[0]:
+        return {}
+    part = replace(words, shape=(words.shape[0] // line, line))
+    return {f"codes{i}": part for i in range(slices)}
+
+
 def matrix(info: TensorInfo | None) -> tuple[int, int] | None:
     """Rows and columns of a matrix; None for anything else."""
     return None if info is None or len(info.shape) != 2 else (info.shape[0], info.shape[1])
