@@ -7,7 +7,7 @@ import bitsandbytes.functional as bnb
 import numpy as np
 import pytest
 import torch
-from packingkit import digests, info, values, written
+from packingkit import assert_equal_digests_mean_equal_values, digests, info, values, written
 
 from mwv.checkpoint.dtypes import DType
 
@@ -92,6 +92,24 @@ def test_the_state_changes_the_digest(tmp_path: Path, key: str) -> None:
     said = json.loads(parts[state].tobytes())
     parts[state] = np.frombuffer(json.dumps({**said, key: said[key] * 2}).encode(), np.uint8)
     assert before != digests(written(tmp_path / "b", parts), WEIGHT)
+
+
+@pytest.mark.parametrize("nested", [0, 64])
+def test_bands_with_equal_bytes_that_meet_blocks_elsewhere_are_not_equal(tmp_path: Path, nested: int) -> None:
+    elements, block = 64 * 12 * 48, 64 if nested else 4096
+    blocks = -(-elements // block)
+    state = said(shape=[64 * 12, 48], blocksize=block, **({"nested_blocksize": nested, "nested_offset": 0.5} if nested else {}))
+    scales = np.arange(-(-blocks // nested) if nested else blocks) % 2 + 1
+    parts = {
+        "": np.full((elements // 2, 1), 0x77, np.uint8),
+        ".absmax": np.full(blocks, 9, np.uint8) if nested else scales.astype(np.float32),
+        ".quant_map": np.arange(1, 17, dtype=np.float32),
+        ".quant_state.bitsandbytes__nf4": np.frombuffer(state, np.uint8),
+    }
+    if nested:
+        parts |= {".nested_absmax": scales.astype(np.float32), ".nested_quant_map": np.arange(256, dtype=np.float32)}
+    checkpoint = written(tmp_path, {WEIGHT + name: part for name, part in parts.items()})
+    assert_equal_digests_mean_equal_values(checkpoint, WEIGHT)
 
 
 def said(**numbers):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packingkit import digests, info, values, written
+from packingkit import assert_equal_digests_mean_equal_values, digests, info, values, written
 from safetensors.torch import load_file
 
 from mwv.checkpoint.open import open_checkpoint
@@ -108,6 +108,14 @@ def test_every_part_changes_the_digest(tmp_path: Path, axis: int, part: str) -> 
         assert all(different)
     else:  # two bands share a word
         assert different == [True, False, part == "W_q", False]
+
+
+def test_bands_with_equal_bytes_that_meet_groups_elsewhere_are_not_equal(tmp_path: Path) -> None:
+    parts, _ = hqq_layer(8, 1, outputs=640, inputs=48, group=40)
+    parts[f"{LAYER}.W_q"][:] = 7
+    parts[f"{LAYER}.zero"][:] = 1
+    parts[f"{LAYER}.scale"][:, 0] = np.arange(768) % 2 + 1
+    assert_equal_digests_mean_equal_values(written(tmp_path, parts), WEIGHT)
 
 
 @pytest.mark.parametrize("key", ["axis", "packing"])
