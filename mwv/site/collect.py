@@ -67,14 +67,10 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         strides=info.strides,
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         exponent=info.dtype.exponent,
-        note=_note(info),
+        note=info.note or ("unknown dtype, shown as raw integers" if info.dtype.is_raw else ""),
+        packed=info.packing is not None,
+        part_of=info.part_of,
     )
-
-
-def _note(info: TensorInfo) -> str:
-    if info.part_of:
-        return f"part of {info.part_of}, which is shown with its values"
-    return info.note or ("unknown dtype, shown as raw integers" if info.dtype.is_raw else "")
 
 
 def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:

@@ -16,6 +16,9 @@ from mwv.layout.grid import grid_of
 
 Array = NDArray[Any]
 
+LAYER = "model.layers.0.self_attn.q_proj"
+AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
+
 
 def written(folder: Path, tensors: Mapping[str, Array], config: Mapping[str, Any] | None = None, **files: Any) -> Checkpoint:
     """A checkpoint of `tensors` with a configuration, opened; `files` are further JSON files by their stems."""
@@ -83,3 +86,39 @@ def words(codes: Array, bits: int) -> Array:
         number = sum(int(code) << (bits * i) for i, code in enumerate(codes[:, column]))
         packed[:, column] = np.frombuffer(number.to_bytes(rows * bits // 8, "little"), "<u4")
     return packed.view(np.int32)
+
+
+def gptq_layer(
+    bits: int, inputs: int, outputs: int, group: int, *, act_order: bool = False, offset: int = 1
+) -> tuple[dict[str, Array], Array]:
+    """Parts of a layer, and its values (outputs × inputs) in float64."""
+    random = np.random.default_rng(0)
+    groups = -(-inputs // group)
+    codes = random.integers(0, 2**bits, (inputs, outputs))
+    zeros = random.integers(0, 2**bits, (groups, outputs))
+    scales = random.uniform(0.001, 0.1, (groups, outputs)).astype(np.float16)
+    index = np.arange(inputs) // group
+    if act_order:
+        index = random.permutation(index)
+    expected = (codes - zeros[index]) * scales.astype(np.float64)[index]
+    parts = {
+        f"{LAYER}.qweight": words(codes, bits),
+        f"{LAYER}.qzeros": words(((zeros - offset) % 2**bits).T, bits).T,
+        f"{LAYER}.scales": scales,
+        f"{LAYER}.g_idx": index.astype(np.int32),
+    }
+    return parts, expected.T
+
+
+def awq_layer(inputs: int = 256, outputs: int = 136, group: int = 128) -> tuple[dict[str, Array], Array]:
+    random = np.random.default_rng(1)
+    groups = inputs // group
+    codes, zeros = (random.integers(0, 16, (n, outputs)) for n in (inputs, groups))
+    scales = random.uniform(0.001, 0.1, (groups, outputs)).astype(np.float16)
+
+    def packed(numbers: Array) -> Array:
+        eights = numbers.reshape(len(numbers), -1, 8).astype(np.uint32)
+        return sum(eights[..., output] << np.uint32(4 * i) for i, output in enumerate(AWQ_ORDER)).view(np.int32)
+
+    expected = (codes - zeros.repeat(group, 0)) * scales.astype(np.float64).repeat(group, 0)
+    return {f"{LAYER}.qweight": packed(codes), f"{LAYER}.qzeros": packed(zeros), f"{LAYER}.scales": scales}, expected.T

@@ -4,46 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packingkit import digests, info, values, words, written
+from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 
 from mwv.checkpoint.dtypes import DType
-
-LAYER = "model.layers.0.self_attn.q_proj"
-AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
-
-
-def gptq_layer(bits, inputs, outputs, group, *, act_order=False, offset=1, seed=0):
-    """Parts of a layer, and its values (outputs × inputs) in float64."""
-    random = np.random.default_rng(seed)
-    groups = -(-inputs // group)
-    codes = random.integers(0, 2**bits, (inputs, outputs))
-    zeros = random.integers(0, 2**bits, (groups, outputs))
-    scales = random.uniform(0.001, 0.1, (groups, outputs)).astype(np.float16)
-    index = np.arange(inputs) // group
-    if act_order:
-        index = random.permutation(index)
-    expected = (codes - zeros[index]) * scales.astype(np.float64)[index]
-    parts = {
-        f"{LAYER}.qweight": words(codes, bits),
-        f"{LAYER}.qzeros": words(((zeros - offset) % 2**bits).T, bits).T,
-        f"{LAYER}.scales": scales,
-        f"{LAYER}.g_idx": index.astype(np.int32),
-    }
-    return parts, expected.T
-
-
-def awq_layer(inputs=256, outputs=136, group=128):
-    random = np.random.default_rng(1)
-    groups = inputs // group
-    codes, zeros = (random.integers(0, 16, (n, outputs)) for n in (inputs, groups))
-    scales = random.uniform(0.001, 0.1, (groups, outputs)).astype(np.float16)
-
-    def packed(numbers):
-        eights = numbers.reshape(len(numbers), -1, 8).astype(np.uint32)
-        return sum(eights[..., output] << np.uint32(4 * i) for i, output in enumerate(AWQ_ORDER)).view(np.int32)
-
-    expected = (codes - zeros.repeat(group, 0)) * scales.astype(np.float64).repeat(group, 0)
-    return {f"{LAYER}.qweight": packed(codes), f"{LAYER}.qzeros": packed(zeros), f"{LAYER}.scales": scales}, expected.T
 
 
 @pytest.mark.parametrize("act_order", [False, True])

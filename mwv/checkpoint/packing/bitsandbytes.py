@@ -42,7 +42,7 @@ def four_bit(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if absmax is None or absmax.shape != (blocks,):
         return "its scales are missing or of another shape"
     numbers = {"block": block}
-    parts: dict[str, TensorInfo | None] = {"codes": codes, "absmax": absmax, "table": table, "state": state}
+    parts: dict[str, TensorInfo | None] = {"codes": codes, "absmax": absmax, "table": table}
     if absmax.dtype.kind != "float":
         nested, offset = said.get("nested_blocksize"), _bits(said.get("nested_offset"))
         if not _counts(nested) or offset is None:
@@ -53,7 +53,7 @@ def four_bit(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
             return "the scales of its scales are missing or of another shape"
         numbers |= {"nested": nested, "offset": offset}
         parts |= {"nested_absmax": scales, "nested_table": levels}
-    return whole(name, shape, f"bitsandbytes {kind.upper()}", "four_bit", numbers, "codes", parts)
+    return whole(name, shape, f"bitsandbytes {kind.upper()}", "four_bit", numbers, "codes", parts, {"state": state})
 
 
 def llm_int8(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
@@ -70,8 +70,8 @@ def llm_int8(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if order is not None and said != [0]:
         kernel = _KERNELS.get(said[0]) if said is not None and len(said) == 1 else None
         return f"its elements are in the order {kernel} of a kernel" if kernel else "its weight_format is unknown"
-    parts = {"codes": info, "scales": scales, "format": order}
-    return whole(info.name, size, "LLM.int8", "by_row", {"rows": 1, "divisor": 127}, "codes", parts)
+    parts, numbers = {"codes": info, "scales": scales}, {"rows": 1, "divisor": 127}
+    return whole(info.name, size, "LLM.int8", "by_row", numbers, "codes", parts, {"format": order})
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -57,5 +57,5 @@ def hqq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     beside = {key: stored.tensors.get(f"{base}.{key}") for key in _FACTS}
     said = facts["nbits"]
     label = f"HQQ {said[0] if said and len(said) == 1 and 0 < said[0] <= bits else bits}-bit"
-    parts = {**codes, "scale": scale, "zero": zero, **beside}
-    return whole(f"{base}.weight", tuple(shape), label, "sliced", numbers, "codes0", parts)
+    parts = {**codes, "scale": scale, "zero": zero}
+    return whole(f"{base}.weight", tuple(shape), label, "sliced", numbers, "codes0", parts, beside)

@@ -59,7 +59,7 @@ def quanto_packed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if len(info.shape) == 2 and line in _GROUPS:
         shape, note = _ungrouped(groups, line, stored.tensors.get(f"{name.removesuffix('weight')}bias"))
     made = whole(name, shape, f"quanto {bits[0]}-bit", "sliced", numbers, "codes0", parts)
-    return replace(made, note=note)
+    return replace(made, note=f"{made.note}; {note}") if note else made
 
 
 def eetq(info: TensorInfo, stored: Stored) -> str | None:

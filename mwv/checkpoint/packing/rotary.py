@@ -29,4 +29,5 @@ def rotary(info: TensorInfo, stored: Stored) -> TensorInfo | None:
         heads = heads[int(match[1])] if int(match[1]) < len(heads) else None
     if type(heads) is not int or heads < 1 or len(info.shape) not in (1, 2) or info.shape[0] % (2 * heads):
         return None
-    return replace(info, packing=Packing("rotary", {"head": info.shape[0] // heads}, {"weight": info}))
+    packing = Packing("rotary", {"head": info.shape[0] // heads}, {"weight": info})
+    return replace(info, packing=packing, note="rows in the order of Hugging Face; in the file they are permuted for llama.cpp")

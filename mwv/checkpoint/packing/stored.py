@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.info import Packing, TensorInfo
+from mwv.checkpoint.wording import printable
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
@@ -66,12 +67,23 @@ def whole(
     numbers: Mapping[str, int],
     main: str,
     parts: Mapping[str, TensorInfo | None],
+    beside: Mapping[str, TensorInfo | None] | None = None,
 ) -> TensorInfo:
-    """A logical tensor in the place of its part `main`; `label` names its type for people, such as "GPTQ 4-bit"."""
-    there = {role: part for role, part in parts.items() if part is not None}
-    dtype = DType(label, "packed", 1, 1)
+    """A logical tensor in the place of its part `main`; `label` names its type for people, such as "GPTQ 4-bit".
+
+    What lies `beside` the parts has told the numbers.
+    """
+    made_of = {role: part for role, part in parts.items() if part is not None}
+    told_by = {role: part for role, part in (beside or {}).items() if part is not None}
+    names = list(dict.fromkeys(printable(part.name.rpartition(".")[2], 40) for part in made_of.values()))
     return replace(
-        there[main], name=name, dtype=dtype, shape=shape, strides=None, packing=Packing(scheme, dict(numbers), there)
+        made_of[main],
+        name=name,
+        dtype=DType(label, "packed", 1, 1),
+        shape=shape,
+        strides=None,
+        packing=Packing(scheme, dict(numbers), made_of | told_by),
+        note=f"values made of {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"values made of {names[0]}",
     )
 
 
