@@ -1,12 +1,15 @@
-"""In: layers that hqq and optimum-quanto saved (`references/`), larger ones packed by hand. Out: their values, with notes."""
+"""In: layers that hqq, quanto and torchao saved (`references/`), larger ones packed by hand. Out: their values, with notes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from packingkit import assert_equal_digests_mean_equal_values, digests, info, values, written
+from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
+from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import open_checkpoint
 
 REFERENCES = Path(__file__).parent / "references"
@@ -48,7 +51,7 @@ def hqq_layer(bits, axis, outputs=200, inputs=96, group=32):
     return parts, ((codes - zero.astype(np.float64)) * scale).reshape(outputs, inputs)
 
 
-@pytest.mark.parametrize("file", ["hqq.safetensors", "quanto.safetensors"])
+@pytest.mark.parametrize("file", ["hqq.safetensors", "quanto.safetensors", "torchao.safetensors"])
 def test_values_are_those_of_the_package(file: str) -> None:
     checkpoint = open_checkpoint(REFERENCES / file)
     for key, reference in saved(file, "expected.").items():
@@ -205,6 +208,46 @@ def test_parts_of_quanto_that_do_not_fit_leave_integers(tmp_path: Path, part: st
         parts[part] = value
     main = f"{part.partition('._')[0]}._data" + ("._data" if part.startswith("int4") else "")
     assert reason in info(written(tmp_path, parts), main).note
+
+
+def torchao(folder: Path, changes: dict[str, object], said: str = "") -> Checkpoint:
+    """The reference layer `int4`, its parts or what the metadata says of it changed."""
+    meta = {"_type": "IntxUnpackedToInt8Tensor", "_data": {"target_dtype": {"_type": "torch.dtype", "_data": "int4"}}}
+    parts = {**saved("torchao.safetensors", "int4."), **changes}
+    folder.mkdir(exist_ok=True)
+    kept = {name: part for name, part in parts.items() if part is not None}
+    save_file(kept, folder / "model.safetensors", {"int4.weight": said or json.dumps(meta)})
+    return open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("part", ["qdata", "scale", "zero_point"])
+def test_every_part_of_torchao_changes_the_digest(tmp_path: Path, part: str) -> None:
+    name = f"int4._weight_{part}"
+    before = torchao(tmp_path / "a", {})
+    assert info(before, "int4.weight").dtype.name == "torchao int4"
+    assert {t.part_of for t in before.tensors if t.name != "int4.weight"} == {"int4.weight"}
+    changed = saved("torchao.safetensors", name)[name]
+    changed[0, 0] += 1
+    assert digests(before, "int4.weight") != digests(torchao(tmp_path / "b", {name: changed}), "int4.weight")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said", "reason"),
+    [
+        ("scale", None, "", "its scales are missing"),
+        ("scale", np.ones((12, 5), np.float32), "", "or of another shape"),
+        ("scale", np.ones((3, 3), np.float32), "", "blocks of rows"),
+        ("zero_point", np.ones((12, 2), np.int8), "", "zero points have another shape"),
+        ("qdata", np.ones((12, 96), np.uint8), "", "IntxUnpackedToInt8Tensor of U8"),
+        ("bias", np.ones(12, np.float32), '{"_type": "Int4TilePackedTo4dTensor"}', "Int4TilePackedTo4dTensor of I8"),
+        ("bias", np.ones(12, np.float32), "[1]", "metadata does not say"),
+        ("bias", np.ones(12, np.float32), "[" * 100_000, "metadata does not say"),
+        ("bias", np.ones(12, np.float32), '{"_type": 1}', "metadata does not say"),
+    ],
+)
+def test_what_torchao_may_not_mean_stays_integers(tmp_path: Path, part: str, value: object, said: str, reason: str) -> None:
+    found = info(torchao(tmp_path, {f"int4._weight_{part}": value}, said), "int4._weight_qdata")
+    assert found.dtype.kind in ("int", "uint") and reason in found.note
 
 
 def test_eetq_stays_integers_with_a_note(tmp_path: Path) -> None:

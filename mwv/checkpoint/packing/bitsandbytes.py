@@ -8,11 +8,10 @@ import math
 import struct
 from typing import Any, Final, TypeGuard
 
-from mwv.checkpoint.checks import MAX_DIMENSIONS, parse_json
+from mwv.checkpoint.checks import MAX_DIMENSIONS
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.packing.stored import Stored, flat, matrix, whole
-from mwv.errors import FormatError
+from mwv.checkpoint.packing.stored import Stored, flat, json_object, matrix, whole
 
 _LONGEST: Final = 2**31
 """Elements of the longest block that is believed; bitsandbytes knows 32 to 4096."""
@@ -27,7 +26,7 @@ def four_bit(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if kind is None:
         return "its quant_state is missing" if f"{name}.absmax" in tensors and f"{name}.quant_map" in tensors else None
     state = tensors[f"{name}.quant_state.bitsandbytes__{kind}"]
-    said = _object(stored.content(state))
+    said = json_object(stored.content(state))
     shape, block = _shape(said.get("shape")), said.get("blocksize")
     if shape is None or not _counts(block):
         return "its quant_state gives no shape or block size"
@@ -72,15 +71,6 @@ def llm_int8(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
         return f"its elements are in the order {kernel} of a kernel" if kernel else "its weight_format is unknown"
     parts, numbers = {"codes": info, "scales": scales}, {"rows": 1, "divisor": 127}
     return whole(info.name, size, "LLM.int8", "by_row", numbers, "codes", parts, {"format": order})
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a quant_state; an empty one for anything else."""
-    try:
-        value = parse_json("", "quant_state", raw)
-    except FormatError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _floats(name: str, count: int, stored: Stored) -> TensorInfo | None:

@@ -53,7 +53,7 @@ def hqq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     codes = sliced(info, PLAIN[word], line, slices)
     if not codes or -(-lines // slices) != codes["codes0"].shape[0] or scale.shape != (count,) or zero.shape != (count,):
         return "its shapes contradict each other"
-    numbers = {"bits": bits, "first_bit": bits * (slices - 1), "bit_step": -bits, "columns": 1 - axis[0]}
+    numbers = {"mask": (1 << bits) - 1, "first_bit": bits * (slices - 1), "bit_step": -bits, "columns": 1 - axis[0]}
     beside = {key: stored.tensors.get(f"{base}.{key}") for key in _FACTS}
     said = facts["nbits"]
     label = f"HQQ {said[0] if said and len(said) == 1 and 0 < said[0] <= bits else bits}-bit"

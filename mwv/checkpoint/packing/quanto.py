@@ -52,7 +52,7 @@ def quanto_packed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     codes = sliced(info, PLAIN["U8"], line, 8 // bits[0])
     if not codes:
         return "its bytes do not lie in a row"
-    numbers = {"bits": bits[0], "first_bit": 0, "bit_step": bits[0], "columns": 0}
+    numbers = {"mask": (1 << bits[0]) - 1, "first_bit": 0, "bit_step": bits[0], "columns": 0}
     # Whole numbers are zero points, taken before scaling; others are what is subtracted after it.
     parts = {**codes, "scale": scale, "zero" if shift.dtype.kind == "int" else "shift": shift}
     shape, note = (groups, *info.shape[1:]), ""

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+from mwv.checkpoint.checks import parse_json
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.info import Packing, TensorInfo
 from mwv.checkpoint.wording import printable
+from mwv.errors import FormatError
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
@@ -22,6 +24,8 @@ class Stored:
     config: Mapping[str, Any]
     content: Callable[[TensorInfo], bytes] = field(repr=False)
     """All bytes of a tensor of at most SMALL bytes."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Text that the files carry beside their tensors."""
 
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
@@ -35,6 +39,10 @@ class Stored:
     def method(self) -> str:
         """What the configuration calls the way of quantisation, in lower case; empty if it does not say."""
         return self.word("quant_method") or self.word("quant_algo")
+
+    def metadata_object(self, key: str) -> Mapping[str, Any]:
+        """The JSON object in a text of the metadata; an empty one if there is none."""
+        return json_object(self.metadata.get(key, "").encode())
 
     def integers(self, name: str) -> list[int] | None:
         """What a small tensor of whole numbers or truth values holds; None if there is none of this name."""
@@ -53,6 +61,15 @@ class Stored:
     def number(self, *keys: str) -> int | None:
         """The first of these keys of what is said about quantisation that is a whole number."""
         return next((value for key in keys if type(value := self.quantisation.get(key)) is int), None)
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """The JSON object that a text is; an empty one for anything else."""
+    try:
+        value = parse_json("", "a description", text)
+    except FormatError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 Recogniser = Callable[[TensorInfo, Stored], TensorInfo | str | None]

@@ -1,4 +1,4 @@
-"""Numbers of eight bits with a scale for each row, or one for all: bitsandbytes' LLM.int8, optimum-quanto's 8-bit types.
+"""Numbers of eight bits with a scale for each row, or one for all: LLM.int8, types of optimum-quanto and torchao.
 
 Source: `int8_vectorwise_dequant` of bitsandbytes; `QBytesDequantizer` of optimum-quanto.
 """

@@ -1,9 +1,9 @@
-"""HQQ and optimum-quanto: a weight seen as lines of groups, its codes of a few bits packed slice over slice.
+"""HQQ, optimum-quanto and torchao: a weight seen as lines of groups, its codes of a few bits packed slice over slice.
 
 The weight in row-major order is cut into lines: a line for each group, or (HQQ's axis 0) a column for each group. The lines are
 divided into slices of equal height that lie over each other in the bits of one matrix of words, so line l is in slice
 l // height, at word row l % height.
-Source: `Quantizer` and `BitPack` of hqq; `QBitsDequantizer` and `unpack` of optimum-quanto.
+Source: `Quantizer` and `BitPack` of hqq; `QBitsDequantizer` and `unpack` of optimum-quanto; `dequantize_affine` of torchao.
 """
 
 import math
@@ -20,6 +20,8 @@ from mwv.decode.schemes.scheme import Array, Window
 class Sliced:
     """values[e] = (code[e] − zero[g]) × scale[g] − shift[g], g being the group of element e.
 
+    A code is what `mask` leaves of a word that is shifted right; -1 leaves all of it, with its sign.
+
     The matrix of words is a part for each slice: `codes0` is seen through the first slice's bits, and so on.
     """
 
@@ -33,7 +35,7 @@ class Sliced:
         self._width = info.shape[-1]
         self._height, self._line = self._parts["codes0"].shape
         self._slices = sum(role.startswith("codes") for role in self._parts)
-        self._mask = (1 << numbers["bits"]) - 1
+        self._mask = numbers["mask"]
         self._first_bit, self._bit_step = numbers["first_bit"], numbers["bit_step"]
         self._columns = bool(numbers["columns"])
         self.period = self._line // math.gcd(self._line, self._width)

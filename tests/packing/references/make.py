@@ -1,6 +1,6 @@
-"""In: the packages hqq and optimum-quanto. Out: the safetensors files beside this, layers as they save them and their values.
+"""In: the packages hqq, optimum-quanto, torchao. Out: the safetensors files beside this, layers as they save them, and values.
 
-Run by hand, where both are installed; hqq is no wheel and optimum-quanto is no longer kept, so tests read the files alone.
+Run by hand, where they are installed; tests read the files alone, for hqq is no wheel and the others change with torch.
 Names that begin with `expected.` are the values of the layer in float32, by the package's own code.
 """
 
@@ -10,6 +10,16 @@ import torch
 from hqq.core.quantize import BaseQuantizeConfig, HQQLinear, Quantizer
 from optimum.quanto import QConv2d, QLinear, freeze, qfloat8_e4m3fn, qfloat8_e5m2, qint2, qint4, qint8
 from safetensors.torch import save_file
+from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
+from torchao.quantization import (
+    Float8WeightOnlyConfig,
+    Int8WeightOnlyConfig,
+    IntxWeightOnlyConfig,
+    MappingType,
+    PerAxis,
+    PerGroup,
+    quantize_,
+)
 
 HERE = Path(__file__).parent
 
@@ -51,6 +61,25 @@ def quanto():
     save_file(tensors, HERE / "quanto.safetensors")
 
 
+def torchao():
+    torch.manual_seed(0)
+    group, skew = PerGroup(32), MappingType.ASYMMETRIC
+    configs = {
+        "int8": Int8WeightOnlyConfig(),
+        "groups8": Int8WeightOnlyConfig(granularity=group),
+        "e4m3": Float8WeightOnlyConfig(),
+    }
+    configs |= {f"int{n}": IntxWeightOnlyConfig(getattr(torch, f"int{n}"), group) for n in (2, 3, 4)}
+    configs |= {"skewed": IntxWeightOnlyConfig(torch.int4, group, skew), "rows": IntxWeightOnlyConfig(torch.int4, PerAxis(0))}
+    model = torch.nn.ModuleDict({name: torch.nn.Linear(96, 12, bias=False) for name in configs})
+    for name, config in configs.items():
+        quantize_(model[name], config)
+    tensors, metadata = flatten_tensor_state_dict(model.state_dict())
+    tensors |= {f"expected.{name}.weight": model[name].weight.dequantize().detach().clone() for name in configs}
+    save_file(tensors, HERE / "torchao.safetensors", metadata)
+
+
 if __name__ == "__main__":
     hqq()
     quanto()
+    torchao()
