@@ -82,9 +82,10 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
     else:
         config, ignored = read_config(selection.files[0].parent)
         notes += ignored
-    stored = Stored({info.name: info for info in tensors}, kind, config, lambda info: _content(sources[info.shard], info))
+    by_name = {info.name: info for info in tensors}
+    stored = Stored(by_name, kind, config, lambda info: _content(sources[info.shard], info), metadata)
     whole = find_packed(stored)
-    replaced = stored.tensors.keys() - {info.name for info in whole}
+    replaced = by_name.keys() - {info.name for info in whole}
     return Checkpoint(
         name=checkpoint_name(selection.files[0]),
         format=kind,

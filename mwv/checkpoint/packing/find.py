@@ -4,11 +4,15 @@ from dataclasses import replace
 from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
+from mwv.checkpoint.packing.bitsandbytes import four_bit, llm_int8
 from mwv.checkpoint.packing.gptq import gptq
+from mwv.checkpoint.packing.hqq import hqq
+from mwv.checkpoint.packing.quanto import eetq, quanto, quanto_packed
 from mwv.checkpoint.packing.rotary import rotary
 from mwv.checkpoint.packing.stored import Recogniser, Stored
+from mwv.checkpoint.packing.torchao import torchao
 
-_RECOGNISERS: Final[tuple[Recogniser, ...]] = (gptq, rotary)
+_RECOGNISERS: Final[tuple[Recogniser, ...]] = (gptq, four_bit, llm_int8, hqq, quanto, quanto_packed, eetq, torchao, rotary)
 
 
 def find_packed(stored: Stored) -> list[TensorInfo]:

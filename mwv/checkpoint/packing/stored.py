@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+from mwv.checkpoint.checks import parse_json
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.info import Packing, TensorInfo
 from mwv.checkpoint.wording import printable
+from mwv.errors import FormatError
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
@@ -22,6 +24,8 @@ class Stored:
     config: Mapping[str, Any]
     content: Callable[[TensorInfo], bytes] = field(repr=False)
     """All bytes of a tensor of at most SMALL bytes."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Text that the files carry beside their tensors."""
 
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
@@ -36,6 +40,19 @@ class Stored:
         """What the configuration calls the way of quantisation, in lower case; empty if it does not say."""
         return self.word("quant_method") or self.word("quant_algo")
 
+    def metadata_object(self, key: str) -> Mapping[str, Any]:
+        """The JSON object in a text of the metadata; an empty one if there is none."""
+        return json_object(self.metadata.get(key, "").encode())
+
+    def integers(self, name: str) -> list[int] | None:
+        """What a small tensor of whole numbers or truth values holds; None if there is none of this name."""
+        info = self.tensors.get(name)
+        if info is None or info.dtype.kind not in ("int", "uint", "bool"):
+            return None
+        raw, size = self.content(info), info.dtype.block_bytes
+        signed = info.dtype.kind == "int"
+        return [int.from_bytes(raw[i : i + size], info.byteorder, signed=signed) for i in range(0, len(raw), size)]
+
     def word(self, key: str) -> str:
         """A word that the configuration says about quantisation, in lower case; empty if it does not say."""
         value = self.quantisation.get(key)
@@ -44,6 +61,15 @@ class Stored:
     def number(self, *keys: str) -> int | None:
         """The first of these keys of what is said about quantisation that is a whole number."""
         return next((value for key in keys if type(value := self.quantisation.get(key)) is int), None)
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """The JSON object that a text is; an empty one for anything else."""
+    try:
+        value = parse_json("", "a description", text)
+    except FormatError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 Recogniser = Callable[[TensorInfo, Stored], TensorInfo | str | None]
@@ -58,19 +84,44 @@ def whole(
     numbers: Mapping[str, int],
     main: str,
     parts: Mapping[str, TensorInfo | None],
+    beside: Mapping[str, TensorInfo | None] | None = None,
 ) -> TensorInfo:
-    """A logical tensor in the place of its part `main`; `label` names its type for people, such as "GPTQ 4-bit"."""
-    there = {role: part for role, part in parts.items() if part is not None}
-    names = [printable(part.name.rpartition(".")[2], 40) for part in there.values()]
+    """A logical tensor in the place of its part `main`; `label` names its type for people, such as "GPTQ 4-bit".
+
+    What lies `beside` the parts has told the numbers.
+    """
+    made_of = {role: part for role, part in parts.items() if part is not None}
+    told_by = {role: part for role, part in (beside or {}).items() if part is not None}
+    names = list(dict.fromkeys(printable(part.name.rpartition(".")[2], 40) for part in made_of.values()))
     return replace(
-        there[main],
+        made_of[main],
         name=name,
         dtype=DType(label, "packed", 1, 1),
         shape=shape,
         strides=None,
-        packing=Packing(scheme, dict(numbers), there),
+        packing=Packing(scheme, dict(numbers), made_of | told_by),
         note=f"values made of {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"values made of {names[0]}",
     )
+
+
+def flat(info: TensorInfo | None, dtype: DType | None = None) -> TensorInfo | None:
+    """The bytes of a tensor as a vector of `dtype`, by default its own; None where they do not lie one after the other."""
+    if info is None or info.strides is not None:
+        return None
+    dtype = dtype or info.dtype
+    return replace(info, dtype=dtype, shape=(info.nbytes // dtype.block_bytes * dtype.block_elements,))
+
+
+def sliced(info: TensorInfo, dtype: DType, line: int, slices: int) -> dict[str, TensorInfo]:
+    """The roles of a matrix of words that holds so many slices of lines over each other (see the scheme `sliced`).
+
+    None of them if its bytes do not lie in a row or make no whole lines.
+    """
+    words = flat(info, dtype)
+    if words is None or line < 1 or words.shape[0] % line or not words.shape[0]:
+        return {}
+    part = replace(words, shape=(words.shape[0] // line, line))
+    return {f"codes{i}": part for i in range(slices)}
 
 
 def matrix(info: TensorInfo | None) -> tuple[int, int] | None:

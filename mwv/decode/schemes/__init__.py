@@ -4,11 +4,21 @@ from collections.abc import Callable
 from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
+from mwv.decode.schemes.by_row import ByRow
+from mwv.decode.schemes.four_bit import FourBit
 from mwv.decode.schemes.gptq import Awq, Gptq
 from mwv.decode.schemes.rotary import Rotary
 from mwv.decode.schemes.scheme import Scheme
+from mwv.decode.schemes.sliced import Sliced
 
-_SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {"gptq": Gptq, "awq": Awq, "rotary": Rotary}
+_SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {
+    "gptq": Gptq,
+    "awq": Awq,
+    "four_bit": FourBit,
+    "by_row": ByRow,
+    "sliced": Sliced,
+    "rotary": Rotary,
+}
 """By the name in `Packing.scheme`."""
 
 
