@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.torch import save_file
 
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
@@ -17,10 +18,12 @@ from mwv.layout.grid import grid_of
 Array = NDArray[Any]
 
 
-def written(folder: Path, tensors: Mapping[str, Array], config: Mapping[str, Any] | None = None, **files: Any) -> Checkpoint:
+def written(
+    folder: Path, tensors: Mapping[str, Array | torch.Tensor], config: Mapping[str, Any] | None = None, **files: Any
+) -> Checkpoint:
     """A checkpoint of `tensors` with a configuration, opened; `files` are further JSON files by their stems."""
     folder.mkdir(exist_ok=True)
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.safetensors")
+    save_file({name: torch.as_tensor(array).contiguous() for name, array in tensors.items()}, folder / "model.safetensors")
     for stem, content in {"config": config, **files}.items():
         if content is not None:
             (folder / f"{stem}.json").write_text(json.dumps(content))

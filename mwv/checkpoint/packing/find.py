@@ -4,11 +4,14 @@ from dataclasses import replace
 from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
+from mwv.checkpoint.packing.compressed import compressed
 from mwv.checkpoint.packing.gptq import gptq
+from mwv.checkpoint.packing.microscaled import microscaled
 from mwv.checkpoint.packing.rotary import rotary
+from mwv.checkpoint.packing.scaled import scaled
 from mwv.checkpoint.packing.stored import Recogniser, Stored
 
-_RECOGNISERS: Final[tuple[Recogniser, ...]] = (gptq, rotary)
+_RECOGNISERS: Final[tuple[Recogniser, ...]] = (gptq, compressed, microscaled, scaled, rotary)
 
 
 def find_packed(stored: Stored) -> list[TensorInfo]:
@@ -25,7 +28,8 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
         if isinstance(found, TensorInfo) and found.name != name and found.name in names:
             found = "there is another tensor of the name that its values would have"
         if isinstance(found, str):
-            found = replace(info, note=f"stored integers of a packed weight, not decoded: {found}")
+            what = "numbers" if info.dtype.kind == "float" else "integers"
+            found = replace(info, note=f"stored {what} of a packed weight, not decoded: {found}")
         elif found is not None and found.packing is not None:
             names.add(found.name)
             owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}

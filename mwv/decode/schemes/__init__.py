@@ -6,9 +6,10 @@ from typing import Final
 from mwv.checkpoint.info import TensorInfo
 from mwv.decode.schemes.gptq import Awq, Gptq
 from mwv.decode.schemes.rotary import Rotary
+from mwv.decode.schemes.scaled import Scaled
 from mwv.decode.schemes.scheme import Scheme
 
-_SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {"gptq": Gptq, "awq": Awq, "rotary": Rotary}
+_SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {"gptq": Gptq, "awq": Awq, "rotary": Rotary, "scaled": Scaled}
 """By the name in `Packing.scheme`."""
 
 
