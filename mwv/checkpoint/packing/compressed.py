@@ -11,7 +11,7 @@ import numpy as np
 
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.packing.scaled import factors
-from mwv.checkpoint.packing.spread import product, weights_said
+from mwv.checkpoint.packing.spread import product
 from mwv.checkpoint.packing.stored import Stored, matrix
 
 _PACKED: Final = "_packed"
@@ -36,7 +36,7 @@ def _integers(info: TensorInfo, stored: Stored) -> TensorInfo | str:
     words, told, scales = matrix(info), stored.tensors.get(f"{name}_shape"), stored.tensors.get(f"{name}_scale")
     if words is None or scales is None:
         return "its scales are missing or it is no matrix"
-    said = {bits for place in weights_said(stored) if type(bits := place.get("num_bits")) is int and bits in _BITS}
+    said = {bits for place in stored.weights if type(bits := place.get("num_bits")) is int and bits in _BITS}
     shape = _dimensions(told, stored) if told is not None else _shape(words, said)
     if shape is None or len(shape) != 2 or shape[0] != words[0] or shape[1] < 1:
         return "its shape is missing or contradicts its words"
@@ -99,5 +99,5 @@ def _shape(words: tuple[int, int], said: set[int]) -> tuple[int, int] | None:
 
 def _symmetric(stored: Stored) -> bool:
     """Whether weights may do without zero points."""
-    said = [place["symmetric"] for place in weights_said(stored) if "symmetric" in place]
+    said = [place["symmetric"] for place in stored.weights if "symmetric" in place]
     return not said or any(word is not False for word in said)

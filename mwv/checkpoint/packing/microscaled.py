@@ -1,11 +1,12 @@
 """Bytes of packed 4- or 6-bit floats and a scale for each 16 or 32 of them in, their products out: MXFP4, MXFP6 and NVFP4.
 
-gpt-oss has `X_blocks` (…, groups, 16) with `X_scales` (…, groups), experts as outputs × inputs: the logical `X` keeps this
-order of axes, although transformers transposes it when it loads. compressed-tensors has `weight_packed`, modelopt and Quark
+gpt-oss has `X_blocks` (…, groups, 16) with `X_scales` (…, groups), in OpenAI's own files `X.blocks` and `X.scales`. Its
+experts are outputs × inputs: the logical `X` keeps this order of axes, although transformers transposes it when it loads. compressed-tensors has `weight_packed`, modelopt and Quark
 have bytes as `weight`, all with `weight_scale`; NVFP4 has a scale for the whole tensor, too, by which compressed-tensors
 (`weight_global_scale`) divides and modelopt (`weight_scale_2`) multiplies. Low bits come first everywhere.
 """
 
+import re
 from dataclasses import replace
 from math import prod
 from typing import Final
@@ -15,7 +16,7 @@ from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.packing.spread import Spread, product, spread
 from mwv.checkpoint.packing.stored import Stored
 
-_BLOCKS: Final = "_blocks"
+_BLOCKS: Final = re.compile(r"(.+)([._])blocks")
 _PACKED: Final = "_packed"
 _EXPONENTS: Final = ("U8", "F8_E8M0")
 _NV_GROUP: Final = 16
@@ -26,9 +27,9 @@ def microscaled(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     """The weight whose codes `info` holds."""
     if info.dtype.name != "U8" or len(info.shape) < 2 or not info.elements:
         return None
-    if info.name.endswith(_BLOCKS):
-        name = info.name.removesuffix(_BLOCKS)
-        scales = stored.tensors.get(f"{name}_scales")
+    if blocks := _BLOCKS.fullmatch(info.name):
+        name = blocks[1]
+        scales = stored.tensors.get(f"{name}{blocks[2]}scales")
         if scales is None:
             return None
         if (*scales.shape, _MX_GROUP // 2) != info.shape:

@@ -10,7 +10,7 @@ from typing import Final
 
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.packing.spread import Spread, blocks_said, product, spread
+from mwv.checkpoint.packing.spread import Spread, product, spread
 from mwv.checkpoint.packing.stored import Stored
 
 _FLOATS: Final = ("F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ")
@@ -42,7 +42,7 @@ def factors(
 
     Zero points are such a part only where they are `plain_zeros`, a number for each scale.
     """
-    across = spread(shape, scales, blocks_said(stored))
+    across = spread(shape, scales, stored.blocks)
     if across is None:
         return "its scales do not fit its shape"
     if scales.dtype.name == "U8" and (across.block[1] == 32 or stored.word("scale_fmt") == "ue8m0"):

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Final
+from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.packing.stored import Stored, whole
+from mwv.checkpoint.packing.stored import Block, whole
 
-Block = tuple[int, int]
-"""Rows and columns that have a scale in common; 0 is all there are."""
 _USUAL: Final[Block] = (128, 128)
 
 
@@ -68,27 +66,6 @@ def product(
         "divide": int(divide),
     }
     return whole(name, shape, label, "scaled", numbers, "codes", {**parts, "scales": across.scales if across else None})
-
-
-def blocks_said(stored: Stored) -> list[Block]:
-    """The blocks that the configuration names, for whichever layers."""
-    found: list[Block] = []
-    for place in weights_said(stored):
-        for key in ("weight_block_size", "block_structure"):
-            match place.get(key):
-                case [int(high), int(broad)] if high > 0 and broad > 0:
-                    found.append((high, broad))
-        match place.get("group_size"):
-            case int(group) if group > 0:
-                found.append((1, group))
-    return found
-
-
-def weights_said(stored: Stored) -> list[Mapping[str, Any]]:
-    """What the configuration says about all weights, and, in the way of compressed-tensors, about groups of them."""
-    groups = stored.quantisation.get("config_groups")
-    weights = [group.get("weights") for group in groups.values() if isinstance(group, dict)] if isinstance(groups, dict) else []
-    return [place for place in (stored.quantisation, *weights) if isinstance(place, dict)]
 
 
 def _block(shape: tuple[int, ...], scales: tuple[int, ...], said: Iterable[Block]) -> Block | None:
