@@ -1,9 +1,10 @@
 """Bytes of packed 4- or 6-bit floats and a scale for each 16 or 32 of them in, their products out: MXFP4, MXFP6 and NVFP4.
 
 gpt-oss has `X_blocks` (…, groups, 16) with `X_scales` (…, groups), in OpenAI's own files `X.blocks` and `X.scales`. Its
-experts are outputs × inputs: the logical `X` keeps this order of axes, although transformers transposes it when it loads. compressed-tensors has `weight_packed`, modelopt and Quark
-have bytes as `weight`, all with `weight_scale`; NVFP4 has a scale for the whole tensor, too, by which compressed-tensors
-(`weight_global_scale`) divides and modelopt (`weight_scale_2`) multiplies. Low bits come first everywhere.
+experts are outputs × inputs: the logical `X` keeps this order of axes, although transformers transposes it when it loads.
+compressed-tensors has `weight_packed`, modelopt and Quark have bytes as `weight`, all of them with `weight_scale`; NVFP4 has
+a scale for the whole tensor, too, by which compressed-tensors (`weight_global_scale`) divides and modelopt (`weight_scale_2`)
+multiplies. Low bits come first everywhere.
 """
 
 import re
