@@ -9,6 +9,8 @@ from compressed_tensors.compressors import BaseCompressor
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from packingkit import digests, info, values, written
 
+from mwv.decode.open import open_tensor
+
 LAYER = "model.layers.0.self_attn.q_proj"
 WEIGHT = f"{LAYER}.weight"
 PACKER = BaseCompressor.get_value_from_registry("pack-quantized")
@@ -102,6 +104,21 @@ def test_the_bits_are_in_the_digest(tmp_path: Path) -> None:
         }
         found.append(digests(written(tmp_path / str(cols), parts), WEIGHT))
     assert found[0] != found[1]
+
+
+def test_rows_that_begin_within_a_word_of_zero_points(tmp_path: Path) -> None:
+    """Zero points 0, 1, 2, … of eight rows a word: equal words and codes are other values from another row on."""
+    parts = {
+        f"{WEIGHT}_packed": torch.zeros(64, 8, dtype=torch.int32),
+        f"{WEIGHT}_scale": torch.ones(64, 1),
+        f"{WEIGHT}_zero_point": torch.full((8, 1), 0x76543210, dtype=torch.int32),
+        f"{WEIGHT}_shape": torch.tensor([64, 64]),
+    }
+    checkpoint = written(tmp_path, parts)
+    found = info(checkpoint, WEIGHT)
+    whole, later = (open_tensor(checkpoint.shards, found, 64, first=64 * row, elements=64 * 8) for row in (0, 11))
+    assert later.numbers(0, later.read(0), 0, 64)[:, 0].tolist() == [-3, -4, -5, -6, -7, 0, -1, -2]
+    assert whole.digest(0, whole.read(0)) != later.digest(0, later.read(0))
 
 
 def sparse(dtype: torch.dtype) -> tuple[dict, np.ndarray]:

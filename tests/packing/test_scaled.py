@@ -83,6 +83,14 @@ def test_blocks_as_deepseek_has_them(tmp_path: Path, block: tuple, config: dict)
     assert info(checkpoint, WEIGHT).dtype.name == f"F8_E4M3 × {block[0]}×{block[1]} scales"
 
 
+def test_the_configuration_goes_before_the_usual_block(tmp_path: Path) -> None:
+    weight, scale = codes(300, 250), scales(3, 2)
+    config = {"quantization_config": {"weight_block_size": [100, 125]}}
+    checkpoint = written(tmp_path, {WEIGHT: weight, f"{WEIGHT}_scale_inv": scale}, config)
+    expected = products(weight, scale.repeat_interleave(100, 0).repeat_interleave(125, 1))
+    np.testing.assert_array_equal(values(checkpoint, WEIGHT), expected)
+
+
 def test_blocks_whose_sides_are_powers_of_two_that_divide_need_no_configuration(tmp_path: Path) -> None:
     weight, scale = codes(192, 256), scales(6, 4)
     checkpoint = written(tmp_path, {WEIGHT: weight, f"{WEIGHT}_scale_inv": scale})
@@ -90,12 +98,15 @@ def test_blocks_whose_sides_are_powers_of_two_that_divide_need_no_configuration(
     np.testing.assert_array_equal(values(checkpoint, WEIGHT), expected)
 
 
-@pytest.mark.parametrize("name", ["scale", "weight_scale_inv"])
-def test_exponents_as_scales(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("scale", "float8_e8m0fnu"), ("weight_scale_inv", "float8_e8m0fnu"), ("weight_scale_inv", "uint8")]
+)
+def test_exponents_as_scales(tmp_path: Path, name: str, dtype: str) -> None:
     """DeepSeek's later files, and its own names."""
     exponents = torch.from_numpy(np.random.default_rng(2).integers(100, 140, (2, 2), np.uint8))
     weight = codes(200, 256)
-    checkpoint = written(tmp_path, {WEIGHT: weight, f"{LAYER}.{name}": exponents.view(torch.float8_e8m0fnu)})
+    config = {"quantization_config": {"quant_method": "fp8", "scale_fmt": "ue8m0"}} if dtype == "uint8" else {}
+    checkpoint = written(tmp_path, {WEIGHT: weight, f"{LAYER}.{name}": exponents.view(getattr(torch, dtype))}, config)
     whole = exponents.repeat_interleave(128, 0)[:200].repeat_interleave(128, 1)
     np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, 2.0 ** (whole.double() - 127)))
 
@@ -221,11 +232,13 @@ def test_rows_at_the_end_change_no_digest_above(tmp_path: Path, shape: tuple) ->
 
 
 def test_blocks_that_begin_elsewhere_are_another_digest(tmp_path: Path) -> None:
-    """Bands 0 and 1 of equal bytes lie in one block of 128 rows, but in two of 96."""
-    config = {"quantization_config": {"weight_block_size": [96, 96]}}
-    weight = torch.ones(192, 96).to(torch.float8_e4m3fn)
-    found = digests(written(tmp_path, {WEIGHT: weight, f"{WEIGHT}_scale_inv": torch.tensor([[1.0], [2.0]])}, config), WEIGHT)
-    assert len(set(found)) == 3
+    """Bands 1 and 3 have the same codes and the same two scales, but the first of these for 16 and for 48 rows."""
+    config = {"quantization_config": {"weight_block_size": [80, 96]}}
+    weight, scale = torch.ones(320, 96).to(torch.float8_e4m3fn), torch.tensor([[1.0], [2.0], [1.0], [2.0]])
+    checkpoint = written(tmp_path, {WEIGHT: weight, f"{WEIGHT}_scale_inv": scale}, config)
+    found = digests(checkpoint, WEIGHT)
+    assert found[1] != found[3]
+    assert values(checkpoint, WEIGHT)[:, 0].tolist() == [1] * 80 + [2] * 80 + [1] * 80 + [2] * 80
 
 
 @pytest.mark.parametrize(
@@ -236,6 +249,7 @@ def test_blocks_that_begin_elsewhere_are_another_digest(tmp_path: Path) -> None:
         ({"weight_scale": torch.ones(2, 136, 1)}, "its scales do not fit its shape"),
         ({"weight_scale": torch.ones(136, 0)}, "its scales do not fit its shape"),
         ({"weight_scale": torch.ones(0)}, "its scales do not fit its shape"),
+        ({"weight_scale": torch.ones(136, 2)}, "its scales do not fit its shape"),  # groups of 96, or of 128 and 64?
         ({"weight_scale": torch.ones(136, 1, dtype=torch.int32)}, "its scales are integers"),
         ({"weight_scale": torch.ones(136, 1, dtype=torch.uint8)}, "its scales are integers"),
         ({"weight_scale": torch.ones(136, 1), "weight_scale_2": torch.ones(1)}, "it has two scales"),
