@@ -200,6 +200,10 @@ BITS = "its shapes and the configuration do not tell how many bits a code has"
         ({"weight_scale": torch.ones(ROWS, 5)}, "its scales do not fit its shape"),
         ({"weight_zero_point": torch.ones(ROWS, 6, dtype=torch.int32)}, "its zero points have another shape than its scales"),
         ({"weight_zero_point": torch.ones(3, dtype=torch.int8)}, "its zero points have another shape than its scales"),
+        (
+            {"weight_scale": torch.ones(1), "weight_zero_point": torch.ones(19, 1, dtype=torch.int32)},
+            "its zero points have another shape than its scales",
+        ),
         ({"scale_packed": torch.ones(3)}, "packed for the Marlin kernel"),
     ],
 )

@@ -28,6 +28,8 @@ def spread(shape: tuple[int, ...], scales: TensorInfo, said: Iterable[Block] = (
     There can be one scale, one for each index of the first axis or of all but the last, or one for each block of the last
     two axes, where the blocks at the end may be short.
     """
+    if not shape:
+        return None
     if scales.elements == 1:
         return _spread(scales, 1, 1, (0, 0), 0, "one scale")
     lines = _stripped(scales.shape)
