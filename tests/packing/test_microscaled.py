@@ -218,6 +218,7 @@ def test_dividing_and_multiplying_are_different_digests(tmp_path: Path) -> None:
             {"weight_scale": e4m3(ROWS, 12), "weight_scale_2": torch.ones(1), "comfy_quant": octets(8)},
             "its scales may be in the order of ComfyUI's kernel",
         ),
+        ("experts.up_proj", {"experts.up_proj_weight_scale": e4m3(ROWS, 12)}, "its packing is not known"),
         ("x_blocks", {"x_scales": exponents(ROWS, 96)}, "its scales are for blocks of another size"),
     ],
 )

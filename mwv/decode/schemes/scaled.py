@@ -66,8 +66,9 @@ class Scaled:
                 whole = whole[np.arange(lines[0], lines[-1] + 1) // per_panel - first]
             scales = scales / whole if self._divide else scales * whole
         groups = self._groups(parts, cols, scales.shape[1])
+        codes = np.ascontiguousarray(self._codes(parts, cols))
         out = np.empty((len(rows), len(cols)), np.float32)
-        scale_blocks(self._codes(parts, cols), self._zeros(parts, rows, scales), scales, lines - lines[0], groups, out)
+        scale_blocks(codes, self._zeros(parts, rows, scales), scales, lines - lines[0], groups, out)
         return out
 
     def _line(self, row: int) -> int:
@@ -94,7 +95,7 @@ class Scaled:
             return codes[:, cols.start : cols.stop]
         words = codes.view(np.uint32)[:, cols.start * self._bits // 32 : -(-cols.stop * self._bits // 32)]
         unpacked = np.empty((len(codes), len(cols)), np.uint8)
-        unpack_rows(words, self._bits, unpacked)
+        unpack_rows(np.ascontiguousarray(words), self._bits, unpacked)
         return unpacked
 
     def _zeros(self, parts: Mapping[str, Array], rows: range, scales: Array) -> NDArray[np.float64]:
