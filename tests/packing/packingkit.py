@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.torch import save_file
 
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
@@ -20,10 +21,13 @@ LAYER = "model.layers.0.self_attn.q_proj"
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 
 
-def written(folder: Path, tensors: Mapping[str, Array], config: Mapping[str, Any] | None = None, **files: Any) -> Checkpoint:
+def written(
+    folder: Path, tensors: Mapping[str, Array | torch.Tensor], config: Mapping[str, Any] | None = None, **files: Any
+) -> Checkpoint:
     """A checkpoint of `tensors` with a configuration, opened; `files` are further JSON files by their stems."""
     folder.mkdir(exist_ok=True)
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.safetensors")
+    stored = {name: torch.tensor(array) if isinstance(array, np.ndarray) else array for name, array in tensors.items()}
+    save_file({name: tensor.contiguous() for name, tensor in stored.items()}, folder / "model.safetensors")
     for stem, content in {"config": config, **files}.items():
         if content is not None:
             (folder / f"{stem}.json").write_text(json.dumps(content))

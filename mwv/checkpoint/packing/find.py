@@ -5,14 +5,20 @@ from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.packing.bitsandbytes import four_bit, llm_int8
+from mwv.checkpoint.packing.compressed import compressed
 from mwv.checkpoint.packing.gptq import gptq
 from mwv.checkpoint.packing.hqq import hqq
+from mwv.checkpoint.packing.microscaled import microscaled
 from mwv.checkpoint.packing.quanto import eetq, quanto, quanto_packed
 from mwv.checkpoint.packing.rotary import rotary
+from mwv.checkpoint.packing.scaled import scaled
 from mwv.checkpoint.packing.stored import Recogniser, Stored
 from mwv.checkpoint.packing.torchao import torchao
 
-_RECOGNISERS: Final[tuple[Recogniser, ...]] = (gptq, four_bit, llm_int8, hqq, quanto, quanto_packed, eetq, torchao, rotary)
+_RECOGNISERS: Final[tuple[Recogniser, ...]] = (
+    *(gptq, compressed, four_bit, llm_int8, hqq, quanto, quanto_packed, eetq, torchao),
+    *(microscaled, scaled, rotary),
+)
 
 
 def find_packed(stored: Stored) -> list[TensorInfo]:
@@ -29,7 +35,8 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
         if isinstance(found, TensorInfo) and found.name != name and found.name in names:
             found = "there is another tensor of the name that its values would have"
         if isinstance(found, str):
-            found = replace(info, note=f"stored integers of a packed weight, not decoded: {found}")
+            what = "numbers" if info.dtype.kind == "float" else "integers"
+            found = replace(info, note=f"stored {what} of a packed weight, not decoded: {found}")
         elif found is not None and found.packing is not None:
             names.add(found.name)
             owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}

@@ -1,8 +1,9 @@
 """What recognisers of packed weights look into, and what they make: stored tensors in, a logical one out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 from mwv.checkpoint.checks import parse_json
@@ -13,6 +14,11 @@ from mwv.errors import FormatError
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
+_GROUPS: Final = 64
+"""Groups of layers that a configuration can set apart; real ones have a few."""
+
+Block = tuple[int, int]
+"""Rows and columns that have a scale in common; 0 is all there are."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,28 @@ class Stored:
         """A word that the configuration says about quantisation, in lower case; empty if it does not say."""
         value = self.quantisation.get(key)
         return value.lower() if isinstance(value, str) else ""
+
+    @cached_property
+    def weights(self) -> Sequence[Mapping[str, Any]]:
+        """What the configuration says about all weights, and, in the way of compressed-tensors, about groups of them."""
+        said = self.quantisation.get("config_groups")
+        groups = islice(said.values(), _GROUPS) if isinstance(said, dict) else ()
+        weights = (group.get("weights") for group in groups if isinstance(group, dict))
+        return [self.quantisation, *(place for place in weights if isinstance(place, dict))]
+
+    @cached_property
+    def blocks(self) -> Sequence[Block]:
+        """The blocks with a scale in common that the configuration names, for whichever layers."""
+        found: list[Block] = []
+        for place in self.weights:
+            for key in ("weight_block_size", "block_structure"):
+                match place.get(key):
+                    case [int(high), int(broad)] if high > 0 and broad > 0:
+                        found.append((high, broad))
+            match place.get("group_size"):
+                case int(group) if group > 0:
+                    found.append((1, group))
+        return list(dict.fromkeys(found))
 
     def number(self, *keys: str) -> int | None:
         """The first of these keys of what is said about quantisation that is a whole number."""

@@ -8,6 +8,7 @@ from mwv.decode.schemes.by_row import ByRow
 from mwv.decode.schemes.four_bit import FourBit
 from mwv.decode.schemes.gptq import Awq, Gptq
 from mwv.decode.schemes.rotary import Rotary
+from mwv.decode.schemes.scaled import Scaled
 from mwv.decode.schemes.scheme import Scheme
 from mwv.decode.schemes.sliced import Sliced
 
@@ -17,6 +18,7 @@ _SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {
     "four_bit": FourBit,
     "by_row": ByRow,
     "sliced": Sliced,
+    "scaled": Scaled,
     "rotary": Rotary,
 }
 """By the name in `Packing.scheme`."""
