@@ -44,7 +44,7 @@ def promised_layers(config: Mapping[str, Any]) -> int | None:
 
 def parameters(tensors: Sequence[TensorInfo]) -> int:
     """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none."""
-    weights = [t.elements for t in tensors if t.dtype.kind in ("float", "complex", "block")]
+    weights = [t.elements for t in tensors if t.dtype.kind in ("float", "complex", "block") or t.dtype.is_quantised]
     return sum(weights or (t.elements for t in tensors))
 
 

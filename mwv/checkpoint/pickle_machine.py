@@ -75,20 +75,24 @@ def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
 
     `call` decides what a call of a named class or function gives, `persistent` what a persistent id gives.
     """
+    return load_next(place, io.BytesIO(data), call, persistent)
+
+
+def load_next(place: str, stream: io.BytesIO, call: Call, persistent: Persistent, most: int = MAX_STEPS) -> Any:
+    """The object that the pickle at the stream's position describes, in at most `most` steps; moves behind the pickle."""
     machine = _Machine(call, persistent)
     steps = machine.steps
-    stream = io.BytesIO(data)
     try:
         with warnings.catch_warnings():
             # Texts are decoded with escapes that Python warns of.
             warnings.simplefilter("ignore", DeprecationWarning)
-            for _ in range(MAX_STEPS):
+            for _ in range(most):
                 opcode = stream.read(1)
                 handler, read = steps[opcode]
                 handler(read(stream) if read else None)
                 if opcode == _STOP:
                     return machine.stack.pop()
-        raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
+        raise FormatError(f"{place}: the pickle takes more than {most} steps; no checkpoint")
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise FormatError(f"{place}: the pickle is damaged ({type(error).__name__}); fetch the file again") from None
 

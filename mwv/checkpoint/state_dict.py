@@ -1,6 +1,7 @@
 """The inert object of a PyTorch pickle in, its tensors by name out, and notes on what was left out.
 
-Nested dictionaries, lists and module objects become dotted names. A wrapper (`state_dict`, `model`, …) that alone
+Nested dictionaries, lists and module objects become dotted names. Scales and zero points of a quantised tensor are
+tensors beside it. A wrapper (`state_dict`, `model`, …) that alone
 holds the tensors gives no part of the names, nor does what DataParallel and torch.compile put before all of them.
 States of training are left out, unless there is nothing else.
 """
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from mwv.checkpoint.pickle_machine import Inert, Pairs
+from mwv.checkpoint.pickle_machine import Global, Inert, Pairs
 from mwv.checkpoint.torch_objects import Unreadable, View
 from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError
@@ -29,12 +30,14 @@ _WRAPPERS: Final = frozenset(
     )
 )
 _TRAINING: Final = re.compile(
-    r"(.*_)?optim(izers?)?(_.*)?|opt_states?|(lr_)?schedulers?(_.*)?|(grad_)?scaler(_.*)?|callbacks|loops", re.IGNORECASE
+    r"(.*_)?optim(izers?)?(_.*)?|opt(_states?)?|(lr_)?schedulers?(_.*)?|(grad_)?scaler(_.*)?|callbacks|loops", re.IGNORECASE
 )
 _RANDOM: Final = re.compile(r"(.*_)?(rng|random)_states?(_.*)?", re.IGNORECASE)
 _TRAINER_PREFIXES: Final = ("module.", "_orig_mod.")
 # Where a pickled torch.nn.Module keeps its tensors and its parts; their own names follow directly.
 _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
+# What such a module has from C++, packed weights for example: its state is (the state, the name of the class).
+_SCRIPT_OBJECT: Final = Global("torch", "ScriptObject")
 
 _WALKED: Final = (View, Unreadable, Pairs, Inert, list, tuple)
 
@@ -84,6 +87,10 @@ class _Walk:
             self._characters += sum(map(len, path)) + PATH_COST
             self._spend(1)
             self.found.append((path, value))
+            if isinstance(value, View) and value.quantizer:
+                for name, part in (("scale", value.quantizer.scale), ("zero_point", value.quantizer.zero_point)):
+                    if isinstance(part, View):
+                        self.visit(part, (*path, name))
         elif id(value) not in self._above:
             if len(self._above) > MAX_DEPTH:
                 raise FormatError(f"{self._place}: the pickle is nested more than {MAX_DEPTH} deep; no checkpoint")
@@ -109,12 +116,18 @@ class _Walk:
             yield from self._object(value)
 
     def _object(self, value: Inert) -> Iterator[tuple[str, Any]]:
-        # Objects with slots have a state of two dictionaries.
-        for state in value.state if isinstance(value.state, tuple) else (value.state,):
-            if isinstance(state, Pairs):
-                attributes = self._items(state.pairs)
-                parts = [(name, child) for name, child in attributes.items() if name in _MODULE_PARTS]
-                yield from ((("", child) for _, child in parts) if parts else attributes.items())
+        if isinstance(value.state, Pairs):
+            attributes = self._items(value.state.pairs)
+            parts = [("", child) for name, child in attributes.items() if name in _MODULE_PARTS]
+            parts += [(name, child) for name, child in attributes.items() if _is_script_object(child)] if parts else []
+            yield from parts or attributes.items()
+        elif isinstance(value.state, tuple) and all(isinstance(part, Pairs | None) for part in value.state):
+            # An object with slots: attributes of its dictionary, and those of its slots.
+            yield from (("", part) for part in value.state)
+        elif _is_script_object(value) and isinstance(value.state, tuple):
+            yield "", value.state[0]
+        else:
+            yield "", value.state
         # Subclasses of dict and list, named tuples.
         yield from self._items(value.pairs).items()
         for items in (value.items, value.arguments):
@@ -124,6 +137,10 @@ class _Walk:
         """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
         self._spend(1 + len(pairs))
         return {str(key): child for key, child in pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
+
+
+def _is_script_object(value: Any) -> bool:
+    return isinstance(value, Inert) and value.called == _SCRIPT_OBJECT
 
 
 def _is_training(path: Path) -> bool:

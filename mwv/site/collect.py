@@ -66,8 +66,14 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         strides=info.strides,
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         exponent=info.dtype.exponent,
-        note="unknown dtype, shown as raw integers" if info.dtype.is_raw else "",
+        note=_note(info),
     )
+
+
+def _note(info: TensorInfo) -> str:
+    if info.dtype.is_quantised:
+        return "quantised, shown as the integers that are stored"
+    return "unknown dtype, shown as raw integers" if info.dtype.is_raw else ""
 
 
 def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:
