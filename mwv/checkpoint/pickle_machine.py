@@ -6,6 +6,7 @@ class is a name, a call is a record of itself, and a dictionary a list of pairs.
 the table of opcodes and the readers of their arguments, which read no more than there is.
 """
 
+import gc
 import io
 import pickletools
 import struct
@@ -21,7 +22,8 @@ MAX_STEPS: Final = 1_500_000
 """Opcodes; a tensor takes about thirty."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: a pickle may name a million, and making a frozen one takes three times as long.
+@dataclass(slots=True)
 class Global:
     """A class or function that the pickle names."""
 
@@ -82,6 +84,9 @@ def load_next(place: str, stream: io.BytesIO, call: Call, persistent: Persistent
     """The object that the pickle at the stream's position describes, in at most `most` steps; moves behind the pickle."""
     machine = _Machine(call, persistent)
     steps = machine.steps
+    collecting = gc.isenabled()
+    # Looking for circles in what only grows would take four times as long as making it.
+    gc.disable()
     try:
         with warnings.catch_warnings():
             # Texts are decoded with escapes that Python warns of.
@@ -95,6 +100,9 @@ def load_next(place: str, stream: io.BytesIO, call: Call, persistent: Persistent
         raise FormatError(f"{place}: the pickle takes more than {most} steps; no checkpoint")
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise FormatError(f"{place}: the pickle is damaged ({type(error).__name__}); fetch the file again") from None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Machine:

@@ -23,7 +23,8 @@ _PROTOCOL: Final = 1001
 # Enough for the magic number in every protocol of pickle.
 _HEAD: Final = 64
 _HEAD_STEPS: Final = 100
-_MAX_KEY_STEPS: Final = 600_000
+# About as many storages as the object can name in its own steps.
+_MAX_KEY_STEPS: Final = 150_000
 
 
 def is_legacy(source: Source) -> bool:
