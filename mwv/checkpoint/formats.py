@@ -4,12 +4,13 @@ from pathlib import PurePath
 from typing import Final, Literal
 
 from mwv.checkpoint.gguf import is_gguf
+from mwv.checkpoint.numpy_files import is_numpy
 from mwv.checkpoint.pytorch import is_pytorch
 from mwv.checkpoint.safetensors import is_safetensors
 from mwv.checkpoint.source import Source, where
 from mwv.errors import FormatError
 
-Format = Literal["safetensors", "pytorch", "gguf"]
+Format = Literal["safetensors", "pytorch", "gguf", "numpy"]
 
 EXTENSIONS: Final[dict[str, Format]] = {
     ".safetensors": "safetensors",
@@ -18,6 +19,8 @@ EXTENSIONS: Final[dict[str, Format]] = {
     ".pt": "pytorch",
     ".pth": "pytorch",
     ".ckpt": "pytorch",
+    ".npy": "numpy",
+    ".npz": "numpy",
 }
 
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
@@ -27,6 +30,9 @@ def by_content(source: Source) -> Format | None:
     """The format that the bytes show, or None."""
     if is_gguf(source):
         return "gguf"
+    # Before PyTorch, for which the directory of a zip file must be read.
+    if is_numpy(source):
+        return "numpy"
     if is_pytorch(source):
         return "pytorch"
     return "safetensors" if is_safetensors(source) else None
@@ -48,6 +54,6 @@ def recognise(source: Source) -> Format:
         raise FormatError(f"{place}: a Git LFS pointer, not the file itself; run git lfs pull")
     promised = by_name(source.name)
     if promised is None:
-        raise FormatError(f"{place}: neither safetensors, GGUF nor PyTorch; name a checkpoint")
+        raise FormatError(f"{place}: of no format that mwv reads; name a checkpoint")
     # The reader says best what is wrong with the file.
     return promised

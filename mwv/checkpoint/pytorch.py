@@ -5,11 +5,11 @@ tensors get names and their bytes are proven to lie in their storages.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from mwv.checkpoint.checks import check_name, check_overlaps, check_shape
 from mwv.checkpoint.dtypes import DType
-from mwv.checkpoint.info import TensorInfo
+from mwv.checkpoint.info import Header, TensorInfo
 from mwv.checkpoint.pytorch_legacy import is_legacy, is_tar, read_legacy
 from mwv.checkpoint.pytorch_zip import has_pickle, read_zip
 from mwv.checkpoint.source import Range, Source, where
@@ -23,19 +23,12 @@ from mwv.errors import FormatError, UnsupportedError
 MAX_EXPANDED: Final = 2**28
 
 
-class PytorchHeader(NamedTuple):
-    """What one file holds."""
-
-    tensors: tuple[TensorInfo, ...]
-    notes: tuple[str, ...]
-
-
 def is_pytorch(source: Source) -> bool:
     """Whether the content is a checkpoint of torch's, of today's or a former format."""
     return has_pickle(source) if is_zip(source) else is_legacy(source) or is_tar(source)
 
 
-def read_pytorch(source: Source, shard: int = 0) -> PytorchHeader:
+def read_pytorch(source: Source, shard: int = 0) -> Header:
     """Tensors in order of offset; tied ones each. Views are proven to lie in their storage, it in the file."""
     place = where(source)
     if is_zip(source):
@@ -53,7 +46,7 @@ def read_pytorch(source: Source, shard: int = 0) -> PytorchHeader:
     ]
     check_overlaps(place, {saved.range_of(view.storage.key) for _, view in named.tensors})
     notes = (*named.notes, *_quantised_notes(named.tensors))
-    return PytorchHeader(tuple(sorted(tensors, key=lambda t: (t.offset, t.name))), notes)
+    return Header(tuple(sorted(tensors, key=lambda t: (t.offset, t.name))), notes)
 
 
 def _quantised_notes(tensors: Iterable[tuple[str, View]]) -> list[str]:

@@ -29,6 +29,8 @@ def save(path: Path, *names: str) -> Path:
     tensors = {name: ONE.copy() for name in names or ("w",)}
     if path.suffix == ".safetensors":
         safetensors.numpy.save_file(tensors, path)
+    elif path.suffix == ".npz":
+        np.savez(path, **tensors)
     elif path.suffix == ".gguf":
         writer = gguf.GGUFWriter(path, "llama")
         for name, array in tensors.items():
@@ -73,12 +75,12 @@ def refused(path: Path, kind: type[MwvError], expected: str) -> None:
 # ---- one file
 
 
-@pytest.mark.parametrize("written", [".safetensors", ".gguf", ".bin", ".pth"])
+@pytest.mark.parametrize("written", [".safetensors", ".gguf", ".bin", ".pth", ".npz"])
 @pytest.mark.parametrize("called", ["x.safetensors", "x.gguf", "x.bin", "x.pt", "x.dat", "x"])
 def test_formats_are_recognised_by_content(tmp_path: Path, written: str, called: str) -> None:
     path = save(tmp_path / f"w{written}", "a.b").rename(tmp_path / called)
     checkpoint = open_checkpoint(path)
-    assert checkpoint.format == {".safetensors": "safetensors", ".gguf": "gguf"}.get(written, "pytorch")
+    assert checkpoint.format == {".safetensors": "safetensors", ".gguf": "gguf", ".npz": "numpy"}.get(written, "pytorch")
     assert names(checkpoint) == ["a.b"]
     info = checkpoint.tensors[0]
     assert checkpoint.shards[0].read(info.offset, info.nbytes) == ONE.tobytes()
@@ -290,12 +292,14 @@ def test_a_training_directory(tmp_path: Path) -> None:
     save(tmp_path / "adapter_model.safetensors")
     save(tmp_path / "pytorch_model.bin")
     save(tmp_path / "model.Q4.gguf")
+    np.save(tmp_path / "mean.npy", ONE)
     (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n")
     (tmp_path / "spiece.bin").write_bytes(b"words")
     checkpoint = open_checkpoint(tmp_path)
     assert files(checkpoint) == ["model.safetensors"]
     assert checkpoint.left_out == (
         "adapter_model.safetensors: adapter beside the model; name it to show it",
+        "mean.npy: the safetensors weights were taken; name it to show it",
         "model.Q4.gguf: the safetensors weights were taken; name it to show it",
         "optimizer.bin: optimizer state",
         "optimizer.pt: optimizer state",
@@ -316,6 +320,8 @@ def test_a_training_directory(tmp_path: Path) -> None:
         (["model.safetensors", "pytorch_model.bin", "m.gguf"], ["model.safetensors"]),
         (["pytorch_model.bin", "m.gguf"], ["pytorch_model.bin"]),
         (["m.gguf", "mmproj-m.gguf"], ["m.gguf"]),
+        (["m.gguf", "weights.npz"], ["m.gguf"]),
+        (["weights.npz"], ["weights.npz"]),
         (["mmproj-m.gguf"], ["mmproj-m.gguf"]),
         (["model.safetensors", "model.fp16.safetensors"], ["model.safetensors"]),
         (["model.safetensors", "consolidated.safetensors"], ["model.safetensors"]),
@@ -432,7 +438,7 @@ def test_the_cache_of_the_hub_is_made_of_links(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory(tmp_path: Path) -> None:
-    refused(tmp_path, SourceError, "holds no safetensors, PyTorch or GGUF weights; name a checkpoint$")
+    refused(tmp_path, SourceError, "holds no weights of a format that mwv reads; name a checkpoint$")
     save(tmp_path / "optimizer.pt")
     refused(tmp_path, SourceError, "holds no")
 
@@ -559,7 +565,7 @@ def test_unsupported_is_said_of_the_right_file(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("storages"))
     refused(tmp_path / "old.pth", UnsupportedError, r"old\.pth: a tar archive, as torch's first versions wrote")
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1]))
-    refused(tmp_path / "list.pkl", FormatError, "neither safetensors, GGUF nor PyTorch")
+    refused(tmp_path / "list.pkl", FormatError, "of no format that mwv reads")
 
 
 def test_a_model_on_the_hub_is_refused_with_advice() -> None:
