@@ -5,7 +5,7 @@ The rules, in this order:
 1. Only files of the directory itself count; links are followed, as caches of the Hub are made of them. What is no
    regular file is left out.
 2. Never weights: optimizer, scheduler, scaler and random states, training arguments, importance matrices.
-3. safetensors comes before PyTorch, then GGUF, then NumPy. Adapters and projectors count only if there is nothing else.
+3. safetensors comes before PyTorch, then GGUF, NumPy, HDF5. Adapters and projectors count only if there is nothing else.
 4. In a format, a shard index comes first (`model.safetensors.index.json` before others) if any of its shards is there;
    then sets and single files by their names: model, pytorch_model, diffusion_pytorch_model, open_clip_model,
    open_clip_pytorch_model, consolidated. A sole set or file may be called anything.
@@ -28,7 +28,7 @@ from mwv.checkpoint.wording import printable
 from mwv.errors import MwvError, SourceError
 
 MAX_ENTRIES: Final = 100_000
-_ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf", "numpy")
+_ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf", "numpy", "hdf5")
 _USUAL: Final = (
     "model",
     "pytorch_model",
@@ -49,7 +49,7 @@ _LAST_RESORT: Final = (
     (re.compile(r"^adapter_model", re.I), "adapter beside the model; name it to show it"),
     (re.compile(r"^mmproj|[.-]mmproj", re.I), "projector beside the model; name it to show it"),
 )
-_FOREIGN: Final = {".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pkl", ".tflite", ".mlmodel", ".zip"}
+_FOREIGN: Final = {".keras", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pkl", ".tflite", ".mlmodel", ".zip"}
 
 
 def select_directory(directory: Path) -> Selection:

@@ -4,13 +4,14 @@ from pathlib import PurePath
 from typing import Final, Literal
 
 from mwv.checkpoint.gguf import is_gguf
+from mwv.checkpoint.hdf5 import is_hdf5
 from mwv.checkpoint.numpy_files import is_numpy
 from mwv.checkpoint.pytorch import is_pytorch
 from mwv.checkpoint.safetensors import is_safetensors
 from mwv.checkpoint.source import Source, where
 from mwv.errors import FormatError
 
-Format = Literal["safetensors", "pytorch", "gguf", "numpy"]
+Format = Literal["safetensors", "pytorch", "gguf", "numpy", "hdf5"]
 
 EXTENSIONS: Final[dict[str, Format]] = {
     ".safetensors": "safetensors",
@@ -21,6 +22,8 @@ EXTENSIONS: Final[dict[str, Format]] = {
     ".ckpt": "pytorch",
     ".npy": "numpy",
     ".npz": "numpy",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
 }
 
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
@@ -33,6 +36,8 @@ def by_content(source: Source) -> Format | None:
     # Before PyTorch, for which the directory of a zip file must be read.
     if is_numpy(source):
         return "numpy"
+    if is_hdf5(source):
+        return "hdf5"
     if is_pytorch(source):
         return "pytorch"
     return "safetensors" if is_safetensors(source) else None

@@ -60,7 +60,7 @@ def _sole(source: Source, shard: int) -> Header:
     if not _starts_array(source):
         raise FormatError(f"{place}: neither an array nor a zip archive of arrays; no file of NumPy's")
     array = _header(place, source, Range(0, source.size, source.name))
-    dtype = _dtype(array.dtype)
+    dtype = dtype_of(array.dtype)
     if isinstance(dtype, str):
         raise UnsupportedError(f"{place}: an array of {dtype}, which cannot be shown")
     tensor = _tensor(place, PurePath(source.name).stem, dtype, array, shard)
@@ -84,7 +84,7 @@ def _archive(source: Source, shard: int) -> Header:
         headers += array.length
         if headers > MAX_HEADERS:
             raise FormatError(f"{place}: the headers of its arrays are longer than {MAX_HEADERS} bytes; no checkpoint")
-        dtype = _dtype(array.dtype)
+        dtype = dtype_of(array.dtype)
         if isinstance(dtype, str):
             notes.append(f"{shown(name)}: left out, an array of {dtype}")
         else:
@@ -117,7 +117,7 @@ def _header(place: str, source: Source, file: Range) -> _Array:
     return _Array(length, dtype, shape, by_columns, Range(file.begin + stream.tell(), file.end, file.name))
 
 
-def _dtype(dtype: np.dtype[Any]) -> DType | str:
+def dtype_of(dtype: np.dtype[Any]) -> DType | str:
     """The elements as we know them, or what they are if they cannot be shown.
 
     Opaque ones are raw integers: NumPy writes bfloat16 and fp8 so.

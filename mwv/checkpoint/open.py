@@ -15,6 +15,7 @@ from mwv.checkpoint.directory import select_directory
 from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
 from mwv.checkpoint.gguf import Value, read_gguf
 from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
+from mwv.checkpoint.hdf5 import read_hdf5
 from mwv.checkpoint.info import Checkpoint, Header, TensorInfo
 from mwv.checkpoint.numpy_files import read_numpy
 from mwv.checkpoint.pytorch import read_pytorch
@@ -24,7 +25,11 @@ from mwv.checkpoint.source import FileSource, Source, is_directory, where
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
 
-_OTHERS: Final[dict[Format, Callable[[Source, int], Header]]] = {"pytorch": read_pytorch, "numpy": read_numpy}
+_OTHERS: Final[dict[Format, Callable[[Source, int], Header]]] = {
+    "pytorch": read_pytorch,
+    "numpy": read_numpy,
+    "hdf5": read_hdf5,
+}
 """Readers of formats that have no metadata."""
 
 # File names that say nothing about the model; its directory's name does.

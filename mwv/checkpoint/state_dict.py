@@ -26,7 +26,7 @@ MAX_NOTES: Final = 10
 _WRAPPERS: Final = frozenset(
     (
         *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network"),
-        *("params", "params_ema", "weights", "ema", "ema_state_dict"),
+        *("params", "params_ema", "weights", "ema", "ema_state_dict", "model_weights"),
     )
 )
 _TRAINING: Final = re.compile(
@@ -55,7 +55,11 @@ def named_tensors(place: str, root: Any) -> Named:
     """All tensors below `root`."""
     walk = _Walk(place)
     walk.visit(root, ())
-    found = walk.found
+    return named(walk.found)
+
+
+def named(found: list[tuple[Path, View | Unreadable]]) -> Named:
+    """What of the tensors that were found, each with the names that lead to it, is shown under which name."""
     kept = [(path, leaf) for path, leaf in found if not _is_training(path)]
     notes = []
     if any(isinstance(leaf, View) for _, leaf in kept):
