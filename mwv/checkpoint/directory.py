@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from mwv.checkpoint.formats import Format, by_content, by_name
+from mwv.checkpoint.formats import FOREIGN, Format, by_content, by_name
 from mwv.checkpoint.shards import INDEX_SUFFIX, Selection, read_index, select_index, select_set, shard_name
 from mwv.checkpoint.source import FileSource, is_directory, is_file
 from mwv.checkpoint.wording import printable
@@ -49,7 +49,6 @@ _LAST_RESORT: Final = (
     (re.compile(r"^adapter_model", re.I), "adapter beside the model; name it to show it"),
     (re.compile(r"^mmproj|[.-]mmproj", re.I), "projector beside the model; name it to show it"),
 )
-_FOREIGN: Final = {".keras", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pkl", ".tflite", ".mlmodel", ".zip"}
 
 
 def select_directory(directory: Path) -> Selection:
@@ -128,7 +127,7 @@ def _kind(path: Path, notes: dict[str, str]) -> Format | None:
     promised = by_name(name)
     if promised == "pytorch" and path.stem not in _USUAL and not shard_name(name):
         promised = None
-    if promised is None and (suffix in _FOREIGN or by_name(name)):
+    if promised is None and (suffix in FOREIGN or by_name(name)):
         notes[name] = "of a format that mwv does not read"
     # A broken model.safetensors must be an error, not a reason to show something else.
     return promised

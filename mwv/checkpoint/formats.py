@@ -26,6 +26,9 @@ EXTENSIONS: Final[dict[str, Format]] = {
     ".hdf5": "hdf5",
 }
 
+FOREIGN: Final = frozenset((".keras", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pkl", ".tflite", ".mlmodel", ".zip"))
+"""Extensions of files that may hold weights in ways that mwv does not read."""
+
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
@@ -59,6 +62,9 @@ def recognise(source: Source) -> Format:
         raise FormatError(f"{place}: a Git LFS pointer, not the file itself; run git lfs pull")
     promised = by_name(source.name)
     if promised is None:
+        suffix = PurePath(source.name).suffix.lower()
+        if suffix in FOREIGN:
+            raise FormatError(f"{place}: files of type {suffix} are not read; convert it to one that is, such as safetensors")
         raise FormatError(f"{place}: of no format that mwv reads; name a checkpoint")
     # The reader says best what is wrong with the file.
     return promised

@@ -293,12 +293,14 @@ def test_a_training_directory(tmp_path: Path) -> None:
     save(tmp_path / "pytorch_model.bin")
     save(tmp_path / "model.Q4.gguf")
     np.save(tmp_path / "mean.npy", ONE)
-    (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n")
+    (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "flax_model.msgpack").write_bytes(b"\x81")
     (tmp_path / "spiece.bin").write_bytes(b"words")
     checkpoint = open_checkpoint(tmp_path)
     assert files(checkpoint) == ["model.safetensors"]
     assert checkpoint.left_out == (
         "adapter_model.safetensors: adapter beside the model; name it to show it",
+        "flax_model.msgpack: of a format that mwv does not read",
         "mean.npy: the safetensors weights were taken; name it to show it",
         "model.Q4.gguf: the safetensors weights were taken; name it to show it",
         "optimizer.bin: optimizer state",
@@ -309,7 +311,7 @@ def test_a_training_directory(tmp_path: Path) -> None:
         "scaler.pt: state of a gradient scaler",
         "scheduler.pt: scheduler state",
         "spiece.bin: of a format that mwv does not read",
-        "tf_model.h5: of a format that mwv does not read",
+        "tf_model.h5: the safetensors weights were taken; name it to show it",
         "training_args.bin: training arguments",
     )
 
@@ -565,7 +567,7 @@ def test_unsupported_is_said_of_the_right_file(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("storages"))
     refused(tmp_path / "old.pth", UnsupportedError, r"old\.pth: a tar archive, as torch's first versions wrote")
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1]))
-    refused(tmp_path / "list.pkl", FormatError, "of no format that mwv reads")
+    refused(tmp_path / "list.pkl", FormatError, r"files of type \.pkl are not read; convert it")
 
 
 def test_a_model_on_the_hub_is_refused_with_advice() -> None:
