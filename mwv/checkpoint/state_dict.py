@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from mwv.checkpoint.pickle_machine import Global, Inert, Pairs
-from mwv.checkpoint.torch_objects import Unreadable, View
+from mwv.checkpoint.torch_objects import MAPPING, Unreadable, View
 from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError
 
@@ -134,8 +134,19 @@ class _Walk:
             yield "", value.state
         # Subclasses of dict and list, named tuples.
         yield from self._items(value.pairs).items()
-        for items in (value.items, value.arguments):
-            yield from self._children(items)
+        yield from self._children(value.items)
+        if value.called == MAPPING and isinstance(value.arguments, tuple):
+            self._spend(len(value.arguments))
+            yield from (("", self._mapping(given)) for given in value.arguments)
+        else:
+            yield from self._children(value.arguments)
+
+    def _mapping(self, given: Any) -> Any:
+        """What a dictionary is made of, as one itself."""
+        if not isinstance(given, list):
+            return given
+        self._spend(len(given))
+        return Pairs([(item[0], item[1]) for item in given if isinstance(item, list | tuple) and len(item) == 2])
 
     def _items(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
         """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""

@@ -52,6 +52,9 @@ _DTYPES: Final = {
 _RAW_BITS: Final = {"bits8": 8, "bits16": 16}
 
 
+MAPPING: Final = "a mapping"
+"""What is called for a dictionary that is made of a list of pairs, or of another dictionary."""
+
 # A pickle can name one long tuple again and again; what is copied of it must be short.
 MAX_ARGUMENTS: Final = 16
 
@@ -192,8 +195,8 @@ def _subclass(arguments: tuple[Any, ...]) -> Any:
 
 
 def _mapping(arguments: tuple[Any, ...]) -> Any:
-    """An empty OrderedDict or its like; items are put into it later. Made of other things it stays a call."""
-    return Inert("a mapping", arguments) if any(isinstance(given, list | Pairs) for given in arguments) else Pairs()
+    """An OrderedDict or its like: items are put into it later, or it is made of others, as in Python 2, and not copied here."""
+    return Inert(MAPPING, arguments) if any(isinstance(given, list | Pairs) for given in arguments) else Pairs()
 
 
 def _unreadable(what: str) -> Callable[[tuple[Any, ...]], Unreadable]:

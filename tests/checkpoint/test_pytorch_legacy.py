@@ -82,6 +82,9 @@ def test_a_training_checkpoint_keeps_its_weights_alone() -> None:
         assert line.startswith(f"'{key}': left out, state of training")
 
 
+DATA = bytes(16)
+
+
 # ---- files by hand; torch itself is asked what they hold
 
 
@@ -112,6 +115,11 @@ def test_storages_that_are_parts_of_others() -> None:
     assert {t.name: stored(data, t) for t in read(data).tensors} == {n: contents(v) for n, v in loaded(data).items()}
 
 
+def test_a_state_dict_of_python_2() -> None:
+    data = by_hand(Call("collections", "OrderedDict", [["a.w", view()], ["a.b", view(shape=(2,))]]), [("0", count(4), DATA)])
+    assert {t.name: stored(data, t) for t in read(data).tensors} == {n: contents(v) for n, v in loaded(data).items()}
+
+
 def test_a_tar_archive_of_the_first_versions_is_one_clear_line() -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -123,7 +131,6 @@ def test_a_tar_archive_of_the_first_versions_is_one_clear_line() -> None:
     assert not is_pytorch(MemorySource(buffer.getvalue().replace(b"storages", b"somename")))
 
 
-DATA = bytes(16)
 BAD: dict[str, tuple[bytes, str]] = {
     "cut in the data": (one()[:-1], r"'0' needs bytes \d+ to \d+, the file has \d+; fetch it again"),
     "cut in the count": (one()[:-20], "needs bytes"),
