@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from mwv.checkpoint.source import Range
 from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError
 
@@ -63,6 +64,15 @@ def check_unique(names: Iterable[tuple[str, str]]) -> None:
             files = place if seen[name] == place else f"{seen[name]} and {place}"
             raise FormatError(f"{files}: tensor {shown(name)} occurs twice; a model has one tensor of a name")
         seen[name] = place
+
+
+def check_overlaps(place: str, ranges: Iterable[Range]) -> None:
+    """Raise FormatError if two of the ranges share bytes."""
+    position, before = 0, ""
+    for begin, end, name in sorted(ranges):
+        if begin < position:
+            raise FormatError(f"{place}: {shown(before)} and {shown(name)} overlap; the file is damaged")
+        position, before = end, name
 
 
 def parse_json(place: str, what: str, raw: bytes) -> Any:

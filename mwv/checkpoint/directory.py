@@ -5,7 +5,7 @@ The rules, in this order:
 1. Only files of the directory itself count; links are followed, as caches of the Hub are made of them. What is no
    regular file is left out.
 2. Never weights: optimizer, scheduler, scaler and random states, training arguments, importance matrices.
-3. safetensors comes before PyTorch, PyTorch before GGUF. Adapters and projectors count only if there is nothing else.
+3. safetensors comes before PyTorch, then GGUF, NumPy, HDF5. Adapters and projectors count only if there is nothing else.
 4. In a format, a shard index comes first (`model.safetensors.index.json` before others) if any of its shards is there;
    then sets and single files by their names: model, pytorch_model, diffusion_pytorch_model, open_clip_model,
    open_clip_pytorch_model, consolidated. A sole set or file may be called anything.
@@ -21,14 +21,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from mwv.checkpoint.formats import Format, by_content, by_name
+from mwv.checkpoint.formats import FOREIGN, Format, by_content, by_name
 from mwv.checkpoint.shards import INDEX_SUFFIX, Selection, read_index, select_index, select_set, shard_name
 from mwv.checkpoint.source import FileSource, is_directory, is_file
 from mwv.checkpoint.wording import printable
 from mwv.errors import MwvError, SourceError
 
 MAX_ENTRIES: Final = 100_000
-_ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf")
+_ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf", "numpy", "hdf5")
 _USUAL: Final = (
     "model",
     "pytorch_model",
@@ -49,7 +49,6 @@ _LAST_RESORT: Final = (
     (re.compile(r"^adapter_model", re.I), "adapter beside the model; name it to show it"),
     (re.compile(r"^mmproj|[.-]mmproj", re.I), "projector beside the model; name it to show it"),
 )
-_FOREIGN: Final = {".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".npz", ".npy", ".pkl", ".tflite", ".mlmodel", ".zip"}
 
 
 def select_directory(directory: Path) -> Selection:
@@ -128,7 +127,7 @@ def _kind(path: Path, notes: dict[str, str]) -> Format | None:
     promised = by_name(name)
     if promised == "pytorch" and path.stem not in _USUAL and not shard_name(name):
         promised = None
-    if promised is None and (suffix in _FOREIGN or by_name(name)):
+    if promised is None and (suffix in FOREIGN or by_name(name)):
         notes[name] = "of a format that mwv does not read"
     # A broken model.safetensors must be an error, not a reason to show something else.
     return promised
@@ -191,4 +190,4 @@ def _nothing(directory: Path) -> str:
         below = sorted(entry.name for entry in islice(entries, MAX_ENTRIES) if is_directory(Path(entry.path)))
     hint = [name for name in below[:100] if _hints(directory / name)]
     advice = f"name one of its directories ({printable(', '.join(hint), 200)})" if hint else "name a checkpoint"
-    return f"{printable(str(directory))}: holds no safetensors, PyTorch or GGUF weights; {advice}"
+    return f"{printable(str(directory))}: holds no weights of a format that mwv reads; {advice}"

@@ -32,6 +32,11 @@ class DType:
         """Whether the type is unknown and its elements are shown as the integers of their bits."""
         return self.kind == "raw"
 
+    @property
+    def is_quantised(self) -> bool:
+        """Whether the elements are integers that stand for other values, by scales that are not applied."""
+        return self.name in QUANTISED
+
 
 def _plain(name: str, kind: Kind, size: int, exponent: int = 0) -> DType:
     return DType(name, kind, 1, size, exponent)
@@ -66,6 +71,18 @@ PLAIN: Final[dict[str, DType]] = {
         _plain("C128", "complex", 16),
     )
 }
+
+
+QUANTISED: Final[dict[str, DType]] = {
+    d.name: d
+    for d in (
+        _plain("QINT8", "int", 1, -8),
+        _plain("QUINT8", "uint", 1, -8),
+        _plain("QINT32", "int", 4, -32),
+        DType("QUINT4X2", "uint", 2, 1, -8),
+    )
+}
+"""Torch's quantised types."""
 
 
 def raw_dtype(name: str, bits: int) -> DType | None:

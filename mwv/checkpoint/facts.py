@@ -46,7 +46,7 @@ def promised_layers(config: Mapping[str, Any]) -> int | None:
 
 def parameters(tensors: Sequence[TensorInfo]) -> int:
     """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none."""
-    weights = [t.elements for t in tensors if t.dtype.kind in WEIGHTS and not t.part_of]
+    weights = [t.elements for t in tensors if (t.dtype.kind in WEIGHTS or t.dtype.is_quantised) and not t.part_of]
     return sum(weights or (t.elements for t in tensors if not t.part_of))
 
 

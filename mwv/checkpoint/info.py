@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.source import Source
@@ -51,6 +51,13 @@ class TensorInfo:
         for n in self.shape:
             product *= n
         return product
+
+
+class Header(NamedTuple):
+    """What a reader found in one file: tensors in order of offset, and a line for each thing that was left out."""
+
+    tensors: tuple[TensorInfo, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ model's weights are chosen by the rules that `directory.py` states.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +15,24 @@ from mwv.checkpoint.directory import select_directory
 from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
 from mwv.checkpoint.gguf import Value, read_gguf
 from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
-from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.hdf5 import read_hdf5
+from mwv.checkpoint.info import Checkpoint, Header, TensorInfo
+from mwv.checkpoint.numpy_files import read_numpy
 from mwv.checkpoint.packing.find import find_packed
 from mwv.checkpoint.packing.stored import SMALL, Stored
 from mwv.checkpoint.pytorch import read_pytorch
 from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
-from mwv.checkpoint.source import FileSource, is_directory, where
+from mwv.checkpoint.source import FileSource, Source, is_directory, where
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
+
+_OTHERS: Final[dict[Format, Callable[[Source, int], Header]]] = {
+    "pytorch": read_pytorch,
+    "numpy": read_numpy,
+    "hdf5": read_hdf5,
+}
+"""Readers of formats that have no metadata."""
 
 # File names that say nothing about the model; its directory's name does.
 _GENERIC: Final = re.compile(
@@ -68,9 +78,9 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
             tensors += gguf_header.tensors
             values = gguf_header.values | values
         else:
-            pytorch_header = read_pytorch(source, shard)
-            tensors += pytorch_header.tensors
-            notes += pytorch_header.notes
+            found = _OTHERS[kind](source, shard)
+            tensors += found.tensors
+            notes += found.notes
     places = [where(source) for source in sources]
     check_count(places[0], max(len(tensors), len(selection.index_names)))
     check_unique((places[tensor.shard], tensor.name) for tensor in tensors)

@@ -6,6 +6,7 @@ class is a name, a call is a record of itself, and a dictionary a list of pairs.
 the table of opcodes and the readers of their arguments, which read no more than there is.
 """
 
+import gc
 import io
 import pickletools
 import struct
@@ -21,7 +22,8 @@ MAX_STEPS: Final = 1_500_000
 """Opcodes; a tensor takes about thirty."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: a pickle may name a million, and making a frozen one takes three times as long.
+@dataclass(slots=True)
 class Global:
     """A class or function that the pickle names."""
 
@@ -75,22 +77,32 @@ def load(place: str, data: bytes, call: Call, persistent: Persistent) -> Any:
 
     `call` decides what a call of a named class or function gives, `persistent` what a persistent id gives.
     """
+    return load_next(place, io.BytesIO(data), call, persistent)
+
+
+def load_next(place: str, stream: io.BytesIO, call: Call, persistent: Persistent, most: int = MAX_STEPS) -> Any:
+    """The object that the pickle at the stream's position describes, in at most `most` steps; moves behind the pickle."""
     machine = _Machine(call, persistent)
     steps = machine.steps
-    stream = io.BytesIO(data)
+    collecting = gc.isenabled()
+    # Looking for circles in what only grows would take four times as long as making it.
+    gc.disable()
     try:
         with warnings.catch_warnings():
             # Texts are decoded with escapes that Python warns of.
             warnings.simplefilter("ignore", DeprecationWarning)
-            for _ in range(MAX_STEPS):
+            for _ in range(most):
                 opcode = stream.read(1)
                 handler, read = steps[opcode]
                 handler(read(stream) if read else None)
                 if opcode == _STOP:
                     return machine.stack.pop()
-        raise FormatError(f"{place}: the pickle takes more than {MAX_STEPS} steps; no checkpoint")
+        raise FormatError(f"{place}: the pickle takes more than {most} steps; no checkpoint")
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise FormatError(f"{place}: the pickle is damaged ({type(error).__name__}); fetch the file again") from None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Machine:

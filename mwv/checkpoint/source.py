@@ -5,7 +5,7 @@ import stat
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceChangedError, SourceError
@@ -21,6 +21,14 @@ class Identity:
     ctime_ns: int
     inode: int
     device: int
+
+
+class Range(NamedTuple):
+    """Bytes of a source that belong together, and what they are called in messages."""
+
+    begin: int
+    end: int
+    name: str
 
 
 class Source(Protocol):

@@ -1,6 +1,7 @@
 """The inert object of a PyTorch pickle in, its tensors by name out, and notes on what was left out.
 
-Nested dictionaries, lists and module objects become dotted names. A wrapper (`state_dict`, `model`, …) that alone
+Nested dictionaries, lists and module objects become dotted names. Scales and zero points of a quantised tensor are
+tensors beside it. A wrapper (`state_dict`, `model`, …) that alone
 holds the tensors gives no part of the names, nor does what DataParallel and torch.compile put before all of them.
 States of training are left out, unless there is nothing else.
 """
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from mwv.checkpoint.pickle_machine import Inert, Pairs
-from mwv.checkpoint.torch_objects import Unreadable, View
+from mwv.checkpoint.pickle_machine import Global, Inert, Pairs
+from mwv.checkpoint.torch_objects import MAPPING, Unreadable, View
 from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError
 
@@ -25,16 +26,18 @@ MAX_NOTES: Final = 10
 _WRAPPERS: Final = frozenset(
     (
         *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network"),
-        *("params", "params_ema", "weights", "ema", "ema_state_dict"),
+        *("params", "params_ema", "weights", "ema", "ema_state_dict", "model_weights"),
     )
 )
 _TRAINING: Final = re.compile(
-    r"(.*_)?optim(izers?)?(_.*)?|opt_states?|(lr_)?schedulers?(_.*)?|(grad_)?scaler(_.*)?|callbacks|loops", re.IGNORECASE
+    r"(.*_)?optim(izers?)?(_.*)?|opt(_states?)?|(lr_)?schedulers?(_.*)?|(grad_)?scaler(_.*)?|callbacks|loops", re.IGNORECASE
 )
 _RANDOM: Final = re.compile(r"(.*_)?(rng|random)_states?(_.*)?", re.IGNORECASE)
 _TRAINER_PREFIXES: Final = ("module.", "_orig_mod.")
 # Where a pickled torch.nn.Module keeps its tensors and its parts; their own names follow directly.
 _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
+# What such a module has from C++, packed weights for example: its state is (the state, the name of the class).
+_SCRIPT_OBJECT: Final = Global("torch", "ScriptObject")
 
 _WALKED: Final = (View, Unreadable, Pairs, Inert, list, tuple)
 
@@ -52,7 +55,11 @@ def named_tensors(place: str, root: Any) -> Named:
     """All tensors below `root`."""
     walk = _Walk(place)
     walk.visit(root, ())
-    found = walk.found
+    return named(walk.found)
+
+
+def named(found: list[tuple[Path, View | Unreadable]]) -> Named:
+    """What of the tensors that were found, each with the names that lead to it, is shown under which name."""
     kept = [(path, leaf) for path, leaf in found if not _is_training(path)]
     notes = []
     if any(isinstance(leaf, View) for _, leaf in kept):
@@ -84,6 +91,10 @@ class _Walk:
             self._characters += sum(map(len, path)) + PATH_COST
             self._spend(1)
             self.found.append((path, value))
+            if isinstance(value, View) and value.quantizer:
+                for name, part in (("scale", value.quantizer.scale), ("zero_point", value.quantizer.zero_point)):
+                    if isinstance(part, View):
+                        self.visit(part, (*path, name))
         elif id(value) not in self._above:
             if len(self._above) > MAX_DEPTH:
                 raise FormatError(f"{self._place}: the pickle is nested more than {MAX_DEPTH} deep; no checkpoint")
@@ -109,21 +120,42 @@ class _Walk:
             yield from self._object(value)
 
     def _object(self, value: Inert) -> Iterator[tuple[str, Any]]:
-        # Objects with slots have a state of two dictionaries.
-        for state in value.state if isinstance(value.state, tuple) else (value.state,):
-            if isinstance(state, Pairs):
-                attributes = self._items(state.pairs)
-                parts = [(name, child) for name, child in attributes.items() if name in _MODULE_PARTS]
-                yield from ((("", child) for _, child in parts) if parts else attributes.items())
+        if isinstance(value.state, Pairs):
+            attributes = self._items(value.state.pairs)
+            parts = [("", child) for name, child in attributes.items() if name in _MODULE_PARTS]
+            parts += [(name, child) for name, child in attributes.items() if _is_script_object(child)] if parts else []
+            yield from parts or attributes.items()
+        elif isinstance(value.state, tuple) and all(isinstance(part, Pairs | None) for part in value.state):
+            # An object with slots: attributes of its dictionary, and those of its slots.
+            yield from (("", part) for part in value.state)
+        elif _is_script_object(value) and isinstance(value.state, tuple):
+            yield "", value.state[0]
+        else:
+            yield "", value.state
         # Subclasses of dict and list, named tuples.
         yield from self._items(value.pairs).items()
-        for items in (value.items, value.arguments):
-            yield from self._children(items)
+        yield from self._children(value.items)
+        if value.called == MAPPING and isinstance(value.arguments, tuple):
+            self._spend(len(value.arguments))
+            yield from (("", self._mapping(given)) for given in value.arguments)
+        else:
+            yield from self._children(value.arguments)
+
+    def _mapping(self, given: Any) -> Any:
+        """What a dictionary is made of, as one itself."""
+        if not isinstance(given, list):
+            return given
+        self._spend(len(given))
+        return Pairs([(item[0], item[1]) for item in given if isinstance(item, list | tuple) and len(item) == 2])
 
     def _items(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
         """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
         self._spend(1 + len(pairs))
         return {str(key): child for key, child in pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
+
+
+def _is_script_object(value: Any) -> bool:
+    return isinstance(value, Inert) and value.called == _SCRIPT_OBJECT
 
 
 def _is_training(path: Path) -> bool:

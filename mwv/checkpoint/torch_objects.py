@@ -1,12 +1,13 @@
 """Names and arguments of torch's own pickled calls in, stand-ins out: storages, and views of them that are tensors."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NamedTuple
 
 from mwv.checkpoint.checks import MAX_DIMENSIONS
-from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
+from mwv.checkpoint.dtypes import PLAIN, QUANTISED, DType, raw_dtype
 from mwv.checkpoint.pickle_machine import Global, Inert, Pairs
+from mwv.checkpoint.source import Range
 
 # Names of torch's dtypes (and, in camel case with "Storage", of its storages) → names in dtypes.py.
 _DTYPES: Final = {
@@ -47,16 +48,12 @@ _DTYPES: Final = {
     "cdouble": "C128",
     "complexdouble": "C128",
 }
-# Quantised and opaque types, shown as the integers that are stored.
-_RAW_BITS: Final = {
-    "qint8": 8,
-    "quint8": 8,
-    "qint32": 32,
-    "quint4x2": 4,
-    "bits8": 8,
-    "bits16": 16,
-}
+# Types that mean nothing but bits.
+_RAW_BITS: Final = {"bits8": 8, "bits16": 16}
 
+
+MAPPING: Final = "a mapping"
+"""What is called for a dictionary that is made of a list of pairs, or of another dictionary."""
 
 # A pickle can name one long tuple again and again; what is copied of it must be short.
 MAX_ARGUMENTS: Final = 16
@@ -64,12 +61,25 @@ MAX_ARGUMENTS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A block of memory, an entry of the archive: `numel` elements of `dtype`, which is None for classes we do not know."""
+    """A block of memory, which the file has under `key`: `numel` elements of `dtype`, which is None for classes we do not know.
+
+    What is called its first element is its element `start`; old files have storages that are parts of others.
+    """
 
     dtype: DType | None
     dtype_name: str
     key: str
     numel: int
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quantizer:
+    """How stored integers become values, scale × (integer − zero point): one pair of them, or one for each index of `axis`."""
+
+    scale: "float | View"
+    zero_point: "int | View"
+    axis: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class View:
     strides: tuple[int, ...]
     dtype: DType | None
     dtype_name: str
+    quantizer: Quantizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +102,40 @@ class Unreadable:
     what: str
 
 
+class Saved(NamedTuple):
+    """A file of torch's: its object, where each storage lies in it by its key, and the order of bytes."""
+
+    root: Any
+    range_of: Callable[[str], Range]
+    byteorder: Literal["little", "big"]
+
+
 def dtype_named(name: str) -> DType | None:
     """The DType of torch's dtype `name`, or None if it cannot be shown."""
     if name in _DTYPES:
         return PLAIN[_DTYPES[name]]
+    if name.upper() in QUANTISED:
+        return QUANTISED[name.upper()]
     return raw_dtype(name, _RAW_BITS[name]) if name in _RAW_BITS else None
 
 
-def storage_of(identity: Any) -> Storage:
-    """The storage behind a persistent id, ("storage", class, key, device, length)."""
+def persistent(folder: str, identity: Any) -> Storage | Global:
+    """What a persistent id stands for: ("storage", class, key, device, length), or in old files ("module", class, its source).
+
+    `folder` is put before the key. In old files a storage may be a part of the one that is named: (key, first element,
+    length) follows then.
+    """
+    if identity[0] == "module" and isinstance(identity[1], Global):
+        return identity[1]
     tag, kind, key, _, numel = identity[:5]
-    if tag != "storage" or not isinstance(kind, Global) or not isinstance(key, str) or not _natural(numel):
+    start = identity[5][1] if len(identity) > 5 and isinstance(identity[5], tuple) else 0
+    natural = _natural(numel) and _natural(start)
+    if tag != "storage" or not isinstance(kind, Global) or not isinstance(key, str) or not natural:
         raise TypeError
     if kind.name == "UntypedStorage":
-        return Storage(PLAIN["U8"], "uint8", key, numel)
+        return Storage(PLAIN["U8"], "uint8", folder + key, numel, start)
     name = kind.name.removesuffix("Storage").lower()
-    return Storage(dtype_named(name), name, key, numel)
+    return Storage(dtype_named(name), name, folder + key, numel, start)
 
 
 def call(called: Global, arguments: tuple[Any, ...]) -> Any:
@@ -126,7 +155,7 @@ def _naturals(value: Any) -> tuple[int, ...]:
 
 
 def _tensor(arguments: tuple[Any, ...]) -> View | Unreadable:
-    """`_rebuild_tensor`, its versions 2 and 3, and `_rebuild_qtensor`: storage, offset, shape, strides come first."""
+    """`_rebuild_tensor` and its versions 2 and 3: storage, offset, shape, strides come first."""
     storage, offset, shape, strides, *rest = arguments
     shape, strides = _naturals(shape), _naturals(strides)
     if not isinstance(storage, Storage) or not _natural(offset) or len(shape) != len(strides):
@@ -137,6 +166,20 @@ def _tensor(arguments: tuple[Any, ...]) -> View | Unreadable:
     if given is None:
         return View(storage, offset, shape, strides, storage.dtype, storage.dtype_name)
     return View(storage, offset, shape, strides, dtype_named(given), given)
+
+
+def _quantised(arguments: tuple[Any, ...]) -> View | Unreadable:
+    """`_rebuild_qtensor`: after the strides come the scheme, scale, zero point and, if there are many of them, their axis."""
+    view, parameters = _tensor(arguments), arguments[4]
+    if not isinstance(view, View) or not isinstance(parameters, tuple):
+        raise TypeError
+    scheme, scale, zero_point, *axis = parameters
+    if not isinstance(scheme, Global) or [type(value) for value in axis] not in ([], [int]):
+        raise TypeError
+    kinds = (View, View) if axis else (float, int)
+    if not isinstance(scale, kinds[0]) or not isinstance(zero_point, kinds[1]):
+        raise TypeError
+    return replace(view, quantizer=Quantizer(scale, zero_point, *axis))
 
 
 def _first(arguments: tuple[Any, ...]) -> Any:
@@ -152,8 +195,8 @@ def _subclass(arguments: tuple[Any, ...]) -> Any:
 
 
 def _mapping(arguments: tuple[Any, ...]) -> Any:
-    """An empty OrderedDict or its like; items are put into it later. Made of other things it stays a call."""
-    return Inert("a mapping", arguments) if any(isinstance(given, list | Pairs) for given in arguments) else Pairs()
+    """An OrderedDict or its like: items are put into it later, or it is made of others, as in Python 2, and not copied here."""
+    return Inert(MAPPING, arguments) if any(isinstance(given, list | Pairs) for given in arguments) else Pairs()
 
 
 def _unreadable(what: str) -> Callable[[tuple[Any, ...]], Unreadable]:
@@ -170,11 +213,11 @@ _CALLS: Final[dict[tuple[str, str], Callable[[tuple[Any, ...]], Any]]] = {
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _tensor,
-    ("torch._utils", "_rebuild_qtensor"): _tensor,
+    ("torch._utils", "_rebuild_qtensor"): _quantised,
     ("torch._utils", "_rebuild_parameter"): _first,
     ("torch._utils", "_rebuild_parameter_with_state"): _first,
-    ("torch._utils", "_rebuild_sparse_tensor"): _unreadable("a sparse tensor"),
-    ("torch._utils", "_rebuild_sparse_csr_tensor"): _unreadable("a sparse tensor"),
+    ("torch._utils", "_rebuild_sparse_tensor"): _unreadable("a sparse tensor; save it dense to show it"),
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): _unreadable("a sparse tensor; save it dense to show it"),
     ("torch._utils", "_rebuild_nested_tensor"): _unreadable("a nested tensor"),
     ("torch._utils", "_rebuild_meta_tensor_no_storage"): _unreadable("a tensor without data (device meta)"),
     ("torch._utils", "_rebuild_device_tensor_from_numpy"): _unreadable("a tensor kept as a numpy array"),

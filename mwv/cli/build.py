@@ -72,7 +72,7 @@ _MAX_LIST: Final = 10_000_000
 def build(context: click.Context, /, **options: Any) -> None:
     """Turn checkpoints into a site that shows every weight.
 
-    SOURCE is a safetensors, GGUF or PyTorch file, a shard or a shard index, or a directory that holds a model; or one
+    SOURCE is a safetensors, GGUF, PyTorch, NumPy or HDF5 file, a shard, a shard index or a directory with a model; or one
     zoo.toml, which names models and how each is to be shown.
     """
     folder, serve_it = options.pop("regen_html"), options.pop("serve")

@@ -67,10 +67,18 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         strides=info.strides,
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         exponent=info.dtype.exponent,
-        note=info.note or ("unknown dtype, shown as raw integers" if info.dtype.is_raw else ""),
+        note=_note(info),
         packed=info.packing is not None,
         part_of=info.part_of,
     )
+
+
+def _note(info: TensorInfo) -> str:
+    if info.note:
+        return info.note
+    if info.dtype.is_quantised:
+        return "quantised, shown as the integers that are stored"
+    return "unknown dtype, shown as raw integers" if info.dtype.is_raw else ""
 
 
 def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import socket
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def save(path: Path, *names: str) -> Path:
     tensors = {name: ONE.copy() for name in names or ("w",)}
     if path.suffix == ".safetensors":
         safetensors.numpy.save_file(tensors, path)
+    elif path.suffix == ".npz":
+        np.savez(path, **tensors)
     elif path.suffix == ".gguf":
         writer = gguf.GGUFWriter(path, "llama")
         for name, array in tensors.items():
@@ -37,7 +40,8 @@ def save(path: Path, *names: str) -> Path:
         writer.write_tensors_to_file()
         writer.close()
     else:
-        torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, path)
+        values = {name: torch.from_numpy(array) for name, array in tensors.items()}
+        torch.save(values, path, _use_new_zipfile_serialization=path.suffix != ".pth")
     return path
 
 
@@ -71,12 +75,12 @@ def refused(path: Path, kind: type[MwvError], expected: str) -> None:
 # ---- one file
 
 
-@pytest.mark.parametrize("written", [".safetensors", ".gguf", ".bin"])
+@pytest.mark.parametrize("written", [".safetensors", ".gguf", ".bin", ".pth", ".npz"])
 @pytest.mark.parametrize("called", ["x.safetensors", "x.gguf", "x.bin", "x.pt", "x.dat", "x"])
 def test_formats_are_recognised_by_content(tmp_path: Path, written: str, called: str) -> None:
     path = save(tmp_path / f"w{written}", "a.b").rename(tmp_path / called)
     checkpoint = open_checkpoint(path)
-    assert checkpoint.format == {".safetensors": "safetensors", ".gguf": "gguf", ".bin": "pytorch"}[written]
+    assert checkpoint.format == {".safetensors": "safetensors", ".gguf": "gguf", ".npz": "numpy"}.get(written, "pytorch")
     assert names(checkpoint) == ["a.b"]
     info = checkpoint.tensors[0]
     assert checkpoint.shards[0].read(info.offset, info.nbytes) == ONE.tobytes()
@@ -140,7 +144,7 @@ def test_no_descriptor_stays_open_after_an_error(tmp_path: Path) -> None:
 # ---- sharded sets
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin", ".pth"])
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("named", ["directory", "index", "first", "last"])
 def test_all_shards_are_found(tmp_path: Path, suffix: str, index: bool, named: str) -> None:
@@ -288,12 +292,16 @@ def test_a_training_directory(tmp_path: Path) -> None:
     save(tmp_path / "adapter_model.safetensors")
     save(tmp_path / "pytorch_model.bin")
     save(tmp_path / "model.Q4.gguf")
-    (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n")
+    np.save(tmp_path / "mean.npy", ONE)
+    (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "flax_model.msgpack").write_bytes(b"\x81")
     (tmp_path / "spiece.bin").write_bytes(b"words")
     checkpoint = open_checkpoint(tmp_path)
     assert files(checkpoint) == ["model.safetensors"]
     assert checkpoint.left_out == (
         "adapter_model.safetensors: adapter beside the model; name it to show it",
+        "flax_model.msgpack: of a format that mwv does not read",
+        "mean.npy: the safetensors weights were taken; name it to show it",
         "model.Q4.gguf: the safetensors weights were taken; name it to show it",
         "optimizer.bin: optimizer state",
         "optimizer.pt: optimizer state",
@@ -303,7 +311,7 @@ def test_a_training_directory(tmp_path: Path) -> None:
         "scaler.pt: state of a gradient scaler",
         "scheduler.pt: scheduler state",
         "spiece.bin: of a format that mwv does not read",
-        "tf_model.h5: of a format that mwv does not read",
+        "tf_model.h5: the safetensors weights were taken; name it to show it",
         "training_args.bin: training arguments",
     )
 
@@ -314,6 +322,8 @@ def test_a_training_directory(tmp_path: Path) -> None:
         (["model.safetensors", "pytorch_model.bin", "m.gguf"], ["model.safetensors"]),
         (["pytorch_model.bin", "m.gguf"], ["pytorch_model.bin"]),
         (["m.gguf", "mmproj-m.gguf"], ["m.gguf"]),
+        (["m.gguf", "weights.npz"], ["m.gguf"]),
+        (["weights.npz"], ["weights.npz"]),
         (["mmproj-m.gguf"], ["mmproj-m.gguf"]),
         (["model.safetensors", "model.fp16.safetensors"], ["model.safetensors"]),
         (["model.safetensors", "consolidated.safetensors"], ["model.safetensors"]),
@@ -430,7 +440,7 @@ def test_the_cache_of_the_hub_is_made_of_links(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory(tmp_path: Path) -> None:
-    refused(tmp_path, SourceError, "holds no safetensors, PyTorch or GGUF weights; name a checkpoint$")
+    refused(tmp_path, SourceError, "holds no weights of a format that mwv reads; name a checkpoint$")
     save(tmp_path / "optimizer.pt")
     refused(tmp_path, SourceError, "holds no")
 
@@ -553,10 +563,11 @@ def test_tensors_left_out_of_a_pytorch_file_are_told(tmp_path: Path) -> None:
 
 
 def test_unsupported_is_said_of_the_right_file(tmp_path: Path) -> None:
-    torch.save({"w": torch.ones(1)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    refused(tmp_path / "old.pth", UnsupportedError, r"old\.pth: written by torch\.save before version 1\.6")
+    with tarfile.open(tmp_path / "old.pth", "w") as tar:
+        tar.addfile(tarfile.TarInfo("storages"))
+    refused(tmp_path / "old.pth", UnsupportedError, r"old\.pth: a tar archive, as torch's first versions wrote")
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1]))
-    refused(tmp_path / "list.pkl", FormatError, "neither safetensors, GGUF nor PyTorch")
+    refused(tmp_path / "list.pkl", FormatError, r"files of type \.pkl are not read; convert it")
 
 
 def test_a_model_on_the_hub_is_refused_with_advice() -> None:

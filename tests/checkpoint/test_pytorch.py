@@ -16,37 +16,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
+from torch_files import Call, archive, contents, read, saved, stored, torch_pickle, view
 
-from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.pytorch import is_pytorch, read_pytorch
+from mwv.checkpoint.pytorch import read_pytorch
+from mwv.decode.plain import numbers, unpack
 from mwv.errors import FormatError, MwvError, UnsupportedError
 
 # ---- files by torch
-
-
-def saved(value: Any, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(value, buffer, **options)
-    return buffer.getvalue()
-
-
-def read(data: bytes) -> Any:
-    return read_pytorch(MemorySource(data, name="x.bin"))
-
-
-def stored(data: bytes, info: TensorInfo) -> bytes:
-    """The tensor's bytes in row-major order, gathered by numpy."""
-    size = info.dtype.block_bytes
-    raw = np.frombuffer(data[info.offset : info.offset + info.nbytes], np.uint8)
-    if info.strides is None:
-        return raw.tobytes()
-    steps = (*(s * size for s in info.strides), 1)
-    return np.lib.stride_tricks.as_strided(raw, (*info.shape, size), steps).tobytes()
-
-
-def contents(tensor: torch.Tensor) -> bytes:
-    tensor = tensor.detach().resolve_conj().clone(memory_format=torch.contiguous_format)
-    return bytes(tensor.untyped_storage().tolist())
 
 
 DTYPES = {
@@ -82,17 +58,19 @@ def noise(dtype: torch.dtype, *shape: int) -> torch.Tensor:
     return raw.view(dtype).reshape(shape)
 
 
+@pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("name", DTYPES)
 @pytest.mark.filterwarnings("ignore:ComplexHalf")
-def test_every_dtype(name: str) -> None:
+def test_every_dtype_in_both_formats_and_every_protocol(name: str, zipped: bool) -> None:
     value = noise(DTYPES[name], 3, 5)
-    data = saved({"w": value, "part": value[1:, :]})
-    whole, part = read(data).tensors
-    assert {whole.name, part.name} == {"w", "part"}
-    for info in (whole, part):
-        expected = value if info.name == "w" else value[1:]
-        assert (info.dtype.name, info.shape, info.strides) == (name, tuple(expected.shape), None)
-        assert stored(data, info) == contents(expected)
+    for protocol in (2, 3, 4, 5):
+        data = saved({"w": value, "n": {"part": value[1:, :]}}, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+        whole, part = read(data).tensors
+        assert {whole.name, part.name} == {"w", "n.part"}
+        for info in (whole, part):
+            expected = value if info.name == "w" else value[1:]
+            assert (info.dtype.name, info.shape, info.strides) == (name, tuple(expected.shape), None)
+            assert stored(data, info) == contents(expected)
 
 
 # Storage classes of torch, with the size of an element; two elements of QUInt4x2 share a byte.
@@ -135,14 +113,6 @@ def test_two_elements_to_a_byte() -> None:
     data = saved({"w": value.view(torch.float4_e2m1fn_x2)})
     (info,) = read(data).tensors
     assert (info.dtype.name, info.shape, stored(data, info)) == ("F4", (2, 8), bytes(range(8)))
-
-
-@pytest.mark.filterwarnings("ignore:torch.quantize:UserWarning")
-def test_quantised_tensors_are_raw() -> None:
-    value = torch.quantize_per_tensor(torch.arange(-3.0, 3.0), 0.5, 0, torch.qint8)
-    data = saved({"w": value})
-    (info,) = read(data).tensors
-    assert (info.dtype.is_raw, info.shape, stored(data, info)) == (True, (6,), contents(value.int_repr()))
 
 
 BASE = torch.arange(4 * 5 * 6, dtype=torch.float32).reshape(4, 5, 6)
@@ -196,6 +166,98 @@ def test_parameters_buffers_subclasses_and_modules() -> None:
     assert {t.name: stored(buffer.getvalue(), t) for t in scripted} == {n: contents(v) for n, v in script.state_dict().items()}
 
 
+def scripted(module: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.jit.save(module, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_constants_of_a_frozen_module_are_its_weights() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2)).eval()
+    data = scripted(torch.jit.freeze(torch.jit.script(module)))
+    tensors = read(data).tensors
+    assert sorted(t.name for t in tensors) == [f"constants.{i}" for i in range(4)]
+    assert sorted(stored(data, t) for t in tensors) == sorted(contents(value) for value in module.state_dict().values())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_constants_of_a_traced_function_stand_beside_its_parameters() -> None:
+    table = torch.arange(8.0).reshape(2, 4)
+
+    class Traced(torch.nn.Linear):
+        def forward(self, value: torch.Tensor) -> torch.Tensor:
+            return super().forward(value + table)
+
+    module = Traced(4, 3)
+    data = scripted(torch.jit.trace(module, torch.ones(2, 4)))
+    expected = {name: contents(value) for name, value in module.state_dict().items()}
+    assert {t.name: stored(data, t) for t in read(data).tensors} == {**expected, "constants.0": contents(table)}
+
+
+# ---- quantised tensors
+
+QUANTISED = {"QINT8": torch.qint8, "QUINT8": torch.quint8, "QINT32": torch.qint32}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", QUANTISED)
+@pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
+def test_quantised_tensors_are_the_stored_integers(name: str, zipped: bool) -> None:
+    value = torch.quantize_per_tensor(torch.arange(-3.0, 9.0).reshape(3, 4), 0.5, 3, QUANTISED[name])
+    data = saved({"w": value, "t": value.t()}, _use_new_zipfile_serialization=zipped)
+    header = read(data)
+    assert header.notes == tuple(
+        f"'{key}': scale 0.5 and zero point 3 are not applied, the stored integers are shown" for key in "wt"
+    )
+    for info in header.tensors:
+        expected = value if info.name == "w" else value.t()
+        assert (info.dtype.name, info.dtype.is_quantised, info.shape) == (name, True, tuple(expected.shape))
+        assert stored(data, info) == contents(expected.int_repr())
+        integers = numbers(
+            info.dtype, unpack(info.dtype, "little", np.frombuffer(stored(data, info), np.uint8).reshape(1, 12, -1))
+        )
+        np.testing.assert_array_equal((integers - 3.0) * 0.5, expected.dequantize().reshape(1, 12))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
+def test_scales_of_channels_are_tensors_beside() -> None:
+    scale, zero_point = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64), torch.tensor([0, 1, 2])
+    value = torch.quantize_per_channel(torch.arange(12.0).reshape(3, 4), scale, zero_point, 0, torch.quint8)
+    data = saved({"w": value})
+    header = read(data)
+    assert {t.name: stored(data, t) for t in header.tensors} == {
+        "w": contents(value.int_repr()),
+        "w.scale": contents(scale),
+        "w.zero_point": contents(zero_point),
+    }
+    assert header.notes == ("'w': its scales and zero points are not applied, the stored integers are shown",)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*TypedStorage:UserWarning", "ignore:.*quantiz:UserWarning")
+def test_packed_weights_of_a_quantised_module_however_it_is_saved() -> None:
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+    module = torch.ao.quantization.quantize_dynamic(plain, {torch.nn.Linear}, torch.qint8)
+    expected = {}
+    for i in (0, 2):
+        weight, bias = module[i]._weight_bias()
+        expected[f"{i}._packed_params._packed_params.0"] = contents(weight.int_repr())
+        expected[f"{i}._packed_params._packed_params.1"] = contents(bias)
+    for data in (saved(module), saved(module.state_dict()), scripted(torch.jit.script(module))):
+        found = {t.name: stored(data, t) for t in read(data).tensors if t.shape}
+        assert found == expected
+
+
+def test_notes_of_many_quantised_tensors_are_counted() -> None:
+    call = view(kind="QInt8Storage")
+    quantised = Call("torch._utils", "_rebuild_qtensor", *call.arguments[:4], (torch.per_tensor_affine, 0.5, 1))
+    notes = read(archive(torch_pickle({f"w{i}": quantised for i in range(12)}), {"0": bytes(16)})).notes
+    assert notes[9:] == (
+        "'w9': scale 0.5 and zero point 1 are not applied, the stored integers are shown",
+        "scales and zero points of 2 more tensors are not applied",
+    )
+
+
 def test_other_objects_do_not_matter() -> None:
     data = saved(
         {"w": torch.ones(2), "args": argparse.Namespace(lr=1), "d": torch.float16, "n": np.float32(1), "z": torch.Size([1])}
@@ -211,7 +273,7 @@ def test_what_is_no_view_of_a_storage_is_told() -> None:
     )
     assert [t.name for t in header.tensors] == ["w"]
     assert header.notes == (
-        "'s': left out, a sparse tensor",
+        "'s': left out, a sparse tensor; save it dense to show it",
         "'m': left out, a tensor without data (device meta)",
         "'n': left out, a numpy array",
     )
@@ -221,18 +283,6 @@ def test_a_view_that_negates_is_not_shown_with_the_wrong_sign() -> None:
     value = torch.view_as_complex(torch.ones(2, 2)).conj().imag
     assert value.is_neg()
     assert read(saved({"w": value, "v": torch.ones(1)})).notes == ("'w': left out, a view that negates on reading",)
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_pickle_protocols(protocol: int) -> None:
-    assert [t.name for t in read(saved({"a": {"b": torch.ones(1)}}, pickle_protocol=protocol)).tensors] == ["a.b"]
-
-
-def test_the_legacy_format_is_one_clear_line() -> None:
-    data = saved({"w": torch.ones(2)}, _use_new_zipfile_serialization=False)
-    assert is_pytorch(MemorySource(data))
-    with pytest.raises(UnsupportedError, match=r"^x\.bin: written by torch\.save before version 1\.6; load it with torch"):
-        read(data)
 
 
 def test_a_checkpoint_that_would_run_a_command_opens_and_runs_nothing(tmp_path: Any) -> None:
@@ -250,63 +300,6 @@ def test_a_checkpoint_that_would_run_a_command_opens_and_runs_nothing(tmp_path: 
 # ---- archives by hand
 
 
-class Call:
-    """Pickles as a call of a function that need not exist here."""
-
-    def __init__(self, module: str, name: str, *arguments: Any) -> None:
-        self.module, self.name, self.arguments = module, name, arguments
-
-
-class Stored:
-    """Pickles as torch's reference to a storage."""
-
-    def __init__(self, kind: str, key: Any, numel: Any) -> None:
-        self.identity = (kind, key, numel)
-
-
-class _Pickler(pickle._Pickler):  # the one in Python, whose save can be told of calls
-    def save(self, value: Any, save_persistent_id: bool = True) -> None:
-        if isinstance(value, Call):
-            self.write(f"c{value.module}\n{value.name}\n".encode())
-            self.save(value.arguments)
-            self.write(b"R")
-        elif isinstance(value, Stored):
-            kind, key, numel = value.identity
-            self.write(b"(")
-            self.save("storage")
-            self.write(f"ctorch\n{kind}\n".encode())
-            for part in (key, "cpu", numel):
-                self.save(part)
-            self.write(b"tQ")
-        else:
-            super().save(value, save_persistent_id)
-
-
-def torch_pickle(value: Any) -> bytes:
-    buffer = io.BytesIO()
-    _Pickler(buffer, 2).dump(value)
-    return buffer.getvalue()
-
-
-def archive(
-    data: bytes, storages: dict[str, bytes], others: dict[str, bytes] | None = None, kind: int = zipfile.ZIP_STORED
-) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", kind) as file:
-        file.writestr("top/data.pkl", data)
-        for key, raw in storages.items():
-            file.writestr(f"top/data/{key}", raw)
-        for name, raw in (others or {}).items():
-            file.writestr(name, raw)
-    return buffer.getvalue()
-
-
-def view(
-    numel: Any = 4, offset: Any = 0, shape: Any = (4,), strides: Any = (1,), key: Any = "0", kind: str = "FloatStorage"
-) -> Call:
-    return Call("torch._utils", "_rebuild_tensor_v2", Stored(kind, key, numel), offset, shape, strides, False, {})
-
-
 def one(**options: Any) -> bytes:
     return archive(torch_pickle({"layer.w": view(**options)}), {"0": bytes(range(16))})
 
@@ -314,6 +307,30 @@ def one(**options: Any) -> bytes:
 def test_the_archive_by_hand_is_sound() -> None:
     (info,) = read(one()).tensors
     assert (info.name, stored(one(), info)) == ("layer.w", bytes(range(16)))
+
+
+def swapped(data: bytes, size: int) -> bytes:
+    """An archive of elements of `size` bytes as a big-endian machine writes it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as little, zipfile.ZipFile(buffer, "w") as big:
+        for name in little.namelist():
+            raw = little.read(name)
+            if "/data/" in name:
+                raw = np.frombuffer(raw, f"u{size}").byteswap().tobytes()
+            big.writestr(name, b"big" if name.endswith("/byteorder") else raw)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["F64", "F32", "F16", "BF16", "I64", "I32", "I16"])
+def test_archives_of_big_endian_machines(name: str) -> None:
+    value = noise(DTYPES[name], 3, 5)
+    data = swapped(saved({"w": value, "t": value.t()}), value.itemsize)
+    assert contents(torch.load(io.BytesIO(data))["w"]) == contents(value)
+    for info in read(data).tensors:
+        expected = value if info.name == "w" else value.t()
+        assert info.byteorder == "big"
+        raw = np.frombuffer(stored(data, info), f"u{value.itemsize}")
+        assert raw.byteswap().tobytes() == contents(expected)
 
 
 @pytest.mark.parametrize(("order", "expected"), [(b"big", "big"), (b"little", "little"), (None, "little")])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.pickle_machine import Global, Inert, Pairs
 from mwv.checkpoint.state_dict import named_tensors
-from mwv.checkpoint.torch_objects import Storage, Unreadable, View
+from mwv.checkpoint.torch_objects import Storage, Unreadable, View, call
 
 VIEW = View(Storage(PLAIN["F32"], "float", "0", 4), 0, (4,), (1,), PLAIN["F32"], "float")
 NUMBER = View(Storage(PLAIN["F32"], "float", "1", 1), 0, (), (), PLAIN["F32"], "float")
@@ -117,6 +117,18 @@ def test_objects_keep_their_tensors() -> None:
     slots = Inert(Global("m", "S"), (), (None, inert({"w": VIEW})))
     subclass = Inert(Global("m", "D"), (), None, [("k", VIEW)], [VIEW])
     assert names({"s": slots, "d": subclass, "t": Inert(Global("m", "T"), (VIEW, 1))}) == ["s.w", "d.k", "d.0", "t.0"]
+
+
+def test_dictionaries_made_of_others() -> None:
+    # Python 2 pickled an OrderedDict as one made of a list of lists.
+    pairs = call(Global("collections", "OrderedDict"), ([["a.w", VIEW], ["a.b", VIEW], ("c", VIEW), ["odd"]],))
+    assert names({"state_dict": pairs}) == ["a.w", "a.b", "c"]
+    pairs.pairs.append(("d", VIEW))
+    assert sorted(names(pairs)) == ["a.b", "a.w", "c", "d"]
+    assert names(call(Global("builtins", "dict"), (inert(WEIGHTS),))) == ["a.weight", "a.bias"]
+    assert names(call(Global("collections", "defaultdict"), (Global("builtins", "list"), inert(WEIGHTS)))) == list(WEIGHTS)
+    # A pickle may forge what these are made of.
+    assert names({"w": VIEW, "f": Inert("a mapping", 5), "g": Inert("a mapping", ("x", None, [1, [[], VIEW]]))}) == ["w"]
 
 
 def test_circles_end() -> None:
