@@ -1,4 +1,5 @@
-"""A canvas as text that a person can read and a diff can show. `python tests/layout/layout_text.py` rewrites the snapshots."""
+"""A canvas as text that a person can read and a diff can show. `PYTHONPATH=tests/families python tests/layout/layout_text.py`
+rewrites the snapshots."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from math import prod
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layout_families import FAMILIES, bert, gguf_moe, llama, mixtral, qwen3_moe_fused, unet
+from layout_families import FAMILIES, bert, gguf_moe, llama, mixtral, qwen3_moe_fused
 
 from mwv.errors import LayoutError
 from mwv.layout.canvas import Canvas, Placement, Rect
@@ -280,7 +280,7 @@ def test_experts_form_a_grid(tensors: Tensors) -> None:
 
 
 def test_a_stack_that_grows_is_split_into_runs() -> None:
-    canvas = arrange(unet())
+    canvas = arrange(FAMILIES["unet"]())
     layers = {
         region.layer: region.rect for region in canvas.regions if region.kind == "layer" and region.stack == "down_blocks"
     }
