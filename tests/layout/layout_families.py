@@ -117,6 +117,9 @@ def sequential() -> Tensors:
     return [*linear("0", 512, 784), *linear("2", 512, 512), *linear("4", 10, 512)]
 
 
+EXPERTS = {"dbrx": 16}
+"""What the configuration of a family says, where the layout needs it."""
+
 FAMILIES: dict[str, Callable[[], Tensors]] = {
     "llama": lambda: llama(layers=4),
     "bert": lambda: bert(layers=3),

@@ -23,6 +23,14 @@ from mwv.layout.roles import module_order, natural, roles_of, side_of, slot_orde
         ("down_blocks.0.resnets.1.conv1.weight", Role("down_blocks", 0, "resnets.1.conv1.weight")),
         ("mid_block.attentions.0.to_q.weight", Role("mid_block.attentions", 0, "to_q.weight")),
         ("encoder.block.0.layer.0.SelfAttention.q.weight", Role("encoder.block", 0, "layer.0.SelfAttention.q.weight")),
+        ("layer1.0.conv1.weight", Role("layer1", 0, "conv1.weight")),
+        (
+            "lora_unet_down_blocks_0_attentions_1_proj_in.lora_up.weight",
+            Role("lora_unet_down_blocks", 0, "attentions.1.proj_in.lora_up.weight"),
+        ),
+        ("lora_unet_input_blocks_4_1_proj_in.alpha", Role("lora_unet_input_blocks", 4, "1.proj_in.alpha")),
+        ("lora_te_final_2", Role("", None, "lora_te_final_2")),
+        ("visual.merger.mlp.2.weight", Role("", None, "visual.merger.mlp.2.weight")),
         ("mtp.layers.0.eh_proj.weight", Role("mtp.layers", 0, "eh_proj.weight")),
         ("lm_head.weight", Role("", None, "lm_head.weight")),
         ("to_out.0.weight", Role("", None, "to_out.0.weight")),
@@ -95,6 +103,12 @@ def test_numbered_heads_and_tables_are_no_stack() -> None:
         ("cls_token", "embedding"),
         ("patch_embed.proj.weight", "embedding"),
         ("gpt_neox.embed_in.weight", "embedding"),
+        ("stem.0.weight", "embedding"),
+        ("conv_in.weight", "embedding"),
+        ("img_in.bias", "embedding"),
+        ("conv_norm_out.weight", "head"),
+        ("final_layer.linear.weight", "head"),
+        ("decoder.final_layer_norm.weight", "rest"),
         ("embed_out.weight", "head"),
         ("lm_head.weight", "head"),
         ("output.weight", "head"),
@@ -165,6 +179,46 @@ def test_side_of_a_tensor_outside_stacks(name: str, side: str) -> None:
             "block_sparse_moe.experts.w2.weight",
         ],
         [
+            "norm_attn_norm.attn.Wqkv.weight",
+            "norm_attn_norm.attn.out_proj.weight",
+            "ffn.router.layer.weight",
+            "ffn.experts.mlp.w1",
+            "ffn.experts.mlp.v1",
+            "ffn.experts.mlp.w2",
+            "norm_attn_norm.norm_1.weight",
+        ],
+        [
+            "attn.to_q.weight",
+            "attn.to_k.weight",
+            "attn.to_v.weight",
+            "attn.to_out.0.weight",
+            "attn.add_q_proj.weight",
+            "attn.add_k_proj.weight",
+            "attn.to_add_out.weight",
+            "ff.net.0.proj.weight",
+            "ff.net.2.weight",
+            "ff_context.net.0.proj.weight",
+            "norm1.linear.weight",
+        ],
+        [
+            "attention.receptance.weight",
+            "attention.key.weight",
+            "attention.value.weight",
+            "attention.output.weight",
+            "feed_forward.receptance.weight",
+            "feed_forward.key.weight",
+            "ln1.weight",
+        ],
+        [
+            "layer.0.SelfAttention.q.weight",
+            "layer.0.SelfAttention.o.weight",
+            "layer.1.EncDecAttention.o.weight",
+            "layer.2.DenseReluDense.wi_0.weight",
+            "layer.2.DenseReluDense.wi_1.weight",
+            "layer.2.DenseReluDense.wo.weight",
+            "layer.0.layer_norm.weight",
+        ],
+        [
             "attn.c_attn.weight",
             "attn.c_proj.weight",
             "mlp.c_fc.weight",
@@ -180,7 +234,8 @@ def test_slots_in_reading_order(slots: list[str]) -> None:
 
 
 def test_stacks_from_left_to_right() -> None:
-    stacks = ["stem", "vision_model.encoder.layers", "model.encoder.layers", "blk", "h", "model.decoder.layers", "mtp.layers"]
+    perception = ["vision_model.encoder.layers", "model.encoder.layers"]
+    stacks = [*perception, "blk", "h", "model.decoder.layers", "single_blocks", "mtp.layers"]
     assert sorted(sorted(stacks), key=stack_order) == stacks
 
 
