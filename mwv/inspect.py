@@ -10,6 +10,7 @@ from typing import Any, Final
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.names import canonical_names
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
 from mwv.layout.grid import grid_of, panels_of
@@ -31,6 +32,7 @@ class Inspection:
     def record(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         checkpoint = self.checkpoint
+        canonical = canonical_names((t.name for t in checkpoint.tensors), checkpoint.config)
         return {
             "name": checkpoint.name,
             "format": checkpoint.format,
@@ -42,7 +44,7 @@ class Inspection:
             "metadata": dict(checkpoint.metadata),
             "shards": [{"name": shard.name, "bytes": shard.size} for shard in checkpoint.shards],
             "left_out": list(checkpoint.left_out),
-            "tensors": [self._tensor(i, info) for i, info in enumerate(checkpoint.tensors)],
+            "tensors": [self._tensor(i, info, canonical[info.name]) for i, info in enumerate(checkpoint.tensors)],
         }
 
     def lines(self) -> Iterator[str]:
@@ -58,9 +60,10 @@ class Inspection:
         head = ("tensor", "type", "shape", "size") + (("RMS", "min", "max", "zeros", "NaN", "Inf") if self.stats else ())
         yield from _aligned([head, *(self._cells(i, info) for i, info in enumerate(checkpoint.tensors))])
 
-    def _tensor(self, index: int, info: TensorInfo) -> dict[str, Any]:
+    def _tensor(self, index: int, info: TensorInfo, canonical: str) -> dict[str, Any]:
         record: dict[str, Any] = {
             "name": info.name,
+            **({"canonical": canonical} if canonical != info.name else {}),
             "dtype": info.dtype.name,
             "shape": list(info.shape),
             "elements": info.elements,
