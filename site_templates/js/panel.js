@@ -142,7 +142,7 @@ mwv.Panel = class {
     const fused = placements.panel[placement] >= 0;
     rows.push(
       ["Type", visible(tensors.dtypes[tensors.dtype[tensor]])],
-      ["Shape", fused ? `${shape(whole.slice(1))} of ${shape(whole)}` : shape(whole)],
+      ["Shape", fused ? `${shape(this.scene.shape(placement))} of ${shape(whole)}` : shape(whole)],
       ["Elements", thousands(this.scene.grid(placement)[3])],
       [fused ? "Size of all experts" : "Size", `${size(bytes)} (${thousands(bytes)} bytes)`],
       ["File", visible(tensors.shards[tensors.shard[tensor]])]

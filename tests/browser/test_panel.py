@@ -156,6 +156,21 @@ def test_experts_have_a_chart_of_their_own(page: Page, experts: tuple[str, NDArr
     expect(heading).to_have_text("model.layers.1.mlp.experts.up_proj[3]")
 
 
+def test_experts_that_stand_one_under_the_other_are_told_as_parts(page: Page, experts: tuple[str, NDArray[np.float32]]) -> None:
+    page.goto(f"{experts[0]}/experts/index.html")
+    name = "model.layers.1.mlp.experts.mlp.w2[2]"
+    page.evaluate(
+        """(name) => { const { scene } = mwv.view;
+            mwv.view.select(scene.facts.placements.tensor.findIndex((_, i) => scene.name(i) === name)); }""",
+        name,
+    )
+    panel = page.locator("#tensor")
+    expect(panel.locator("h2")).to_have_text(name)
+    expect(panel).to_contain_text("32 × 96 of 128 × 96")
+    row = page.evaluate("(name) => mwv.rows(mwv.view.scene).find((row) => row.name === name)", name)
+    assert (row["shape"], row["bytes"], row["elements"]) == ([32, 96], 32 * 96 * 4, 32 * 96)
+
+
 def test_details_that_failed_can_be_asked_for_again(page: Page, http: str, models: dict[str, Built]) -> None:
     open_model(page, http, "odd")
     page.evaluate(

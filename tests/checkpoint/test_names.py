@@ -5,50 +5,11 @@ import re
 import families
 import gguf
 import pytest
+from families import ARCHITECTURES, in_gguf, language
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mwv.checkpoint.names import canonical_names
-
-ARCHITECTURES = {
-    "bloom": "bloom",
-    "dbrx": "dbrx",
-    "deepseek_v2": "deepseek2",
-    "deepseek_v3": "deepseek2",
-    "falcon_40b": "falcon",
-    "falcon_7b": "falcon",
-    "gemma2": "gemma2",
-    "gemma3": "gemma3",
-    "gpt2": "gpt2",
-    "gpt_oss": "gpt-oss",
-    "gptj": "gptj",
-    "granite": "granite",
-    "granite_hybrid": "granitehybrid",
-    "granite_moe": "granitemoe",
-    "jamba": "jamba",
-    "llama4": "llama4",
-    "llava": "llama",
-    "mamba": "mamba",
-    "mamba2": "mamba2",
-    "mpt": "mpt",
-    "neox": "gptneox",
-    "phi2": "phi2",
-    "phi3": "phi3",
-    "phimoe": "phimoe",
-    "qwen2": "qwen2",
-    "qwen2_5_vl": "qwen2vl",
-    "qwen2_moe": "qwen2moe",
-    "qwen2_vl": "qwen2vl",
-    "qwen3": "qwen3",
-    "qwen3_moe": "qwen3moe",
-    "rwkv6": "rwkv6",
-    "t5": "t5",
-    "umt5": "t5",
-}
-"""What GGUF calls the architecture of a family."""
-
-ROOTS = {"gpt2": ("", "transformer."), **dict.fromkeys(("gemma3", "llama4", "llava"), ("language_model.", ""))}
-"""What the names of a file begin with, and what those of the architecture's language model in transformers do."""
 
 NOT_IN_GGUF = {
     "deepseek_v3": {"mlp.gate.e_score_correction_bias": "the converter writes a dot for its last underscore"},
@@ -79,23 +40,6 @@ NOT_IN_GGUF = {
     },
 }
 """Tensors of layers for which gguf's tables have no name, and why."""
-
-_PERCEPTION = re.compile(r"vision_tower|vision_model|visual|multi_modal_projector")
-
-
-def language(family: str) -> list[str]:
-    """The names of a family's language model as transformers has them, of experts only what they have in common."""
-    old, new = ROOTS.get(family, ("", ""))
-    names = [name for name, _ in families.read(family) if not _PERCEPTION.match(name)]
-    return sorted({re.sub(r"\.experts\.\d+", ".experts", new + name.removeprefix(old)) for name in names})
-
-
-def in_gguf(names: list[str], architecture: str) -> dict[str, str | None]:
-    """GGUF's name of each name, None where the tables have none."""
-    known = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
-    table = gguf.get_tensor_name_map(known, 9)
-    # The tables list only names without this prefix for GPT-2's tables.
-    return {name: table.get_name(name, try_suffixes=(".weight", ".bias")) for name in names}
 
 
 @pytest.mark.parametrize("family", ARCHITECTURES)

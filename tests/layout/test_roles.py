@@ -1,3 +1,6 @@
+from collections import defaultdict
+
+import families
 import pytest
 
 from mwv.layout.canvas import Role
@@ -243,3 +246,20 @@ def test_numbers_sort_as_numbers() -> None:
     assert sorted(["b10.w", "b9.w", "a.w"], key=natural) == ["a.w", "b9.w", "b10.w"]
     assert sorted(["n.bias", "n.weight", "m.scale"], key=module_order) == ["m.scale", "n.weight", "n.bias"]
     assert natural("9" * 10_000)
+
+
+@pytest.mark.parametrize("family", families.ARCHITECTURES)
+def test_slots_of_gguf_and_of_hugging_face_have_one_order(family: str) -> None:
+    """Matrices of a layer, in either naming, by the tables of the gguf package."""
+    shapes = families.language(family)
+    matrices = [name for name, shape in shapes.items() if len(shape) > 1 and shape[0] > 1]
+    pairs = [(one, other) for one, other in families.in_gguf(matrices, families.ARCHITECTURES[family]).items() if other]
+    ours, theirs = roles_of(one for one, _ in pairs), roles_of(other for _, other in pairs)
+    layers: defaultdict[tuple[str, int], list[tuple[str, str]]] = defaultdict(list)
+    for one, other in pairs:
+        role = ours[one]
+        if role.layer is not None:
+            layers[role.stack, role.layer].append((role.slot, theirs[other].slot))
+    assert layers and all(len(slots) > 1 for slots in layers.values())
+    for slots in layers.values():
+        assert sorted(slots, key=lambda pair: slot_order(pair[0])) == sorted(slots, key=lambda pair: slot_order(pair[1]))
