@@ -2,7 +2,8 @@
 
 So tensors of one model in two formats have one name. What is translated: GGUF's names, by the tables of the gguf package, which
 tell GGUF's name for each of the names that an architecture's tensors have elsewhere; the original names of Llama and Mistral;
-what trainers put before names, or into them. Any other name is canonical as it is.
+what trainers put before names, or into them; names of a language model inside a model that also sees or hears, which GGUF does
+not tell from one alone. Any other name is canonical as it is.
 """
 
 import re
@@ -18,7 +19,8 @@ _ORIGINAL: Final = re.compile(r"layers\.[0-9]+\.attention\.w[qkvo]\.weight")
 _TRAINER: Final = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
 _WRAPPERS: Final = ("module.", "base_model.model.")
 """Taken off where every name of the model begins with it."""
-_ADAPTER: Final = re.compile(r"\.(lora_[A-Za-z_]+|modules_to_save)\.default(?=\.|$)|\.base_layer(?=\.)")
+_ADAPTER: Final = re.compile(r"(\.lora_[A-Za-z_]+|\.modules_to_save)\.default(?=\.|$)|\.base_layer(?=\.)")
+_NESTED: Final = re.compile(r"^language_model\.(?=model\.|lm_head\.)|^(model\.)language_model\.")
 _INDEX: Final = re.compile(r"\.([0-9]+)\.")
 _EXPERT: Final = re.compile(r"\.(?:experts|(ffn_gate|ffn_up|ffn_down))\.([0-9]+)(?=\.)")
 """An expert's number; old GGUF files say `ffn_gate.3`."""
@@ -105,7 +107,7 @@ def canonical_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str
     for wrapper in _WRAPPERS:
         if all(name.startswith(wrapper) for name in plain.values()):
             plain = {name: inner.removeprefix(wrapper) for name, inner in plain.items()}
-    plain = {name: _ADAPTER.sub(lambda found: f".{found[1]}" if found[1] else "", inner) for name, inner in plain.items()}
+    plain = {name: _NESTED.sub(_kept, _ADAPTER.sub(_kept, inner)) for name, inner in plain.items()}
     if any(_GGUF.fullmatch(name) for name in plain.values()):
         architecture = gguf_architecture(config)
         table = _table(architecture, _variant(architecture, plain.values()), False)
@@ -116,6 +118,11 @@ def canonical_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str
     found = Counter(plain.values())
     single = {name: inner if found[inner] == 1 else name for name, inner in plain.items()}
     return single if len(set(single.values())) == len(single) else {name: name for name in given}
+
+
+def _kept(found: re.Match[str]) -> str:
+    """What stays of a match: its group, if it took part."""
+    return found[1] or ""
 
 
 def _variant(architecture: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -89,6 +89,10 @@ def test_gguf_turns_canonical_names_into_its_own_in_every_architecture(monkeypat
         ("mamba", "blk.0.ssm_a", "backbone.layers.0.mixer.A_log"),
         ("dbrx", "blk.0.ffn_up_exps.weight", "transformer.blocks.0.ffn.experts.mlp.v1"),
         ("t5", "enc.blk.3.attn_q.weight", "encoder.block.3.layer.0.SelfAttention.q.weight"),
+        ("bert", "token_embd_norm.bias", "embeddings.LayerNorm.bias"),
+        ("bert", "blk.0.attn_output_norm.weight", "encoder.layer.0.attention.output.LayerNorm.weight"),
+        ("bert", "blk.0.layer_output_norm.weight", "encoder.layer.0.output.LayerNorm.weight"),
+        ("bert", "blk.0.ffn_up.weight", "encoder.layer.0.intermediate.dense.weight"),
         ("clip", "v.blk.0.ffn_up.bias", "vision_tower.vision_model.encoder.layers.0.mlp.fc1.bias"),
     ],
 )
@@ -133,10 +137,26 @@ def test_names_that_would_become_one_stay() -> None:
     assert canonical_names(names, {}) == {"a.w": "a.w", "_orig_mod.a.w": "_orig_mod.a.w", "b._orig_mod.w": "b.w"}
 
 
-@pytest.mark.parametrize("family", sorted(set(families.NAMES) - {"llama_original", "lora", "smollm2_gguf"}))
+NESTED = {"gemma3", "llama4", "llava", "qwen3_vl"}
+"""Families whose language model is a part of a larger one."""
+
+
+@pytest.mark.parametrize("family", sorted(set(families.NAMES) - {"llama_original", "lora", "smollm2_gguf"} - NESTED))
 def test_hugging_face_names_are_canonical(family: str) -> None:
     names = [name for name, _ in families.read(family)]
     assert canonical_names(names, {"model_type": "llama"}) == {name: name for name in names}
+
+
+@pytest.mark.parametrize("family", sorted(NESTED))
+def test_a_nested_language_model_has_the_names_that_it_has_alone(family: str) -> None:
+    found = canonical_names([name for name, _ in families.read(family)], {"model_type": "llama"})
+    assert all(name == canonical for name, canonical in found.items() if "language_model" not in name)
+    assert {canonical for name, canonical in found.items() if "language_model" in name} >= {
+        "model.embed_tokens.weight",
+        "model.layers.1.self_attn.k_proj.weight",
+        "model.norm.weight",
+    }
+    assert not any("language_model" in canonical for canonical in found.values())
 
 
 words = st.sampled_from(

@@ -48,6 +48,7 @@ ARCHITECTURES = {
     "qwen2_moe": "qwen2moe",
     "qwen2_vl": "qwen2vl",
     "qwen3": "qwen3",
+    "qwen3_vl": "qwen3vl",
     "qwen3_moe": "qwen3moe",
     "rwkv6": "rwkv6",
     "t5": "t5",
@@ -55,10 +56,14 @@ ARCHITECTURES = {
 }
 """What GGUF calls the architecture of a family."""
 
-_ROOTS = {"gpt2": ("", "transformer."), **dict.fromkeys(("gemma3", "llama4", "llava"), ("language_model.", ""))}
-"""What the names of a file begin with, and what those of the architecture's language model in transformers do."""
+_ROOTS = {
+    "gpt2": ("", "transformer."),
+    "qwen3_vl": ("model.language_model.", "model."),
+    **dict.fromkeys(("gemma3", "llama4", "llava"), ("language_model.", "")),
+}
+"""What the names of a file begin with, and what those of the language model alone do."""
 
-_PERCEPTION = re.compile(r"vision_tower|vision_model|visual|multi_modal_projector")
+_PERCEPTION = re.compile(r"vision_tower|vision_model|(?:model\.)?visual|multi_modal_projector")
 
 
 def read(family: str) -> Tensors:
@@ -81,8 +86,8 @@ def _choices(text: str) -> list[str]:
 def language(family: str) -> dict[str, tuple[int, ...]]:
     """The tensors of a family's language model under transformers' names, those of experts as one."""
     old, new = _ROOTS.get(family, ("", ""))
-    tensors = [(name.removeprefix(old), shape) for name, shape in read(family) if not _PERCEPTION.match(name)]
-    return {re.sub(r"\.experts\.\d+", ".experts", new + name): shape for name, shape in tensors}
+    tensors = [(name, shape) for name, shape in read(family) if not _PERCEPTION.match(name)]
+    return {re.sub(r"\.experts\.\d+", ".experts", new + name.removeprefix(old)): shape for name, shape in tensors}
 
 
 def in_gguf(names: Iterable[str], architecture: str) -> dict[str, str | None]:
