@@ -187,7 +187,7 @@ def slot_order(slot: str) -> tuple[int, int, ModuleKey]:
     return family(slot), rank(slot), module_order(slot)
 
 
-_FIRST: Final = re.compile(r"vision|visual|image|audio|(?:^|[._])(?:vit|vae|v)(?:$|[._])")
+_FIRST: Final = re.compile(r"vision|visual|image|audio|feature_extractor|(?:^|[._])(?:vit|vae|v)(?:$|[._])")
 
 
 def stack_order(stack: str) -> tuple[int, NaturalKey]:

@@ -138,6 +138,8 @@ mwv.Panel = class {
       const words = "This tensor is missing: the configuration promises it, the files lack it.";
       return [this.pairs("facts", rows), mwv.element("p", { class: "note" }, words)];
     }
+    const canonical = tensors.canonical[tensor];
+    if (canonical) rows.push(["In Hugging Face", visible(canonical)]);
     const [offset, bytes, whole] = [tensors.offset[tensor], tensors.bytes[tensor], tensors.shapes[tensors.shape[tensor]]];
     const fused = placements.panel[placement] >= 0;
     rows.push(

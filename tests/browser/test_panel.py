@@ -62,6 +62,18 @@ def test_the_sheet_says_what_numpy_says(new_page: PageFactory, http: str, models
     assert page.evaluate("navigator.clipboard.readText()") == "model.embed_tokens.weight"
 
 
+def test_the_canonical_name_is_told_where_it_is_another(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http, "odd")
+    name = "model.layers.2.attn.q_proj.weight"
+    tensor = [t.name for t in models["odd"].model.tensors].index(name)
+    page.evaluate("(tensor) => { mwv.view.scene.facts.tensors.canonical[tensor] = 'h.2.<q>'; }", tensor)
+    click_on(page, *centre_of(models["odd"], name))
+    expect(page.locator("#tensor .facts")).to_contain_text("In Hugging Faceh.2.<q>")
+    click_on(page, *centre_of(models["odd"], "model.layers.3.attn.q_proj.weight"))
+    expect(page.locator("#tensor h2")).to_have_text("model.layers.3.attn.q_proj.weight")
+    expect(page.locator("#tensor .facts")).not_to_contain_text("In Hugging Face")
+
+
 def test_a_missing_tensor_has_no_numbers(page: Page, http: str, models: dict[str, Built]) -> None:
     open_model(page, http, "odd")
     click_on(page, 1050, 1400)
