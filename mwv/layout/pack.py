@@ -4,6 +4,7 @@ Matrices and blocks of vectors are put together by a slicing floor plan: the slo
 them has a few best outlines, and two neighbouring runs are set side by side or one under the other.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -138,11 +139,20 @@ def _owners(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> tuple[dict[str
     loose: list[Slot] = []
     for vector in vectors:
         owner = max(owned, key=lambda path: len(_shared(path, vector.path)), default="")
-        if "." in _shared(owner, vector.path):
+        if _belongs(vector.path, owner):
             owned[owner].append(vector)
         else:
             loose.append(vector)
     return owned, loose
+
+
+def _belongs(vector: str, matrix: str) -> bool:
+    """Whether two paths share a module; where neither is in another one (GGUF's `attn_q_norm.weight`), two words are enough."""
+    if "." in _shared(vector, matrix):
+        return True
+    flat = vector.count(".") == matrix.count(".") == 1
+    words = (re.split(r"[._]", path) for path in (vector, matrix))
+    return flat and len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*words, strict=False)))) > 1
 
 
 def _shared(a: str, b: str) -> str:

@@ -152,6 +152,10 @@ _RANKS: Final = tuple(
         r"gate_up|gate_proj|ffn_gate|(?:^|[._])(?:w1|wi_0|input_linear)(?:$|[._])",
         r"up_proj|ffn_up|(?:^|[._])(?:w3|v1|wi|wi_1|fc1|fc_in|c_fc|lin1|dense_h_to_4h|intermediate)(?:$|[._])",
         r"down_proj|ffn_down|(?:^|[._])(?:w2|wo|fc2|fc_out|lin2|dense_4h_to_h|c_proj|output|output_linear)(?:$|[._])",
+        r"input_layernorm|(?:^|\.)(?:attn|attention)_norm\.",
+        r"post_attention_(?:layer)?norm",
+        r"pre_feedforward_layernorm|pre_ff_layernorm|(?:^|\.)ffn_norm\.",
+        r"post_feedforward_layernorm|post_ffw_norm",
     )
 )
 ROUTER: Final = 5
@@ -177,7 +181,7 @@ def family(slot: str) -> int:
 
 
 def rank(slot: str) -> int:
-    """Where a slot stands among those of its family: q, k, v, all of them, o; router, gate, up, down; then others."""
+    """Where a slot stands in its family: q, k, v, all of them, o; router, gate, up, down; norms as they are applied; others."""
     lower = slot.lower()
     return next((i for i, pattern in enumerate(_RANKS) if pattern.search(lower)), len(_RANKS))
 
@@ -189,6 +193,9 @@ def slot_order(slot: str) -> tuple[int, int, ModuleKey]:
 
 _FIRST: Final = re.compile(r"vision|visual|image|audio|feature_extractor|(?:^|[._])(?:vit|vae|v)(?:$|[._])")
 
+_EARLY: Final = re.compile(r"encoder|^enc\.")
+_LATE: Final = re.compile(r"decoder|^dec\.|single")
+
 
 def stack_order(stack: str) -> tuple[int, NaturalKey]:
     """Sort key of stacks from left to right: perception, encoders, others, decoders, extra prediction layers, heads."""
@@ -197,4 +204,4 @@ def stack_order(stack: str) -> tuple[int, NaturalKey]:
         return 4, natural(stack)
     if _FIRST.search(lower):
         return 0, natural(stack)
-    return (3 if "decoder" in lower or "single" in lower else 1 if "encoder" in lower else 2), natural(stack)
+    return (3 if _LATE.search(lower) else 1 if _EARLY.search(lower) else 2), natural(stack)

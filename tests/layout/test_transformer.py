@@ -2,6 +2,7 @@ from bisect import insort
 from collections import defaultdict
 from math import prod
 
+import families
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -416,3 +417,27 @@ def test_a_canvas_that_cannot_be_folded_names_its_tensor() -> None:
     ]
     with pytest.raises(LayoutError, match=r"^\S+: the layout needs [\d,]+ pixels of width, more than 262,144$"):
         arrange(tensors + [(f"head.{i}.weight", (5000, 60_000)) for i in range(6)])
+
+
+OTHERWISE = {
+    "dbrx": "its norms share a module with the attention",
+    "falcon_40b": "the order of its two norms before the attention",
+    "granite_hybrid": "attention and state space stand in the order of their names",
+    "jamba": "its dense layers' vectors share modules",
+    "mamba2": "the order of its norms",
+    "qwen2_moe": "the gate of the shared expert is a vector, beside another matrix",
+    "rwkv6": "a norm of the embedding is in layer 0",
+    "t5": "norms and position biases are in modules of the attention",
+    "umt5": "norms and position biases are in modules of the attention",
+}
+"""Families that GGUF's names lay out otherwise than Hugging Face's, and why."""
+
+
+@pytest.mark.parametrize("family", families.ARCHITECTURES)
+def test_one_model_in_two_formats_has_one_layout(family: str) -> None:
+    """So that they can be compared pixel by pixel; names by the tables of the gguf package."""
+    shapes = families.language(family)
+    pairs = [(one, other) for one, other in families.in_gguf(shapes, families.ARCHITECTURES[family]).items() if other]
+    one, two = (arrange([(pair[i], shapes[pair[0]]) for pair in pairs]) for i in (0, 1))
+    ours, theirs = places(one), places(two)
+    assert all(ours.get(a) == theirs.get(b) for a, b in pairs) == (family not in OTHERWISE)
