@@ -20,8 +20,10 @@ _EMBEDDING: Final = re.compile(
     r"embed|embd|(?:^|[._])(?:emb|wte|wpe|shared|stem|cls_token|class_token|dist_token|reg_token|mask_token)(?:$|[._])"
     r"|(?:^|\.)[a-z]+_in\."
 )
+_TABLE: Final = re.compile(r"(?:^|\.)(?:embed_tokens|shared_head[._]head)\.[a-z_]+$")
+"""A vocabulary that a layer has for itself (one that predicts a further token), beside which all others would look empty."""
 _HEAD: Final = re.compile(
-    r"(?:^|\.)(?:lm_head|lm_heads|embed_out|classifier|score|heads?|fc|output|proj_out|qa_outputs|logits|predictions|"
+    r"(?:^|\.)(?:lm_head|lm_heads|shared_head_head|embed_out|classifier|score|heads?|fc|output|proj_out|qa_outputs|logits|predictions|"
     r"seq_relationship|conv_out|norm_out|conv_norm_out|final_layer)(?:$|\.)"
 )
 _DIGITS: Final = re.compile(r"([0-9]+)")
@@ -76,7 +78,7 @@ def roles_of(names: Iterable[str]) -> dict[str, Role]:
     for name, parts in split.items():
         i = at[name]
         prefix = ".".join(parts[:i]) if i is not None else ""
-        if i is None or not _is_stack(prefix, members[prefix]):
+        if i is None or _TABLE.search(name) or not _is_stack(prefix, members[prefix]):
             roles[name] = Role("", None, name)
         else:
             slot, expert = _expert(parts[i + 1 :])

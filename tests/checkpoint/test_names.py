@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from mwv.checkpoint.names import canonical_names
 
 NOT_IN_GGUF = {
-    "deepseek_v3": {"mlp.gate.e_score_correction_bias": "the converter writes a dot for its last underscore"},
+    "deepseek_v3": {
+        "mlp.gate.e_score_correction_bias": "the converter writes a dot for its last underscore",
+        **{
+            f"{name}.weight": "the converter leaves out the layer that predicts a further token"
+            for name in ("embed_tokens", "enorm", "hnorm", "eh_proj", "shared_head.head", "shared_head.norm")
+        },
+    },
     "gpt2": {"attn.bias": "a mask, no weight"},
     "gpt_oss": {
         f"mlp.experts.{name}": "packed and fused, taken apart by the converter"
