@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final, Literal
 
 from mwv.layout.canvas import Role
@@ -56,8 +56,9 @@ def side_of(name: str) -> Side:
 def roles_of(names: Iterable[str]) -> dict[str, Role]:
     """The role of every name; those outside all stacks have stack "" and layer None. The order of names means nothing.
 
-    The layer is the first number of a name, or the next one where that is a list of like modules inside a stage
-    (`stages.0.blocks.1`, `blocks.0.1`). Any later number belongs to the slot, or is an expert's.
+    The layer is the first number of a name, or a later one where that is a list of like modules inside a stage
+    (`stages.0.blocks.1`, `blocks.0.1`), or a list of layers in one that is no stack or has no name (`backbone.0.body.layer1.2`,
+    `0.auto_model.encoder.layer.3`). Any number after it belongs to the slot, or is an expert's.
     """
     split = {name: _components(name) for name in sorted(set(names))}
     numbers = {
@@ -66,14 +67,10 @@ def roles_of(names: Iterable[str]) -> dict[str, Role]:
     }
     nested = [(split[name], at) for name, at in numbers.items() if len(at) > 1]
     inner = _inner_lists(nested)
-    at = {
-        name: next((i for i in found[1:] if tuple(split[name][:i]) in inner), found[0]) if found else None
-        for name, found in numbers.items()
-    }
-    members: defaultdict[str, set[str]] = defaultdict(set)
-    for name, i in at.items():
-        if i is not None:
-            members[".".join(split[name][:i])].add(split[name][i])
+    first = _members(split, {name: found[0] if found else None for name, found in numbers.items()})
+    outer = {prefix for prefix, indices in first.items() if prefix and _is_stack(prefix, indices)}
+    at = {name: _layer_at(split[name], found, inner, outer) for name, found in numbers.items()}
+    members = _members(split, at)
     roles: dict[str, Role] = {}
     for name, parts in split.items():
         i = at[name]
@@ -84,6 +81,25 @@ def roles_of(names: Iterable[str]) -> dict[str, Role]:
             slot, expert = _expert(parts[i + 1 :])
             roles[name] = Role(prefix, int(parts[i]), slot, expert)
     return roles
+
+
+def _members(split: Mapping[str, Sequence[str]], at: Mapping[str, int | None]) -> Mapping[str, set[str]]:
+    """The numbers in each list, by what comes before them."""
+    members: defaultdict[str, set[str]] = defaultdict(set)
+    for name, i in at.items():
+        if i is not None:
+            members[".".join(split[name][:i])].add(split[name][i])
+    return members
+
+
+def _layer_at(parts: Sequence[str], numbers: Sequence[int], inner: Set[tuple[str, ...]], outer: Set[str]) -> int | None:
+    """Which component of a name is its layer, if any: `inner` are lists inside stages, `outer` stacks of first numbers."""
+    if not numbers:
+        return None
+    whole = ".".join(parts[: numbers[0]]) in outer
+    return next(
+        (i for i in numbers[1:] if tuple(parts[:i]) in inner or (not whole and _LAYER_WORD.fullmatch(parts[i - 1]))), numbers[0]
+    )
 
 
 def _components(name: str) -> list[str]:

@@ -62,6 +62,27 @@ def test_stages_of_like_blocks_are_stacks_of_their_own() -> None:
     assert flat["blocks.1.0.norm.weight"] == Role("blocks.1", 0, "norm.weight")
 
 
+def test_layers_are_found_inside_lists_that_are_no_stacks() -> None:
+    roles = roles_of(
+        [
+            *(f"0.auto_model.encoder.layer.{i}.w" for i in range(6)),
+            "2.linear.weight",
+            *(f"backbone.0.body.layer1.{i}.conv1.weight" for i in range(3)),
+            "albert_layer_groups.0.albert_layers.0.ffn.weight",
+            *(f"mlps.{i}.layers.{j}.weight" for i in range(4) for j in range(2)),
+        ]
+    )
+    assert roles["0.auto_model.encoder.layer.5.output.dense.weight"] == Role(
+        "0.auto_model.encoder.layer", 5, "output.dense.weight"
+    )
+    assert roles["2.linear.weight"] == Role("", None, "2.linear.weight")
+    assert roles["backbone.0.body.layer1.2.conv1.weight"] == Role("backbone.0.body.layer1", 2, "conv1.weight")
+    assert (
+        roles["encoder.albert_layer_groups.0.albert_layers.0.ffn.weight"].stack == "encoder.albert_layer_groups.0.albert_layers"
+    )
+    assert roles["mlps.3.layers.1.weight"] == Role("mlps", 3, "layers.1.weight")
+
+
 def test_sublayers_that_differ_stay_in_their_layer() -> None:
     names = [
         f"decoder.block.{n}.layer.{leaf}"
