@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from mwv.checkpoint.facts import promised_layers
+from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.open import FileTensor, open_tensor
@@ -237,6 +237,7 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
     canvas = arrange(
         [(t.name, t.shape) for t in drawn],
         layers=promised_layers(checkpoint.config) if not wanted.only else None,
+        experts=promised_experts(checkpoint.config),
         index_names=checkpoint.index_names,
         columns=wanted.columns,
     )

@@ -13,6 +13,7 @@ from blake3 import blake3
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.names import canonical_names
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.open import open_tensor
 from mwv.decode.wording import how_decoded
@@ -44,6 +45,7 @@ class Inspection:
         """Everything, ready for JSON; with or without statistics."""
         checkpoint = self.checkpoint
         odd = {} if self.measured is None else {"findings": [asdict(finding) for finding in self.findings]}
+        canonical = canonical_names((t.name for t in checkpoint.tensors), checkpoint.config)
         return {
             "name": checkpoint.name,
             "format": checkpoint.format,
@@ -56,7 +58,7 @@ class Inspection:
             "shards": [{"name": shard.name, "bytes": shard.size} for shard in checkpoint.shards],
             "left_out": list(checkpoint.left_out),
             **odd,
-            "tensors": [self._tensor(i, info, stats=stats) for i, info in enumerate(checkpoint.tensors)],
+            "tensors": [self._tensor(i, info, canonical[info.name], stats=stats) for i, info in enumerate(checkpoint.tensors)],
         }
 
     def lines(self, *, stats: bool) -> Iterator[str]:
@@ -83,9 +85,10 @@ class Inspection:
         tensor = self.measured[index] if self.measured else None
         return None if tensor is None else tensor.stats
 
-    def _tensor(self, index: int, info: TensorInfo, *, stats: bool) -> dict[str, Any]:
+    def _tensor(self, index: int, info: TensorInfo, canonical: str, *, stats: bool) -> dict[str, Any]:
         record: dict[str, Any] = {
             "name": info.name,
+            **({"canonical": canonical} if canonical != info.name else {}),
             "dtype": info.dtype.name,
             "shape": list(info.shape),
             "elements": info.elements,

@@ -15,7 +15,7 @@ _FACTS: Final[dict[str, tuple[str, ...]]] = {
     "decoder_attention_heads": (),
     "num_key_value_heads": ("n_head_kv", "n_kv_heads"),
     "head_dim": ("d_kv",),
-    "num_local_experts": ("num_experts", "n_routed_experts"),
+    "num_local_experts": ("num_experts", "n_routed_experts", "moe_num_experts"),
     "num_experts_per_tok": (),
     "vocab_size": (),
     "max_position_embeddings": ("n_positions", "n_ctx"),
@@ -23,12 +23,12 @@ _FACTS: Final[dict[str, tuple[str, ...]]] = {
     "torch_dtype": ("dtype",),
 }
 """Names as Hugging Face's configurations use them, each with the other names under which models give the same fact."""
+_NESTED: Final = ("text_config", "llm_config", "ffn_config")
 
 
 def facts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers, texts and switches worth showing, under Hugging Face's names; a nested `text_config` counts too."""
-    nested = config.get("text_config")
-    places = [config, nested] if isinstance(nested, Mapping) else [config]
+    """Numbers, texts and switches worth showing, under Hugging Face's names; parts that tell of the text model count too."""
+    places = [config, *(part for key in _NESTED if isinstance(part := config.get(key), Mapping))]
     found: dict[str, Any] = {}
     for name, others in _FACTS.items():
         for place in places:
@@ -40,8 +40,17 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def promised_layers(config: Mapping[str, Any]) -> int | None:
     """How many layers the configuration says there are, if it says so credibly."""
-    layers = facts(config).get("num_hidden_layers")
-    return layers if isinstance(layers, int) and not isinstance(layers, bool) and layers > 0 else None
+    return _count(config, "num_hidden_layers")
+
+
+def promised_experts(config: Mapping[str, Any]) -> int | None:
+    """How many experts the configuration says a layer has, if it says so credibly."""
+    return _count(config, "num_local_experts")
+
+
+def _count(config: Mapping[str, Any], fact: str) -> int | None:
+    value = facts(config).get(fact)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def parameters(tensors: Sequence[TensorInfo]) -> int:

@@ -69,6 +69,12 @@ def gguf_config(values: Mapping[str, Value]) -> dict[str, Any]:
     return config
 
 
+def gguf_architecture(config: Mapping[str, Any]) -> str:
+    """What GGUF calls the architecture of a configuration, such as `gguf_config` makes or `config.json` holds."""
+    kind = str(config.get("model_type", ""))
+    return next((name for name, model_type in _MODEL_TYPES.items() if model_type == kind), kind)
+
+
 def _section(values: Mapping[str, Value], prefix: str) -> dict[str, Any]:
     found = {name: values[f"{prefix}.{key}"] for key, name in _CONFIG.items() if f"{prefix}.{key}" in values}
     # One number per layer stays a list, unless all are the same.

@@ -33,7 +33,7 @@ class Placement:
     """A tensor on the canvas, cut into pieces where its grid is folded.
 
     `tensor` is the index in the list given to the layout, None for a tensor that the configuration promises and the
-    files lack. `panel` is the index along the first axis for one expert of a fused tensor, else None.
+    files lack. `panel` tells which of the equal parts of a fused tensor, one after the other, an expert is, else None.
     """
 
     name: str

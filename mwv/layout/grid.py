@@ -1,5 +1,6 @@
 """Shapes of tensors in, two-dimensional Grids out: how elements lie in rows and columns of pixels."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +17,12 @@ MAX_KERNEL: Final = 64
 """Four axes with a larger last two are no convolution."""
 MAX_PANELS: Final = 4096
 """More panels than that are no experts."""
+_ALL_EXPERTS: Final = re.compile(r"(?:^|\.)experts\.(?![0-9])")
 BAND: Final = 64
 """Storage rows in a band; panels hold whole bands."""
 WIDEST: Final = 65_536
-"""A wider grid is cut into parts, one under the other; of three axes and more, the last one makes the columns then."""
+"""A wider grid is cut into parts, one under the other. Of three axes and more, the last one makes the columns where all but the
+first would make such a grid, or one to fold."""
 LONGEST_ROW: Final = 1 << 20
 """A grid with longer rows is folded like a vector, so that a band of 64 rows stays small."""
 CELL: Final = 64
@@ -77,6 +80,16 @@ class Grid:
         return BAND * self.patch[0]
 
 
+def stacked_experts(name: str, shape: tuple[int, ...], experts: int | None) -> tuple[int, ...]:
+    """The shape of a tensor in whose rows the experts of a layer stand one under the other, with them as an axis of its own.
+
+    Any other shape is given back as it is, and all are if the number of experts is not known.
+    """
+    if experts and len(shape) == 2 and shape[0] > experts and shape[0] % experts == 0 and _ALL_EXPERTS.search(name):
+        return experts, shape[0] // experts, shape[1]
+    return shape
+
+
 def panels_of(name: str, shape: tuple[int, ...]) -> int | None:
     """How many experts a fused tensor holds along its first axis; None for any other tensor."""
     if len(shape) < 3 or not 0 < shape[0] <= MAX_PANELS:
@@ -100,7 +113,7 @@ def grid_of(shape: tuple[int, ...], *, panel: bool = False) -> Grid:
         while len(shape) > 2 and shape[0] == 1:
             shape = shape[1:]
         rows = shape[0] if len(shape) > 1 else 1
-        if len(shape) > 2 and elements // rows > WIDEST:
+        if len(shape) > 2 and elements // rows > (FOLD_LONG if rows < FOLD_SHORT else WIDEST):
             rows = elements // shape[-1]
         cols = row_elements = elements // rows
         patch = (1, 1)

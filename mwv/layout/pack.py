@@ -4,6 +4,7 @@ Matrices and blocks of vectors are put together by a slicing floor plan: the slo
 them has a few best outlines, and two neighbouring runs are set side by side or one under the other.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,7 +13,7 @@ from math import log, log2, sqrt
 from typing import Any, Final
 
 from mwv.layout.grid import CELL, GAP, up
-from mwv.layout.roles import family, slot_order
+from mwv.layout.roles import ROUTER, family, rank, slot_order
 
 TILE: Final = 512
 """Layers, columns, stacks and tensors outside stacks start on multiples of this."""
@@ -23,6 +24,9 @@ _PARTS_AT_ONCE: Final = 10
 """Parts among which all slicings are tried; of more, runs are put together first."""
 _MANY: Final = 100
 """More matrices than these are laid in plain rows, without their vectors: to search takes too long."""
+_MOST_PANELS: Final = 256
+_DEAREST_PANELS: Final = 8
+"""More cuts cost no more: what is cut so often is a narrow strip, such as one half of an adapter."""
 _MAX_WIDTH: Final = 130_000
 """Pixels; a wider layer is taken only if there is no other, since stacks have 131,072 for all."""
 _ASPECT: Final = 9.0
@@ -113,7 +117,10 @@ def _candidates(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> Iterator[t
     for cap, across, order in product(_caps(matrices), _expert_shapes(matrices), _orders(matrices)):
         leaves = [_leaf(slot, cap, across) for slot in order]
         extra = _ORDER_COST * (order is not matrices) + _PANEL_COST * (
-            max((slot.height // leaf[2][1].panel for slot, leaf in zip(order, leaves, strict=True)), default=1) - 1
+            min(
+                max((slot.height // leaf[2][1].panel for slot, leaf in zip(order, leaves, strict=True)), default=1) - 1,
+                _DEAREST_PANELS,
+            )
         )
         attention = sum(family(slot.path) < 2 for slot in matrices)
         if len(loose) < len(vectors):
@@ -132,11 +139,20 @@ def _owners(matrices: Sequence[Slot], vectors: Sequence[Slot]) -> tuple[dict[str
     loose: list[Slot] = []
     for vector in vectors:
         owner = max(owned, key=lambda path: len(_shared(path, vector.path)), default="")
-        if "." in _shared(owner, vector.path):
+        if _belongs(vector.path, owner):
             owned[owner].append(vector)
         else:
             loose.append(vector)
     return owned, loose
+
+
+def _belongs(vector: str, matrix: str) -> bool:
+    """Whether two paths share a module; where neither is in another one (GGUF's `attn_q_norm.weight`), two words are enough."""
+    if "." in _shared(vector, matrix):
+        return True
+    flat = vector.count(".") == matrix.count(".") == 1
+    words = (re.split(r"[._]", path) for path in (vector, matrix))
+    return flat and len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*words, strict=False)))) > 1
 
 
 def _shared(a: str, b: str) -> str:
@@ -153,12 +169,15 @@ def _attached(leaf: _Outline, vectors: Sequence[Slot]) -> list[_Outline]:
 
 
 def _orders(matrices: Sequence[Slot]) -> list[Sequence[Slot]]:
-    """Reading orders worth trying: as given, and with the last of the MLP (the way down) before its other slots."""
-    mlp = [i for i, slot in enumerate(matrices) if family(slot.path) == 2]
+    """Reading orders worth trying: as given, and with the last of the MLP (the way down) before its other slots but routers."""
+    ranks = {i: rank(slot.path) for i, slot in enumerate(matrices) if family(slot.path) == 2}
+    mlp = [i for i in ranks if ranks[i] != ROUTER]
     if len(mlp) < 2:
         return [matrices]
     first, last = mlp[0], mlp[-1] + 1
-    return [matrices, [*matrices[:first], matrices[last - 1], *matrices[first : last - 1], *matrices[last:]]]
+    alike = next(i for i in mlp if ranks[i] == ranks[last - 1])
+    down = alike if alike > first else last - 1
+    return [matrices, [*matrices[:first], *matrices[down:last], *matrices[first:down], *matrices[last:]]]
 
 
 def _with_block(parts: list[list[_Outline]], block: list[_Outline], attention: int) -> Iterator[list[list[_Outline]]]:
@@ -176,7 +195,7 @@ def _caps(matrices: Sequence[Slot]) -> list[int | None]:
     tallest = max(matrices, key=lambda slot: slot.height, default=None)
     if tallest is None:
         return [None]
-    parts = range(2, min(tallest.height * 4 // max(3 * tallest.width, CELL), 64) + 1)
+    parts = range(2, min(tallest.height * 4 // max(3 * tallest.width, CELL), _MOST_PANELS) + 1)
     even = [n for n in parts if tallest.height % (n * tallest.step) == 0] or [n for n in parts if n < 5 or n & (n - 1) == 0]
     return [None, *(-(-tallest.height // n) for n in (even if len(even) < 5 else even[:4] + even[-1:]))]
 

@@ -1,10 +1,12 @@
 """The tensors of one stack in, a Stack out: its layers one under the other, ready to be placed."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import islice
 from math import lcm, log2
+from operator import or_
 from typing import Final
 
 from mwv.layout.canvas import Placement, Rect, Region, Role
@@ -153,10 +155,33 @@ def _levels(members: Mapping[int, Layer]) -> list[_Level]:
         else:
             spans |= grown
         runs[-1].append(layer)
-    return [level for run in runs for level in _run({layer: members[layer] for layer in run})]
+    kinds = [kind for run in runs for kind in _kinds({layer: members[layer] for layer in run})]
+    return sorted((level for kind in kinds for level in _alike(kind)), key=lambda level: level.layer)
 
 
-def _run(members: Mapping[int, Layer]) -> Iterator[_Level]:
+def _kinds(members: Mapping[int, Layer]) -> Iterator[dict[int, Layer]]:
+    """Layers that would fill half of what they shared; then, of the others, again such ones.
+
+    So dense layers between layers with a mixture of experts are not as large as those.
+    """
+    rest = {layer: _sizes(parts) for layer, parts in members.items()}
+    while rest:
+        room = sum(reduce(or_, rest.values()).values())
+        most = max(sizes.total() for sizes in rest.values())
+        full = {layer for layer, sizes in rest.items() if 2 * sizes.total() >= min(room, 2 * most)}
+        yield {layer: members[layer] for layer in full}
+        rest = {layer: sizes for layer, sizes in rest.items() if layer not in full}
+
+
+def _sizes(layer: Layer) -> Counter[Place]:
+    """Elements in each slot of a layer."""
+    sizes: Counter[Place] = Counter()
+    for part in layer.values():
+        sizes[part.place] += part.grid.elements
+    return sizes
+
+
+def _alike(members: Mapping[int, Layer]) -> Iterator[_Level]:
     """Layers with the arrangement that holds the largest of each slot."""
     parts: defaultdict[Place, list[Part]] = defaultdict(list)
     for layer in members.values():

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mwv.errors import LayoutError
 from mwv.layout.canvas import Canvas, Placement, Rect, Region, Role
-from mwv.layout.grid import footprint, grid_of, panels_of, up
+from mwv.layout.grid import footprint, grid_of, panels_of, stacked_experts, up
 from mwv.layout.pack import TILE
 from mwv.layout.roles import module_order, roles_of, side_of, stack_order
 from mwv.layout.stack import MAX_STACK, Layer, Part, Stack, stack_of
@@ -31,12 +31,14 @@ def arrange(
     tensors: Sequence[tuple[str, tuple[int, ...]]],
     *,
     layers: Mapping[str, int] | int | None = None,
+    experts: int | None = None,
     index_names: Sequence[str] = (),
     columns: int | None = 1,
 ) -> Canvas:
     """Lay out a model (layout `arch`). The order of `tensors` means nothing but for `Placement.tensor`.
 
-    `layers` is the number of layers that the configuration promises, for the longest stack or per stack;
+    `layers` is the number of layers that the configuration promises, for the longest stack or per stack; `experts` the
+    number of experts in a layer, which tells how to part tensors that hold all of them one under the other.
     `index_names` are the names that a shard index lists. What both promise and `tensors` lacks gets its place,
     if its shape is known from other layers. `columns` folds every stack into so many columns, None chooses.
     Tensors without elements get no place. LayoutError if the canvas would be too wide whatever is folded.
@@ -45,7 +47,7 @@ def arrange(
     stacks: dict[str, dict[int, Layer]] = {}
     loose: list[Part] = []
     for i, (name, shape) in sorted(enumerate(tensors), key=lambda item: item[1][0]):
-        for part in _parts(name, i, shape, roles[name]):
+        for part in _parts(name, i, stacked_experts(name, shape, experts), roles[name]):
             role = part.role
             if role.layer is None:
                 loose.append(part)

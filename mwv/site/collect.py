@@ -9,6 +9,7 @@ from mwv.checkpoint.config import architecture
 from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.names import canonical_names
 from mwv.layout.canvas import Canvas
 from mwv.layout.transformer import layout_digest_input
 from mwv.measure.stats import TensorStats
@@ -37,7 +38,8 @@ def make_model(
     for placement, found in zip(scene.canvas.placements, learnt, strict=True):
         if placement.tensor is not None and found is not None:
             panels.setdefault(placement.tensor, []).append(found)
-    rows = tuple(_row(checkpoint, info, panels.get(i, ())) for i, info in enumerate(shown))
+    canonical = canonical_names((t.name for t in checkpoint.tensors), checkpoint.config)
+    rows = tuple(_row(checkpoint, info, panels.get(i, ()), canonical[info.name]) for i, info in enumerate(shown))
     return Model(
         **vars(label),
         format=checkpoint.format,
@@ -53,7 +55,7 @@ def make_model(
     )
 
 
-def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> TensorRow:
+def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt], canonical: str) -> TensorRow:
     bands = b"".join(digest for digests, _ in panels for digest in digests)
     return TensorRow(
         name=info.name,
@@ -66,6 +68,7 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         stats=tuple(stats for _, stats in panels),
         strides=info.strides,
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
+        canonical=canonical if canonical != info.name else "",
         exponent=info.dtype.exponent,
         note=_note(info),
         packed=info.packing is not None,

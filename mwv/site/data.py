@@ -177,6 +177,7 @@ def _tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
         "offset": [t.offset for t in tensors],
         "bytes": [t.nbytes for t in tensors],
         "digest": [t.digest[:16] for t in tensors],
+        "canonical": {str(i): t.canonical for i, t in enumerate(tensors) if t.canonical},
         "exponents": {str(i): t.exponent for i, t in enumerate(tensors) if t.exponent},
         "strides": {str(i): t.strides for i, t in enumerate(tensors) if t.strides is not None},
         "bigEndian": [i for i, t in enumerate(tensors) if t.big_endian],

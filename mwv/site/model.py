@@ -29,6 +29,8 @@ class TensorRow:
     strides: tuple[int, ...] | None = None
     """Elements from one index to the next of each axis, where they do not lie in row-major order."""
     big_endian: bool = False
+    canonical: str = ""
+    """What Hugging Face's transformers calls it, where that is another name."""
     exponent: int = 0
     """The tensor's unit is 2**exponent: codes tell value × unit, read-outs divide it out."""
     packed: bool = False

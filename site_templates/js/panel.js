@@ -139,11 +139,13 @@ mwv.Panel = class {
       const words = "This tensor is missing: the configuration promises it, the files lack it.";
       return [this.pairs("facts", rows), mwv.element("p", { class: "note" }, words)];
     }
+    const canonical = tensors.canonical[tensor];
+    if (canonical) rows.push(["In Hugging Face", visible(canonical)]);
     const [offset, bytes, whole] = [tensors.offset[tensor], tensors.bytes[tensor], tensors.shapes[tensors.shape[tensor]]];
     const fused = placements.panel[placement] >= 0;
     rows.push(
       ["Type", visible(tensors.dtypes[tensors.dtype[tensor]])],
-      ["Shape", fused ? `${shape(whole.slice(1))} of ${shape(whole)}` : shape(whole)],
+      ["Shape", fused ? `${shape(this.scene.shape(placement))} of ${shape(whole)}` : shape(whole)],
       ["Elements", thousands(this.scene.grid(placement)[3])],
       [fused ? "Size of all experts" : "Size", `${size(bytes)} (${thousands(bytes)} bytes)`],
       ["File", visible(tensors.shards[tensors.shard[tensor]])]

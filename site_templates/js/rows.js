@@ -62,11 +62,9 @@ mwv.rows = function (scene) {
   const rows = placements.tensor.map((/** @type {number} */ tensor, /** @type {number} */ placement) => {
     const made = { ...row(placement, tensor, scene.name(placement)), ...scene.role(placement) };
     if (tensor < 0) return { ...made, shape: scene.grid(placement).slice(0, 2) };
-    if (placements.panel[placement] >= 0) {
-      made.bytes /= made.shape[0];
-      made.shape = made.shape.slice(1);
-    }
     const [, , , elements] = scene.grid(placement);
+    made.bytes /= made.shape.reduce((a, b) => a * b, 1) / elements;
+    made.shape = scene.shape(placement);
     const [rms, minimum, maximum] = [placements.rms, placements.minimum, placements.maximum].map((column) => column[placement]);
     const [nan, inf] = [placements.nan[placement] ?? 0, placements.inf[placement] ?? 0];
     const zeros = rms === null && nan + inf < elements ? null : placements.zeros[placement] / elements;

@@ -139,6 +139,18 @@ mwv.Scene = class {
   }
 
   /**
+   * The shape of what a placement shows: its tensor's, or of one expert.
+   * @param {number} placement
+   * @returns {number[]}
+   */
+  shape(placement) {
+    const { tensors, placements } = this.facts;
+    const whole = tensors.shapes[tensors.shape[placements.tensor[placement]]];
+    if (placements.panel[placement] < 0) return whole;
+    return whole.length > 2 ? whole.slice(1) : [this.grid(placement)[3] / whole[1], whole[1]];
+  }
+
+  /**
    * What was measured of a placement: {digest, stats}; stats is null where nothing was.
    * @param {number} placement
    */

@@ -117,15 +117,18 @@ def other_http(request: pytest.FixtureRequest, real_site: Path, real_folder: Pat
 
 @pytest.fixture(scope="session")
 def experts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """The address of a site of a model with four fused experts in each of three layers, and its tensor of layer 1."""
+    """The address of a site of a model with four fused experts in each of three layers, and its tensor of layer 1; in another
+    tensor of each layer they stand one under the other."""
     folder = tmp_path_factory.mktemp("experts")
     rng = np.random.default_rng(5)
     tensors = {}
     for layer in range(3):
         values = rng.normal(0, 0.02, (4, 96, 128)).astype(np.float32)
         tensors[f"model.layers.{layer}.mlp.experts.up_proj"] = values * np.arange(1, 5, dtype=np.float32)[:, None, None]
+        tensors[f"model.layers.{layer}.mlp.experts.mlp.w2"] = rng.normal(0, 0.02, (4 * 32, 96)).astype(np.float32)
         tensors[f"model.layers.{layer}.self_attn.q_proj.weight"] = rng.normal(0, 0.02, (64, 64)).astype(np.float32)
     save_file(tensors, folder / "experts.safetensors")
+    (folder / "config.json").write_text('{"num_experts": 4}')
     build(Settings((ModelSettings(folder / "experts.safetensors"),), folder / "site", folder / "cache", jobs=1))
     with served(folder / "site") as address:
         yield address, tensors["model.layers.1.mlp.experts.up_proj"]

@@ -69,6 +69,18 @@ def test_the_sheet_says_what_numpy_says(new_page: PageFactory, http: str, models
     assert page.evaluate("navigator.clipboard.readText()") == "model.embed_tokens.weight"
 
 
+def test_the_canonical_name_is_told_where_it_is_another(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http, "odd")
+    name = "model.layers.2.attn.q_proj.weight"
+    tensor = [t.name for t in models["odd"].model.tensors].index(name)
+    page.evaluate("(tensor) => { mwv.view.scene.facts.tensors.canonical[tensor] = 'h.2.<q>'; }", tensor)
+    click_on(page, *centre_of(models["odd"], name))
+    expect(page.locator("#tensor .facts")).to_contain_text("In Hugging Faceh.2.<q>")
+    click_on(page, *centre_of(models["odd"], "model.layers.3.attn.q_proj.weight"))
+    expect(page.locator("#tensor h2")).to_have_text("model.layers.3.attn.q_proj.weight")
+    expect(page.locator("#tensor .facts")).not_to_contain_text("In Hugging Face")
+
+
 def test_a_missing_tensor_has_no_numbers(page: Page, http: str, models: dict[str, Built]) -> None:
     open_model(page, http, "odd")
     click_on(page, 1050, 1400)
@@ -202,6 +214,21 @@ def test_experts_have_a_chart_of_their_own(page: Page, experts: tuple[str, NDArr
     expect(figure(page, "layer")).to_have_attribute("aria-valuemax", "2")
     point_at(chart, 3, 4, click=True)
     expect(heading).to_have_text("model.layers.1.mlp.experts.up_proj[3]")
+
+
+def test_experts_that_stand_one_under_the_other_are_told_as_parts(page: Page, experts: tuple[str, NDArray[np.float32]]) -> None:
+    page.goto(f"{experts[0]}/experts/index.html")
+    name = "model.layers.1.mlp.experts.mlp.w2[2]"
+    page.evaluate(
+        """(name) => { const { scene } = mwv.view;
+            mwv.view.select(scene.facts.placements.tensor.findIndex((_, i) => scene.name(i) === name)); }""",
+        name,
+    )
+    panel = page.locator("#tensor")
+    expect(panel.locator("h2")).to_have_text(name)
+    expect(panel).to_contain_text("32 × 96 of 128 × 96")
+    row = page.evaluate("(name) => mwv.rows(mwv.view.scene).find((row) => row.name === name)", name)
+    assert (row["shape"], row["bytes"], row["elements"]) == ([32, 96], 32 * 96 * 4, 32 * 96)
 
 
 def test_details_that_failed_can_be_asked_for_again(page: Page, http: str, models: dict[str, Built]) -> None:

@@ -407,7 +407,7 @@ def test_experts_are_rows_of_their_own(page: Page, experts: tuple[str, Any]) -> 
     assert sorted(names(page)) == [f"model.layers.1.mlp.experts.up_proj[{i}]" for i in range(4)]
     cells = row(page, "model.layers.1.mlp.experts.up_proj[2]").get_by_role("gridcell").all_inner_texts()
     assert cells[:4] == ["F32", "96 × 128", "12\u202f288", "49\u202f152"]
-    expect(page.locator("#table .count")).to_contain_text(f"4 of 15 tensors · {values.size:,} elements".replace(",", "\u202f"))
+    expect(page.locator("#table .count")).to_contain_text(f"4 of 27 tensors · {values.size:,} elements".replace(",", "\u202f"))
 
 
 def test_the_drawer_is_as_high_as_the_reader_wants(page: Page, http: str) -> None:

@@ -381,6 +381,21 @@ def test_inspect_reads_headers_alone(call, tmp_path):
     assert all("stats" not in tensor for tensor in json.loads(call("inspect", path, "--json")[1])["tensors"])
 
 
+def test_canonical_names_are_told_where_they_differ(call, tmp_path):
+    canonical = {
+        "layers.0.attention.wq.weight": "model.layers.0.self_attn.q_proj.weight",
+        "temperature": None,
+        "tok_embeddings.weight": "model.embed_tokens.weight",
+    }
+    path = tmp_path / "m.safetensors"
+    save_file({name: np.zeros((2, 2), np.float32) for name in canonical}, path)
+    found = json.loads(call("inspect", path, "--json")[1])["tensors"]
+    assert {tensor["name"]: tensor.get("canonical") for tensor in found} == canonical
+    assert call("build", path, "-o", tmp_path / "site", "--no-cache")[0] == 0
+    tensors = scene(tmp_path / "site")["tensors"]
+    assert {name: tensors["canonical"].get(str(i)) for i, name in enumerate(tensors["name"])} == canonical
+
+
 # The cache
 
 

@@ -141,3 +141,10 @@ def test_architecture_states_the_import_rule_that_is_checked() -> None:
     layers = " > ".join(re.findall(r'"([^"]+)"', block[1])).replace("mwv.", "")
     stated = re.search(r"`(cli >[^`]*)`", ARCHITECTURE)
     assert stated and re.sub(r"\s+", " ", stated[1]) == layers
+
+
+def test_the_table_of_naming_families_has_all_that_are_tested() -> None:
+    table = README[README.index("| naming family |") : README.index("Not yet:")]
+    cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("|")][2:]
+    found = [family for cell in cells for family in re.findall(r"`(\w+)`", cell)]
+    assert sorted(found) == sorted(path.stem for path in (ROOT / "tests" / "layout" / "snapshots").glob("*.txt"))

@@ -109,6 +109,7 @@ def test_a_very_wide_grid_is_cut() -> None:
 
 def test_rows_stay_short_whatever_the_shape() -> None:
     assert grid_of((72, 1536, 4096)) == Grid(72 * 1536, 4096, 4096, 72 * 1536 * 4096)
+    assert grid_of((5, 32, 2048)) == Grid(5 * 32, 2048, 2048, 5 * 65_536)
     assert grid_of((72, 16, 4096)) == Grid(72, 65_536, 65_536, 72 * 65_536)
     assert grid_of((64, 10_000_000)) == Grid(156_250, 4096, 4096, 640_000_000)
     assert panels_of("block_sparse_moe.input_linear.weight", (72, 1536, 4096)) == 72

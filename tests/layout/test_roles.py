@@ -1,3 +1,6 @@
+from collections import defaultdict
+
+import families
 import pytest
 
 from mwv.layout.canvas import Role
@@ -23,7 +26,19 @@ from mwv.layout.roles import module_order, natural, roles_of, side_of, slot_orde
         ("down_blocks.0.resnets.1.conv1.weight", Role("down_blocks", 0, "resnets.1.conv1.weight")),
         ("mid_block.attentions.0.to_q.weight", Role("mid_block.attentions", 0, "to_q.weight")),
         ("encoder.block.0.layer.0.SelfAttention.q.weight", Role("encoder.block", 0, "layer.0.SelfAttention.q.weight")),
+        ("layer1.0.conv1.weight", Role("layer1", 0, "conv1.weight")),
+        (
+            "lora_unet_down_blocks_0_attentions_1_proj_in.lora_up.weight",
+            Role("lora_unet_down_blocks", 0, "attentions.1.proj_in.lora_up.weight"),
+        ),
+        ("lora_unet_input_blocks_4_1_proj_in.alpha", Role("lora_unet_input_blocks", 4, "1.proj_in.alpha")),
+        ("lora_te_final_2", Role("", None, "lora_te_final_2")),
+        ("visual.merger.mlp.2.weight", Role("", None, "visual.merger.mlp.2.weight")),
         ("mtp.layers.0.eh_proj.weight", Role("mtp.layers", 0, "eh_proj.weight")),
+        ("model.layers.61.embed_tokens.weight", Role("", None, "model.layers.61.embed_tokens.weight")),
+        ("model.layers.61.shared_head.head.weight", Role("", None, "model.layers.61.shared_head.head.weight")),
+        ("blk.61.nextn.shared_head_head.weight", Role("", None, "blk.61.nextn.shared_head_head.weight")),
+        ("blk.61.nextn.shared_head_norm.weight", Role("blk", 61, "nextn.shared_head_norm.weight")),
         ("lm_head.weight", Role("", None, "lm_head.weight")),
         ("to_out.0.weight", Role("", None, "to_out.0.weight")),
         ("layers.07.weight", Role("", None, "layers.07.weight")),
@@ -45,6 +60,27 @@ def test_stages_of_like_blocks_are_stacks_of_their_own() -> None:
     assert roles["stages.1.downsample.1.weight"] == Role("stages", 1, "downsample.1.weight")
     flat = roles_of([f"blocks.{stage}.{i}.{leaf}" for stage in (0, 1) for i in (0, 1) for leaf in block])
     assert flat["blocks.1.0.norm.weight"] == Role("blocks.1", 0, "norm.weight")
+
+
+def test_layers_are_found_inside_lists_that_are_no_stacks() -> None:
+    roles = roles_of(
+        [
+            *(f"0.auto_model.encoder.layer.{i}.w" for i in range(6)),
+            "2.linear.weight",
+            *(f"backbone.0.body.layer1.{i}.conv1.weight" for i in range(3)),
+            "albert_layer_groups.0.albert_layers.0.ffn.weight",
+            *(f"mlps.{i}.layers.{j}.weight" for i in range(4) for j in range(2)),
+        ]
+    )
+    assert roles["0.auto_model.encoder.layer.5.output.dense.weight"] == Role(
+        "0.auto_model.encoder.layer", 5, "output.dense.weight"
+    )
+    assert roles["2.linear.weight"] == Role("", None, "2.linear.weight")
+    assert roles["backbone.0.body.layer1.2.conv1.weight"] == Role("backbone.0.body.layer1", 2, "conv1.weight")
+    assert (
+        roles["encoder.albert_layer_groups.0.albert_layers.0.ffn.weight"].stack == "encoder.albert_layer_groups.0.albert_layers"
+    )
+    assert roles["mlps.3.layers.1.weight"] == Role("mlps", 3, "layers.1.weight")
 
 
 def test_sublayers_that_differ_stay_in_their_layer() -> None:
@@ -95,6 +131,15 @@ def test_numbered_heads_and_tables_are_no_stack() -> None:
         ("cls_token", "embedding"),
         ("patch_embed.proj.weight", "embedding"),
         ("gpt_neox.embed_in.weight", "embedding"),
+        ("stem.0.weight", "embedding"),
+        ("conv_in.weight", "embedding"),
+        ("img_in.bias", "embedding"),
+        ("conv_norm_out.weight", "head"),
+        ("final_layer.linear.weight", "head"),
+        ("decoder.final_layer_norm.weight", "rest"),
+        ("model.layers.61.shared_head.head.weight", "head"),
+        ("blk.61.nextn.embed_tokens.weight", "embedding"),
+        ("blk.61.nextn.shared_head_head.weight", "head"),
         ("embed_out.weight", "head"),
         ("lm_head.weight", "head"),
         ("output.weight", "head"),
@@ -165,6 +210,46 @@ def test_side_of_a_tensor_outside_stacks(name: str, side: str) -> None:
             "block_sparse_moe.experts.w2.weight",
         ],
         [
+            "norm_attn_norm.attn.Wqkv.weight",
+            "norm_attn_norm.attn.out_proj.weight",
+            "ffn.router.layer.weight",
+            "ffn.experts.mlp.w1",
+            "ffn.experts.mlp.v1",
+            "ffn.experts.mlp.w2",
+            "norm_attn_norm.norm_1.weight",
+        ],
+        [
+            "attn.to_q.weight",
+            "attn.to_k.weight",
+            "attn.to_v.weight",
+            "attn.to_out.0.weight",
+            "attn.add_q_proj.weight",
+            "attn.add_k_proj.weight",
+            "attn.to_add_out.weight",
+            "ff.net.0.proj.weight",
+            "ff.net.2.weight",
+            "ff_context.net.0.proj.weight",
+            "norm1.linear.weight",
+        ],
+        [
+            "attention.receptance.weight",
+            "attention.key.weight",
+            "attention.value.weight",
+            "attention.output.weight",
+            "feed_forward.receptance.weight",
+            "feed_forward.key.weight",
+            "ln1.weight",
+        ],
+        [
+            "layer.0.SelfAttention.q.weight",
+            "layer.0.SelfAttention.o.weight",
+            "layer.1.EncDecAttention.o.weight",
+            "layer.2.DenseReluDense.wi_0.weight",
+            "layer.2.DenseReluDense.wi_1.weight",
+            "layer.2.DenseReluDense.wo.weight",
+            "layer.0.layer_norm.weight",
+        ],
+        [
             "attn.c_attn.weight",
             "attn.c_proj.weight",
             "mlp.c_fc.weight",
@@ -180,7 +265,8 @@ def test_slots_in_reading_order(slots: list[str]) -> None:
 
 
 def test_stacks_from_left_to_right() -> None:
-    stacks = ["stem", "vision_model.encoder.layers", "model.encoder.layers", "blk", "h", "model.decoder.layers", "mtp.layers"]
+    perception = ["vision_model.encoder.layers", "model.encoder.layers"]
+    stacks = [*perception, "blk", "h", "model.decoder.layers", "single_blocks", "mtp.layers"]
     assert sorted(sorted(stacks), key=stack_order) == stacks
 
 
@@ -188,3 +274,20 @@ def test_numbers_sort_as_numbers() -> None:
     assert sorted(["b10.w", "b9.w", "a.w"], key=natural) == ["a.w", "b9.w", "b10.w"]
     assert sorted(["n.bias", "n.weight", "m.scale"], key=module_order) == ["m.scale", "n.weight", "n.bias"]
     assert natural("9" * 10_000)
+
+
+@pytest.mark.parametrize("family", families.ARCHITECTURES)
+def test_slots_of_gguf_and_of_hugging_face_have_one_order(family: str) -> None:
+    """Matrices of a layer, in either naming, by the tables of the gguf package."""
+    shapes = families.language(family)
+    matrices = [name for name, shape in shapes.items() if len(shape) > 1 and shape[0] > 1]
+    pairs = [(one, other) for one, other in families.in_gguf(matrices, families.ARCHITECTURES[family]).items() if other]
+    ours, theirs = roles_of(one for one, _ in pairs), roles_of(other for _, other in pairs)
+    layers: defaultdict[tuple[str, int], list[tuple[str, str]]] = defaultdict(list)
+    for one, other in pairs:
+        role = ours[one]
+        if role.layer is not None:
+            layers[role.stack, role.layer].append((role.slot, theirs[other].slot))
+    assert layers and all(len(slots) > 1 for slots in layers.values())
+    for slots in layers.values():
+        assert sorted(slots, key=lambda pair: slot_order(pair[0])) == sorted(slots, key=lambda pair: slot_order(pair[1]))

@@ -2,10 +2,11 @@ from bisect import insort
 from collections import defaultdict
 from math import prod
 
+import families
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layout_families import FAMILIES, bert, gguf_moe, llama, mixtral, qwen3_moe_fused, unet
+from layout_families import FAMILIES, bert, gguf_moe, llama, mixtral, qwen3_moe_fused
 
 from mwv.errors import LayoutError
 from mwv.layout.canvas import Canvas, Placement, Rect
@@ -148,18 +149,23 @@ def test_the_order_of_tensors_means_nothing(tensors: Tensors, random: object) ->
 
 @settings(max_examples=60, deadline=None)
 @given(models())
-def test_a_slot_stands_at_the_same_place_in_all_layers_that_share_its_shapes(tensors: Tensors) -> None:
+def test_a_slot_stands_at_the_same_place_in_all_layers_that_hold_the_same(tensors: Tensors) -> None:
     canvas = arrange(tensors)
     boxes = {(region.stack, region.layer): region.rect for region in canvas.regions if region.kind == "layer"}
     alike: defaultdict[str, set[tuple[str, tuple[int, ...]]]] = defaultdict(set)
-    slots: defaultdict[str, dict[tuple[str, int], set[tuple[int, int]]]] = defaultdict(dict)
+    held: defaultdict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+    slots: defaultdict[tuple[str, tuple[tuple[str, int], ...]], dict[tuple[str, int], set[tuple[int, int]]]] = defaultdict(dict)
+    for p in canvas.placements:
+        if p.role.layer is not None:
+            held[p.role.stack, p.role.layer].append((p.role.slot, -1 if p.role.expert is None else p.role.expert))
     for p in canvas.placements:
         if p.role.layer is not None:
             alike[p.role.stack].add((p.role.slot, (p.grid.rows, p.grid.cols)))
             box = boxes[p.role.stack, p.role.layer]
             key = p.role.slot, -1 if p.role.expert is None else p.role.expert
-            slots[p.role.stack].setdefault(key, set()).add((p.pieces[0].x - box.x, p.pieces[0].y - box.y))
-    for stack, found in slots.items():
+            layer = p.role.stack, tuple(sorted(held[p.role.stack, p.role.layer]))
+            slots[layer].setdefault(key, set()).add((p.pieces[0].x - box.x, p.pieces[0].y - box.y))
+    for (stack, _), found in slots.items():
         if len({slot for slot, _ in alike[stack]}) == len(alike[stack]):
             assert all(len(spots) == 1 for spots in found.values()), stack
 
@@ -279,12 +285,52 @@ def test_experts_form_a_grid(tensors: Tensors) -> None:
         assert len({y for _, y, _ in found}) * len({x for _, _, x in found}) == len(found), "no hole in the grid"
 
 
+def test_layers_that_hold_much_less_are_smaller() -> None:
+    dense, moe = ("up_proj.weight", "down_proj.weight"), tuple(f"experts.{e}.up_proj.weight" for e in range(16))
+    slots = {0: dense, 1: moe, 2: dense, 3: (*moe, "norm.weight"), 4: moe[:11]}
+    canvas = arrange([(f"layers.{i}.mlp.{name}", (500, 500)) for i, names in slots.items() for name in names])
+    sizes = {region.layer: (region.rect.width, region.rect.height) for region in canvas.regions if region.kind == "layer"}
+    assert sizes[0] == sizes[2]
+    assert sizes[1] == sizes[3] == sizes[4]
+    assert 4 * sizes[0][0] * sizes[0][1] < sizes[1][0] * sizes[1][1]
+    layers = [region.rect.y for region in canvas.regions if region.kind == "layer"]
+    assert layers == sorted(layers)
+
+
+def test_stacked_experts_are_drawn_like_fused_ones() -> None:
+    shapes = {"w1": (300, 200), "v1": (300, 200)}
+    names = [f"blocks.{i}.ffn.experts.mlp.{name}" for i in range(2) for name in shapes]
+    stacked = arrange([(name, (9 * 300, 200)) for name in names], experts=9)
+    assert layout_digest_input(stacked) == layout_digest_input(arrange([(name, (9, 300, 200)) for name in names]))
+    for experts in (None, 7):
+        assert all(p.panel is None for p in arrange([(name, (9 * 300, 200)) for name in names], experts=experts).placements)
+    single = [("blocks.0.experts.0.w1", (18, 200)), ("blocks.0.experts.w_bias", (9, 200)), ("blocks.0.mlp.w1", (18, 200))]
+    assert all(p.panel is None for p in arrange(single, experts=9).placements)
+
+
+@pytest.mark.parametrize("family", ["lora", "lora_diffusers", "lora_kohya"])
+def test_the_halves_of_an_adapter_stand_side_by_side(family: str) -> None:
+    boxes: defaultdict[str, list[Rect]] = defaultdict(list)
+    for p in arrange(FAMILIES[family]()).placements:
+        assert p.role.layer is not None
+        if p.name.endswith(".weight"):
+            found = [p.rect(piece) for piece in p.pieces]
+            x, y = min(r.x for r in found), min(r.y for r in found)
+            right, bottom = max(r.x + r.width for r in found), max(r.y + r.height for r in found)
+            boxes[p.name.rpartition(".lora_")[0]].append(Rect(x, y, right - x, bottom - y))
+    for a, b in boxes.values():
+        # No further apart than a row of scalars: less than three cells, across or down.
+        across = max(a.x, b.x) - min(a.x + a.width, b.x + b.width)
+        down = max(a.y, b.y) - min(a.y + a.height, b.y + b.height)
+        assert max(across, down) <= 192, (a, b)
+
+
 def test_a_stack_that_grows_is_split_into_runs() -> None:
-    canvas = arrange(unet())
+    canvas = arrange(FAMILIES["unet"]())
     layers = {
         region.layer: region.rect for region in canvas.regions if region.kind == "layer" and region.stack == "down_blocks"
     }
-    assert layers[0].width < layers[1].width < layers[2].width == layers[3].width
+    assert layers[0].width < layers[1].width < layers[2].width > layers[3].width
     assert layers[0].x == layers[3].x
     mild = arrange([(f"layers.{i}.w.weight", (100 + 30 * i, 200)) for i in range(4)])
     assert len({region.rect.height for region in mild.regions if region.kind == "layer"}) == 1
@@ -371,3 +417,27 @@ def test_a_canvas_that_cannot_be_folded_names_its_tensor() -> None:
     ]
     with pytest.raises(LayoutError, match=r"^\S+: the layout needs [\d,]+ pixels of width, more than 262,144$"):
         arrange(tensors + [(f"head.{i}.weight", (5000, 60_000)) for i in range(6)])
+
+
+OTHERWISE = {
+    "dbrx": "its norms share a module with the attention",
+    "falcon_40b": "the order of its two norms before the attention",
+    "granite_hybrid": "attention and state space stand in the order of their names",
+    "jamba": "its dense layers' vectors share modules",
+    "mamba2": "the order of its norms",
+    "qwen2_moe": "the gate of the shared expert is a vector, beside another matrix",
+    "rwkv6": "a norm of the embedding is in layer 0",
+    "t5": "norms and position biases are in modules of the attention",
+    "umt5": "norms and position biases are in modules of the attention",
+}
+"""Families that GGUF's names lay out otherwise than Hugging Face's, and why."""
+
+
+@pytest.mark.parametrize("family", families.ARCHITECTURES)
+def test_one_model_in_two_formats_has_one_layout(family: str) -> None:
+    """So that they can be compared pixel by pixel; names by the tables of the gguf package."""
+    shapes = families.language(family)
+    pairs = [(one, other) for one, other in families.in_gguf(shapes, families.ARCHITECTURES[family]).items() if other]
+    one, two = (arrange([(pair[i], shapes[pair[0]]) for pair in pairs]) for i in (0, 1))
+    ours, theirs = places(one), places(two)
+    assert all(ours.get(a) == theirs.get(b) for a, b in pairs) == (family not in OTHERWISE)
