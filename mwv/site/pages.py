@@ -1,9 +1,12 @@
 """A model's own data files in, its pages out. Pages come from nothing else, so they can be made again without sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from mwv.errors import SiteError
+from mwv.site.data import parse
 from mwv.site.manifest import ModelEntry
 from mwv.site.templates import Templates
 
@@ -112,6 +115,18 @@ def _fact(value: Any) -> str:
 def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
     """The fields of a page by name, its records left as they are."""
     return {name: getattr(page, name) for name in page.__dataclass_fields__}
+
+
+def pages_of(templates: Templates, entry: ModelEntry, folder: Path, read: Callable[[str], bytes]) -> tuple[bytes, bytes]:
+    """A model's page and its table from the files of its folder; SiteError if they are not what we wrote."""
+    from jinja2 import UndefinedError  # late, as in templates.py
+
+    try:
+        record = parse(read(entry.model), "model")
+        scenes = [parse(read(name), "scene") for name in entry.scenes]
+        return model_page(templates, entry, record, scenes), tensors_page(templates, record, scenes)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, UndefinedError):
+        raise SiteError(f"{folder}: its data is damaged; build the model again") from None
 
 
 def model_page(
