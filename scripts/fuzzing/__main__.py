@@ -90,7 +90,7 @@ def read_new(finding: Finding, options: argparse.Namespace, work: Path) -> None:
     grown.mkdir(parents=True, exist_ok=True)
     limits = [*LIMITS, f"-runs={-1 if options.inputs is None else options.inputs}", f"-max_total_time={seconds}"]
     if words := WORDS.get(finding.name):
-        (work / "words").write_text("".join(f'"{_escaped(word)}"\n' for word in words))
+        (work / "words").write_text("".join(f'"{_escaped(word)}"\n' for word in words.split()))
         limits.append(f"-dict={work / 'words'}")
     limits += [f"-artifact_prefix={work / 'artifact-'}", str(grown), str(options.corpus / finding.name)]
     log = work / "log"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from fuzzing.trees import plant
 
+from fuzzing.trees import plant
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.facts import dtype_counts, facts, parameters, promised_layers
@@ -97,6 +97,7 @@ def framed(text: bytes) -> bytes:
 
 def gguf(_: Path) -> Given:
     """A whole GGUF file."""
+
     def read(source: Memory) -> None:
         found = read_gguf(source)
         json.dumps([gguf_config(found.values), gguf_metadata(found.values)], allow_nan=False)
@@ -107,6 +108,7 @@ def gguf(_: Path) -> Given:
 
 def gguf_values(_: Path) -> Given:
     """Key/values of a GGUF file, as many as the first byte says, and what they say of the model."""
+
     def read(source: Memory) -> None:
         values = read_gguf(source).values
         config, metadata = gguf_config(values), gguf_metadata(values)

@@ -112,4 +112,4 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if f"{os.sep}mwv{os.sep}" in frame.filename and "fuzzing" not in frame.filename]
     frame = (ours or frames)[-1]
-    return f"at {os.sep.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
+    return f"at {'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"

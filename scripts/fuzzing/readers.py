@@ -31,13 +31,13 @@ READERS: Final[dict[str, Callable[[Path], Given]]] = {
     "request": sites.request,
 }
 
-WORDS: Final[dict[str, tuple[bytes, ...]]] = {
-    "header": (b'"dtype":"F4"', b'"dtype":"BF16"', b'"dtype":"X"', b'"shape":[2,3]', b'"data_offsets":[0,24]', b"__metadata__"),
-    "gguf_values": (b"general.architecture", b"general.alignment", b"general.file_type", b"tokenizer.ggml.tokens", b"llama.block_count"),
-    "state_dict": (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n", b"cos\nsystem\n"),
-    "pickle": (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nHalfStorage\n", b"c__builtin__\neval\n", b"\x8c\x05torch", b"\x93"),
-    "config": (b'"num_hidden_layers":', b'"text_config":{', b'"architectures":["', b"1e999", b"\\ud800"),
-    "zoo": (b"[[model]]\n", b'source = "', b'slug = "', b"columns = ", b"tags = [", b'url = "http://'),
-    "request": (b"bytes=", b"%2e%2e/", b"%00", b"Thu, 01 Jan 1970 00:00:00 GMT", b"127.0.0.1", b"[::1]"),
+WORDS: Final[dict[str, bytes]] = {
+    "header": b'"dtype":"F4" "dtype":"BF16" "dtype":"X" "shape":[2,3] "data_offsets":[0,24] __metadata__',
+    "gguf_values": b"general.architecture general.alignment general.file_type tokenizer.ggml.tokens llama.block_count",
+    "state_dict": b"torch._utils _rebuild_tensor_v2 FloatStorage HalfStorage collections OrderedDict os system storage",
+    "pickle": b"torch._utils _rebuild_tensor_v2 _rebuild_parameter FloatStorage HalfStorage __builtin__ eval storage",
+    "config": b'"num_hidden_layers": "text_config":{ "architectures":[" 1e999 \\ud800',
+    "zoo": b'[[model]] source=" slug=" columns= tags=[ url="http://',
+    "request": b"bytes= %2e%2e/ %00 GMT 127.0.0.1 [::1]",
 }
 """Words that libFuzzer may put into inputs, where it cannot see them compared."""

@@ -5,7 +5,6 @@ Lines on standard output, parts separated by tabs: `reading`, reader, input; `fa
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path

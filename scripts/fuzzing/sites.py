@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from blake3 import blake3
-from fuzzing.checkpoints import Given, framed
 
+from fuzzing.checkpoints import Given, framed
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.stored import StoredTensor
 from mwv.site.exact import Values, ValuesError, Window
