@@ -15,6 +15,7 @@ from fuzzing.reading import LONGEST_INPUT
 
 GROWN = Path(sys.prefix) / "fuzz"
 """What libFuzzer found to reach new places; it goes on from there the next time."""
+READ = (sys.executable, "-B", "-m", "fuzzing.reading")
 SECONDS = 60
 # The process ends itself much earlier; libFuzzer's own limits are for what stops outside of Python.
 LIMITS = ("-timeout=60", "-rss_limit_mb=1024", "-print_final_stats=1", "-reduce_inputs=1", f"-max_len={LONGEST_INPUT}")
@@ -55,7 +56,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def follow(*words: object, log: Path) -> Iterator[list[str]]:
     """Run the readers in a process of their own; the parts of each line that it tells, and `ended` where it broke off."""
-    command = [sys.executable, "-B", "-m", "fuzzing.reading", *map(str, words)]
+    command = [*READ, *map(str, words)]
     with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
