@@ -300,9 +300,9 @@ def content_of(path: Path) -> bytes:
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+            raise OSError(errno.EINVAL, "not a regular file", path)
         if status.st_size > LONGEST:
-            raise OSError(errno.EFBIG, f"longer than {LONGEST:,} bytes")
+            raise OSError(errno.EFBIG, f"longer than {LONGEST:,} bytes", path)
         return file.read()
 
 

@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from mwv.checkpoint.checks import MAX_ELEMENTS, parse_json
+from mwv.checkpoint.checks import MAX_ELEMENTS
 from mwv.checkpoint.wording import printable
-from mwv.errors import FormatError, SiteError
+from mwv.errors import SiteError
 from mwv.site.text import canonical, is_slug
 
 FORMAT: Final = "mwv-site"
 VERSION: Final = 1
+LONGEST: Final = 16 << 20
+"""Bytes of a `site.json`; a model takes about two thousand."""
 _PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
@@ -114,8 +116,10 @@ def encode(manifest: Manifest, generator: str) -> bytes:
 
 def decode(content: bytes, where: Path) -> Manifest:
     """The manifest in a `site.json`; raises SiteError if it is not ours, of another version, or damaged."""
+    if len(content) > LONGEST:
+        raise SiteError(f"{where}: {len(content):,} bytes are more than the largest site has; choose an empty or new folder")
     try:
-        value = parse_json("", "", content)
+        value = json.loads(content)
         if value["format"] != FORMAT:
             raise SiteError(f"{where}: not a site of mwv; choose an empty or new folder")
         if value["version"] != VERSION:
@@ -124,7 +128,7 @@ def decode(content: bytes, where: Path) -> Manifest:
         models = {m["slug"]: _model(m) for m in value["models"]}
         files = {path: FileEntry(**_typed(FileEntry, entry)) for path, entry in value["files"].items()}
         manifest = Manifest(_text(value["title"]), _text(value["templates"]), models, files)
-    except (FormatError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SiteError(f"{where}: damaged; remove the folder, or restore the file, and build again") from None
     if not all(map(is_slug, models)) or not all(map(is_ours, [*files, *_paths(models.values())])):
         raise SiteError(f"{where}: names files outside the site; it was not written by mwv")

@@ -174,7 +174,8 @@ def test_every_bad_file_is_one_line_and_leaves_nothing(tmp_path):
     done = mwv("build", *places, "-o", "site", "--cache", "cache", cwd=tmp_path)
     assert done.code == 1
     assert done.out == ""
-    head, *lines = done.err.splitlines()
+    summary, head, *lines = done.err.splitlines()
+    assert summary.startswith(f"models: {len(FILES)} failed; 0 tiles rendered")
     assert head == f"mwv: {len(FILES)} of {len(FILES)} models failed:"
     for place, line, (name, (_, _, said)) in zip(places, lines, FILES.items(), strict=True):
         assert place in line, name
@@ -209,10 +210,11 @@ def test_good_models_are_built_beside_bad_ones_and_failures_come_last(tmp_path):
     assert done.code == 1
     lines = done.err.splitlines()
     assert lines[0].startswith("good: ")
-    assert lines[1] == "mwv: 2 of 3 models failed:"
-    assert "bad.safetensors" in lines[2]
-    assert "worse.gguf" in lines[3]
-    assert len(lines) == 4
+    assert lines[1].startswith("models: 1 new, 2 failed; ")
+    assert lines[2] == "mwv: 2 of 3 models failed:"
+    assert "bad.safetensors" in lines[3]
+    assert "worse.gguf" in lines[4]
+    assert len(lines) == 5
     only = mwv("build", "good", "-o", "only", "--cache", "cache", cwd=tmp_path)
     assert only.code == 0
     assert tree(tmp_path / "site") == tree(tmp_path / "only")
@@ -414,7 +416,8 @@ MANIFESTS: dict[str, Callable[[Any], object]] = {
     "a picture as wide as can be written": lambda value: value["models"][0].update(overview_size=[10**400, 5]),
     "parameters beyond floats": lambda value: value["models"][0].update(parameters=10**400),
     "a title that is a list": lambda value: value.update(title=["a"]),
-    "half a surrogate pair": lambda value: value.update(title="\ud800"),
+    "a number where a path is": lambda value: value["models"][0].update(model=5),
+    "more than any site": lambda value: value.update(title="a" * (16 << 20)),
     "sizes that are text": lambda value: value["files"]["index.html"].update(size="many"),
     "types that are a list": lambda value: value["models"][0].update(dtypes=["F32"]),
     "a version of several lines": lambda value: value.update(version=2, generator="mwv\n0.0\x1b[31m"),
@@ -438,7 +441,7 @@ def test_a_directory_of_100_000_files_is_refused_and_a_file_in_it_is_shown(tmp_p
     save_file({"w": np.ones((2, 3), np.float32)}, tmp_path / "m" / "tiny.safetensors")
     (tmp_path / "m" / "0.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "absent"}}))
     for number in range(1, 100_000):
-        os.link(tmp_path / "m" / "0.safetensors.index.json", tmp_path / "m" / f"{number}.safetensors.index.json")
+        (tmp_path / "m" / f"{number}.safetensors.index.json").symlink_to("0.safetensors.index.json")
     refused(mwv("inspect", "m", cwd=tmp_path), "m: more than 20000 files; name the checkpoint itself")
     assert mwv("inspect", "m/tiny.safetensors", cwd=tmp_path).out.startswith("tiny: ")
 
