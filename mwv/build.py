@@ -16,7 +16,7 @@ import click
 from mwv.checkpoint.facts import promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
-from mwv.decode.stored import StoredTensor
+from mwv.decode.open import FileTensor, open_tensor
 from mwv.errors import (
     LostError,
     ModelsFailedError,
@@ -64,15 +64,16 @@ class Drawing:
 
     checkpoint: Checkpoint
     shown: tuple[TensorInfo, ...]
+    """What is drawn, then the parts of packed weights among it."""
     canvas: Canvas
     plan: Plan
-    stored: tuple[StoredTensor | None, ...]
+    stored: tuple[FileTensor | None, ...]
     """One per placement; None for a missing tensor."""
 
     @property
     def elements(self) -> int:
         """Elements to be drawn."""
-        return sum(t.elements for t in self.shown)
+        return sum(t.elements for t in self.shown if not t.part_of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,12 +228,14 @@ def open_model(wanted: ModelSettings) -> Checkpoint:
 
 def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
     """Lay the tensors of a checkpoint out."""
-    shown = tuple(t for t in checkpoint.tensors if not wanted.only or any(fnmatchcase(t.name, p) for p in wanted.only))
-    if not any(t.elements for t in shown):
+    chosen = [t for t in checkpoint.tensors if not wanted.only or any(fnmatchcase(t.part_of or t.name, p) for p in wanted.only)]
+    drawn = [t for t in chosen if not t.part_of]
+    shown = (*drawn, *(t for t in chosen if t.part_of))
+    if not any(t.elements for t in drawn):
         what = f"no tensor's whole name matches {' or '.join(wanted.only)}" if wanted.only else "holds no tensor with elements"
         raise SourceError(f"{wanted.path}: {what}; there is nothing to show")
     canvas = arrange(
-        [(t.name, t.shape) for t in shown],
+        [(t.name, t.shape) for t in drawn],
         layers=promised_layers(checkpoint.config) if not wanted.only else None,
         index_names=checkpoint.index_names,
         columns=wanted.columns,
@@ -342,15 +345,15 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
     )
 
 
-def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> StoredTensor | None:
+def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> FileTensor | None:
     if placement.tensor is None:
         return None
     info, grid = shown[placement.tensor], placement.grid
     first = (placement.panel or 0) * grid.elements
-    return StoredTensor(checkpoint.shards[info.shard], info, grid.row_elements, grid.patch, first, grid.elements)
+    return open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch, first, grid.elements)
 
 
-def _subject(placement: Placement, tensor: StoredTensor, memory: Memory) -> Subject:
+def _subject(placement: Placement, tensor: FileTensor, memory: Memory) -> Subject:
     digests = memory.digests(tensor)
     stats = None if digests is None else memory.stats(digests, placement.grid)
     return Subject(placement.name, tensor, placement.grid, digests, stats)

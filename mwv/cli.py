@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from mwv import __version__
-from mwv.errors import MwvError, SourceError, UsageError
+from mwv.errors import MwvError, SourceError, StoreError, UsageError
 from mwv.settings import ModelSettings, Settings, Zoo, folder_address
 
 _PATH = click.Path(path_type=Path)
@@ -234,8 +234,16 @@ def _serve(directory: Path, cache: Path | None, sources: tuple[Path, ...], **opt
     from mwv.site.serve import serve as serve_site
     from mwv.store.store import Store, cache_root
 
-    with Store.open(cache_root(cache, os.environ, _here())) as store, suppress(KeyboardInterrupt):
-        values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        try:
+            store = stack.enter_context(Store.open(cache_root(cache, os.environ, _here())))
+        except StoreError as error:
+            if cache is not None:
+                raise
+            click.echo(f"mwv: {error}; until then exact values come from --source alone", err=True)
+            values = Values(directory, lambda _: None, sources)
+        else:
+            values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
         serve_site(directory, values=values, announce=_announce, **options)
     sys.exit(130)
 

@@ -11,7 +11,7 @@ from mwv.checkpoint.config import architecture
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
-from mwv.decode.stored import StoredTensor
+from mwv.decode.open import open_tensor
 from mwv.layout.grid import grid_of, panels_of
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.render import for_all
@@ -118,7 +118,7 @@ def _subject(checkpoint: Checkpoint, info: TensorInfo) -> Subject | None:
     # The rows of fused experts rather than one row an expert: a band of whole experts may take gigabytes.
     fused = panels_of(info.name, info.shape) is not None
     grid = grid_of((prod(info.shape[:-1]), info.shape[-1]) if fused else info.shape)
-    return Subject(info.name, StoredTensor(checkpoint.shards[info.shard], info, grid.row_elements, grid.patch), grid)
+    return Subject(info.name, open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch), grid)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -18,7 +18,8 @@ from blake3 import blake3
 
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.source import Identity, Source
-from mwv.decode.stored import RECIPE_VERSION, StoredTensor
+from mwv.decode.banded import RECIPE_VERSION
+from mwv.decode.open import FileTensor
 from mwv.layout.grid import Grid
 from mwv.measure import slabs
 from mwv.measure.stats import TensorStats
@@ -49,7 +50,7 @@ class Memory:
         self._trust = trust
         self._opened_ns = time.time_ns()
 
-    def digests(self, tensor: StoredTensor) -> tuple[bytes, ...] | None:
+    def digests(self, tensor: FileTensor) -> tuple[bytes, ...] | None:
         """Value digests of all bands, if the file is unchanged since they were remembered."""
         key = self._file_key(tensor)
         joined = self._index.recall("digests", key) if key is not None and self._trust else None
@@ -65,7 +66,7 @@ class Memory:
         except ValueError:
             return None
 
-    def remember(self, tensors: list[tuple[StoredTensor, Grid, tuple[bytes, ...], TensorStats]]) -> None:
+    def remember(self, tensors: list[tuple[FileTensor, Grid, tuple[bytes, ...], TensorStats]]) -> None:
         """Keep what was learnt about tensors whose sources were seen not to have changed meanwhile."""
         digests: dict[str, bytes] = {}
         stats: dict[str, bytes] = {}
@@ -98,22 +99,12 @@ class Memory:
         """Whether a file has an identity, and could not have changed unseen since it was written."""
         return source.identity is not None and self._opened_ns - source.identity.mtime_ns >= _SETTLED_NS
 
-    def _file_key(self, tensor: StoredTensor) -> str | None:
-        identity = tensor.source.identity
-        if identity is None or not self._settled(tensor.source):
+    def _file_key(self, tensor: FileTensor) -> str | None:
+        identities = [source.identity for source in tensor.sources]
+        if not all(map(self._settled, tensor.sources)):
             return None
-        info = tensor.info
-        place = (
-            info.offset,
-            info.dtype.name,
-            info.byteorder,
-            info.shape,
-            info.strides,
-            tensor.row_elements,
-            tensor.first,
-            tensor.count,
-        )
-        return key_of("digests", RECIPE_VERSION, _spelt(identity), place)
+        files = [_spelt(identity) for identity in identities if identity is not None]
+        return key_of("digests", RECIPE_VERSION, files, tensor.place)
 
 
 def _spelt(identity: Identity) -> tuple[object, ...]:

@@ -12,18 +12,32 @@ from mwv.errors import FormatError, MwvError
 MAX_CONFIG: Final = 4 * 2**20
 
 
-def read_config(directory: Path) -> tuple[dict[str, Any], str | None]:
-    """The object in `config.json`, and a note if there is a file but it cannot be used.
+_QUANTISATION: Final = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
+"""What tools of quantisation write beside a `config.json` that knows nothing of it."""
+
+
+def read_config(directory: Path) -> tuple[dict[str, Any], list[str]]:
+    """The object in `config.json`, and a note for each file that cannot be used.
 
     A broken one is not worth refusing the weights for: it only tells of layers that are missing and of facts beside.
+    What another file says about quantisation counts as `quantization_config`, unless that is there.
     """
-    path = directory / "config.json"
+    notes: list[str] = []
+    config = _usable(directory / "config.json", notes)
+    for name in _QUANTISATION:
+        if "quantization_config" not in config and (said := _usable(directory / name, notes)):
+            config["quantization_config"] = said.get("quantization", said)
+    return config, notes
+
+
+def _usable(path: Path, notes: list[str]) -> dict[str, Any]:
     if not is_file(path):
-        return {}, None
+        return {}
     try:
-        return _parse(path), None
+        return _parse(path)
     except MwvError as error:
-        return {}, f"config.json: ignored: {error}"
+        notes.append(f"{path.name}: ignored: {error}")
+        return {}
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["float", "int", "uint", "bool", "complex", "block", "raw"]
+Kind = Literal["float", "int", "uint", "bool", "complex", "block", "raw", "packed"]
+"""`block` and `packed` elements become float32: by the gguf package, or from several tensors (see `Packing`)."""
+WEIGHTS: Final = frozenset({"float", "complex", "block", "packed"})
+"""Kinds of real and complex values, as weights have them."""
 
 
 @dataclass(frozen=True)

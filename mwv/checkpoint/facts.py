@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.info import TensorInfo
 
 _FACTS: Final[dict[str, tuple[str, ...]]] = {
@@ -11,8 +12,9 @@ _FACTS: Final[dict[str, tuple[str, ...]]] = {
     "hidden_size": ("n_embd", "d_model", "dim", "n_embed"),
     "intermediate_size": ("n_inner", "d_ff", "ffn_dim", "encoder_ffn_dim"),
     "num_attention_heads": ("n_head", "num_heads", "n_heads", "encoder_attention_heads"),
+    "decoder_attention_heads": (),
     "num_key_value_heads": ("n_head_kv", "n_kv_heads"),
-    "head_dim": (),
+    "head_dim": ("d_kv",),
     "num_local_experts": ("num_experts", "n_routed_experts"),
     "num_experts_per_tok": (),
     "vocab_size": (),
@@ -44,13 +46,13 @@ def promised_layers(config: Mapping[str, Any]) -> int | None:
 
 def parameters(tensors: Sequence[TensorInfo]) -> int:
     """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none."""
-    weights = [t.elements for t in tensors if t.dtype.kind in ("float", "complex", "block")]
-    return sum(weights or (t.elements for t in tensors))
+    weights = [t.elements for t in tensors if t.dtype.kind in WEIGHTS and not t.part_of]
+    return sum(weights or (t.elements for t in tensors if not t.part_of))
 
 
 def dtype_counts(tensors: Sequence[TensorInfo]) -> dict[str, int]:
-    """Elements per dtype name, the most frequent first."""
+    """Elements per dtype name, the most frequent first; parts of packed weights do not count."""
     counts: dict[str, int] = {}
-    for tensor in tensors:
+    for tensor in (t for t in tensors if not t.part_of):
         counts[tensor.dtype.name] = counts.get(tensor.dtype.name, 0) + tensor.elements
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

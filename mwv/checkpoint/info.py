@@ -9,11 +9,26 @@ from mwv.checkpoint.source import Source
 
 
 @dataclass(frozen=True)
+class Packing:
+    """How stored tensors make one tensor of real values: by a scheme of `mwv/decode/schemes`, its numbers and its parts.
+
+    Parts are stored tensors by their role in the scheme, such as `codes`, `scales` and `zeros`.
+    """
+
+    scheme: str
+    numbers: Mapping[str, int]
+    parts: Mapping[str, "TensorInfo"]
+
+
+@dataclass(frozen=True)
 class TensorInfo:
     """One tensor of a checkpoint, its bytes proven to lie in its shard.
 
     `offset` is the byte of the first element, `nbytes` reaches to the end of the last. `strides` (in elements, not
     negative) is None for row-major contiguous data, the only layout that most formats know; 0 repeats elements.
+
+    One with a `packing` is logical: its shape is that of the values, and it stands in the place of its main part, whose
+    shard, offset and bytes it has. Its other parts are tensors of the checkpoint, too, and name it in `part_of`.
     """
 
     name: str
@@ -24,6 +39,10 @@ class TensorInfo:
     nbytes: int
     strides: tuple[int, ...] | None = None
     byteorder: Literal["little", "big"] = "little"
+    packing: Packing | None = None
+    part_of: str = ""
+    note: str = ""
+    """What a reader must know about its values: how they were made, or why they are but stored integers."""
 
     @property
     def elements(self) -> int:

@@ -15,6 +15,8 @@ from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
 from mwv.checkpoint.gguf import Value, read_gguf
 from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
 from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.packing.find import find_packed
+from mwv.checkpoint.packing.stored import SMALL, Stored
 from mwv.checkpoint.pytorch import read_pytorch
 from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
@@ -78,18 +80,24 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
     if kind == "gguf":
         config, metadata = gguf_config(values), gguf_metadata(values)
     else:
-        config, note = read_config(selection.files[0].parent)
-        notes += [note] if note else []
+        config, ignored = read_config(selection.files[0].parent)
+        notes += ignored
+    stored = Stored({info.name: info for info in tensors}, kind, config, lambda info: _content(sources[info.shard], info))
     return Checkpoint(
         name=checkpoint_name(selection.files[0]),
         format=kind,
         shards=tuple(sources),
-        tensors=tuple(sorted(tensors, key=lambda t: (t.shard, t.offset, t.name))),
+        tensors=tuple(sorted(find_packed(stored), key=lambda t: (t.shard, t.offset, t.name))),
         config=config,
         metadata=metadata,
-        index_names=selection.index_names,
+        index_names=tuple(name for name in selection.index_names if name not in stored.tensors),
         left_out=tuple(notes),
     )
+
+
+def _content(source: FileSource, info: TensorInfo) -> bytes:
+    """The bytes of a small tensor that tells how others are packed; none of a large one."""
+    return source.read(info.offset, info.nbytes) if info.nbytes <= SMALL and info.strides is None else b""
 
 
 def _format(sources: list[FileSource]) -> Format:

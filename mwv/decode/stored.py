@@ -1,32 +1,26 @@
 """TensorInfo and its source in, a StoredTensor out: the elements of a file as bands of samples."""
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from blake3 import blake3
 from numpy.typing import NDArray
 
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.source import Source, where
 from mwv.checkpoint.wording import shown
 from mwv.decode import blocks, plain
+from mwv.decode.banded import RECIPE_VERSION, Banded, place_of, spelt, value_digest
 from mwv.decode.strided import gather
 from mwv.decode.tensor import BAND_ROWS, Plain, Samples
 from mwv.errors import UnsupportedError
 
-RECIPE_VERSION = 1
-"""Raised whenever the same bytes would give other values."""
-
 
 @dataclass(frozen=True)
-class StoredTensor:
+class StoredTensor(Banded):
     """A tensor, or one panel of fused experts, as it lies in a file; implements `Tensor`.
 
-    A storage row is `row_elements` consecutive elements, counted from element `first`; of `elements` in all (by
-    default the rest of the tensor), so the last row may be short. It makes `patch[0]` grid rows: the kernel
-    (i, kh, kw) of a convolution (o, i, kh, kw) is drawn as i patches of kh × kw side by side.
     Raises UnsupportedError when the panel starts, or a band would start, inside a packed block.
     """
 
@@ -39,10 +33,7 @@ class StoredTensor:
 
     def __post_init__(self) -> None:
         """Check that the rows lie in the tensor and that bands start on whole blocks."""
-        if self.row_elements < 1 or self.first < 0 or not 0 <= self.count <= self.info.elements - self.first:
-            raise ValueError(f"{self.info.name}: rows of {self.row_elements} from element {self.first} are not in the tensor")
-        if self.row_elements % (self.patch[0] * self.patch[1]):
-            raise ValueError(f"{self.info.name}: rows of {self.row_elements} elements are not made of patches {self.patch}")
+        self.check_grid()
         block = self.info.dtype.block_elements
         if self.first % block or (self.bands > 1 and BAND_ROWS * self.row_elements % block):
             raise UnsupportedError(
@@ -52,34 +43,31 @@ class StoredTensor:
             )
 
     @property
-    def count(self) -> int:
-        """Number of elements in this tensor or panel."""
-        return self.info.elements - self.first if self.elements is None else self.elements
+    def sources(self) -> tuple[Source, ...]:
+        """The files whose bytes its values depend on."""
+        return (self.source,)
 
     @property
-    def bands(self) -> int:
-        """Number of bands."""
-        return -(-self.count // (BAND_ROWS * self.row_elements))
-
-    @property
-    def exponent(self) -> int:
-        """The unit is 2**exponent: samples are stored value × unit."""
-        return self.info.dtype.exponent
+    def place(self) -> tuple[object, ...]:
+        """All that tells its bands from others of the same files."""
+        return (*place_of(self.info), self.row_elements, self.first, self.count)
 
     def read(self, band: int) -> bytes:
         """The band's bytes; elements of a strided tensor come in logical order, as if it were contiguous."""
         info = self.info
-        start = self.first + band * BAND_ROWS * self.row_elements
-        count = self._band_elements(band)
+        start, count = self.run(band)
         if info.strides is not None:
             size = info.dtype.block_bytes
             return gather(self.source.read, info.offset, info.shape, info.strides, size, start, start + count)
         return self.source.read(info.offset + info.dtype.nbytes(start), info.dtype.nbytes(count))
 
+    def read_run(self, bands: range) -> Iterator[bytes]:
+        """The bytes of several bands, one after the other."""
+        return map(self.read, bands)
+
     def digest(self, band: int, raw: bytes) -> bytes:
-        """Value digest of a band whose bytes are `raw`: BLAKE3 of the recipe, then of the bytes' own BLAKE3."""
-        recipe = self._recipes[self._band_elements(band) < BAND_ROWS * self.row_elements]
-        return blake3(recipe + blake3(raw).digest()).digest()
+        """Value digest of a band whose bytes are `raw`."""
+        return value_digest(self._recipes[self.run(band)[1] < BAND_ROWS * self.row_elements], raw)
 
     def samples(self, band: int, raw: bytes, col: int, cols: int) -> Samples:
         """Grid rows of the band, grid columns `col` to `col + cols`; a short last row is padded with zero bits."""
@@ -95,7 +83,7 @@ class StoredTensor:
         """The window's elements: values of packed blocks, else what `plain.unpack` gives."""
         dtype = self.info.dtype
         packed = np.frombuffer(raw, np.uint8).reshape(1, -1, dtype.block_bytes)
-        elements = self._band_elements(band)
+        elements = self.run(band)[1]
         rows = -(-elements // self.row_elements)
         whole = elements == rows * self.row_elements and self.row_elements % dtype.block_elements == 0
         if whole and self.patch[0] == 1:
@@ -104,20 +92,12 @@ class StoredTensor:
             window = self._unpack(packed.reshape(rows, per_row, -1)[:, begin:end])
             col -= begin * dtype.block_elements
         else:
-            row = self._unpack(packed)[0, :elements]
-            if elements < rows * self.row_elements:
-                row = np.concatenate((row, np.zeros(rows * self.row_elements - elements, row.dtype)))
-            window = _mosaic(row.reshape(rows, -1), self.patch)
+            window = self.grid_rows(self._unpack(packed)[0, :elements])
         return window[:, col : col + cols]
 
     def _unpack(self, packed: NDArray[np.uint8]) -> plain.Array:
         dtype = self.info.dtype
         return blocks.dequantise(dtype, packed) if dtype.kind == "block" else plain.unpack(dtype, self.info.byteorder, packed)
-
-    def _band_elements(self, band: int) -> int:
-        if not 0 <= band < self.bands:
-            raise IndexError(f"band {band} of {self.bands}")
-        return min(BAND_ROWS * self.row_elements, self.count - band * BAND_ROWS * self.row_elements)
 
     @cached_property
     def _recipes(self) -> tuple[bytes, bytes]:
@@ -126,24 +106,16 @@ class StoredTensor:
         return self._recipe(full), self._recipe(self.count % full)
 
     def _recipe(self, elements: int) -> bytes:
-        facts = {
-            "recipe": "stored",
-            "version": RECIPE_VERSION,
-            "dtype": self.info.dtype.name,
-            "kind": self.info.dtype.kind,
-            "bytes": self.info.dtype.block_bytes,
-            "byteorder": self.info.byteorder,
-            "exponent": self.exponent,
-            "row_elements": self.row_elements,
-            "elements": elements,
-        }
-        return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _mosaic(rows: plain.Array, patch: tuple[int, int]) -> plain.Array:
-    """Rows of kernels (i, kh, kw) as kh grid rows each, with patches side by side."""
-    high, wide = patch
-    if high == 1:
-        return rows
-    kernels = rows.reshape(len(rows), -1, high, wide)
-    return kernels.transpose(0, 2, 1, 3).reshape(len(rows) * high, -1)
+        return spelt(
+            {
+                "recipe": "stored",
+                "version": RECIPE_VERSION,
+                "dtype": self.info.dtype.name,
+                "kind": self.info.dtype.kind,
+                "bytes": self.info.dtype.block_bytes,
+                "byteorder": self.info.byteorder,
+                "exponent": self.exponent,
+                "row_elements": self.row_elements,
+                "elements": elements,
+            }
+        )

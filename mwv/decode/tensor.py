@@ -1,5 +1,6 @@
 """The contract of decode: a band's number in, its bytes, value digest and samples out, whatever makes the values."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -52,6 +53,9 @@ class Tensor(Protocol):
 
     def read(self, band: int) -> bytes:
         """The bytes that the band's values depend on."""
+
+    def read_run(self, bands: range) -> Iterator[bytes]:
+        """The same for several bands, which may take fewer and longer reads."""
 
     def digest(self, band: int, raw: bytes) -> bytes:
         """Value digest (32 bytes) of a band whose bytes are `raw`."""

@@ -142,7 +142,10 @@ class Survey:
             if subject.stats is not None:
                 return digests
         else:
-            digests = [tensor.digest(band, self._load(subject, index, band)) for band in bands]
+            digests = []
+            for band, raw in zip(bands, tensor.read_run(bands), strict=True):
+                self._hold(index, band, raw, drawn=False)
+                digests.append(tensor.digest(band, raw))
         joined = blake3(b"".join(digests)).hexdigest()
         key = key_of("slab", slabs.VERSION, joined, grid.cols, grid.patch, grid.elements % grid.cols)
         stats = _unpacked(self.blobs.get(key))
@@ -211,13 +214,14 @@ class Survey:
         return self._reload(subject, index, band, digest, drawn=False)
 
     def _reload(self, subject: Subject, index: int, band: int, digest: bytes, *, drawn: bool) -> bytes:
-        raw = self._load(subject, index, band, drawn=drawn)
+        raw = subject.tensor.read(band)
+        self._hold(index, band, raw, drawn=drawn)
         if subject.tensor.digest(band, raw) != digest:
             raise SourceChangedError(f"{subject.name}: its bytes changed while they were being read; build again")
         return raw
 
-    def _load(self, subject: Subject, index: int, band: int, *, drawn: bool = False) -> bytes:
-        raw = subject.tensor.read(band)
+    def _hold(self, index: int, band: int, raw: bytes, *, drawn: bool) -> None:
+        """Put the bytes of a band into the buffer, which may push others out."""
         with self._lock:
             if drawn:
                 self.traffic.read += len(raw)
@@ -228,7 +232,6 @@ class Survey:
             self._buffer[index, band] = _Entry(raw, len(raw), len(raw), drawn)
             while self._buffered > self.budget and len(self._buffer) > 1:
                 self._buffered -= self._buffer.popitem(last=False)[1].size
-        return raw
 
 
 def _array(samples: Samples) -> NDArray[Any]:

@@ -6,6 +6,7 @@ from typing import Final
 from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
+from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.layout.canvas import Canvas
@@ -66,7 +67,9 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt]) -> 
         strides=info.strides,
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         exponent=info.dtype.exponent,
-        note="unknown dtype, shown as raw integers" if info.dtype.is_raw else "",
+        note=info.note or ("unknown dtype, shown as raw integers" if info.dtype.is_raw else ""),
+        packed=info.packing is not None,
+        part_of=info.part_of,
     )
 
 
@@ -86,8 +89,8 @@ def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) ->
 
 def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:
     """Floats are shown from 2^-10 to 2; a model of integers alone in their full range."""
-    dtypes = {t.dtype for t in shown if t.elements}
-    if any(d.kind in ("float", "complex", "block") for d in dtypes):
+    dtypes = {t.dtype for t in shown if t.elements and not t.part_of}
+    if any(d.kind in WEIGHTS for d in dtypes):
         return _FLOAT_WINDOW
     return 2.0 ** min(d.exponent for d in dtypes), 1.0
 

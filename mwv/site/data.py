@@ -168,6 +168,7 @@ def _tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
     dtypes, dtype = _intern([t.dtype for t in tensors])
     shapes, shape = _intern([t.shape for t in tensors])
     shards, shard = _intern([t.shard for t in tensors])
+    index = {t.name: i for i, t in enumerate(tensors)}
     return {
         "dtypes": dtypes,
         "shapes": shapes,
@@ -183,6 +184,8 @@ def _tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
         "strides": {str(i): t.strides for i, t in enumerate(tensors) if t.strides is not None},
         "bigEndian": [i for i, t in enumerate(tensors) if t.big_endian],
         "notes": {str(i): t.note for i, t in enumerate(tensors) if t.note},
+        "packed": [i for i, t in enumerate(tensors) if t.packed],
+        "parts": {str(i): index[t.part_of] for i, t in enumerate(tensors) if t.part_of in index},
     }
 
 

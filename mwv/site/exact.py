@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
-from mwv.decode.stored import StoredTensor
+from mwv.decode.open import FileTensor, open_tensor
 from mwv.errors import MwvError, SourceChangedError
 from mwv.layout.grid import LONGEST_ROW
 from mwv.site.data import parse
@@ -34,7 +34,7 @@ _DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, A
 
 Remembered = Callable[[str], Path | None]
 """Identity of a model → where its files lay when it was built."""
-Digests = Callable[[StoredTensor], tuple[bytes, ...] | None]
+Digests = Callable[[FileTensor], tuple[bytes, ...] | None]
 """Value digests of all bands of a tensor, where they are known without reading it."""
 
 
@@ -197,7 +197,7 @@ def _grid(scene: Mapping[str, Any], placement: int) -> list[int]:
     return grid
 
 
-def _stored(model: _Model, scene: Mapping[str, Any], placement: int) -> StoredTensor:
+def _stored(model: _Model, scene: Mapping[str, Any], placement: int) -> FileTensor:
     """A placement as it lies in the source; its band is never longer than one that a build would read."""
     placements = scene["placements"]
     index = placements["tensor"][placement]
@@ -208,7 +208,7 @@ def _stored(model: _Model, scene: Mapping[str, Any], placement: int) -> StoredTe
     if row_elements > LONGEST_ROW:
         raise ValueError
     first = max(placements["panel"][placement], 0) * elements
-    return StoredTensor(model.checkpoint.shards[info.shard], info, row_elements, (high, wide), first, elements)
+    return open_tensor(model.checkpoint.shards, info, row_elements, (high, wide), first, elements)
 
 
 def _proven(model: _Model, index: int, digests: Digests) -> Mapping[int, tuple[bytes, ...]]:
@@ -231,7 +231,7 @@ def _proven(model: _Model, index: int, digests: Digests) -> Mapping[int, tuple[b
     return model.proven[index]
 
 
-def _hashed(tensor: StoredTensor) -> tuple[bytes, ...]:
+def _hashed(tensor: FileTensor) -> tuple[bytes, ...]:
     if tensor.info.nbytes > HASHED:
         raise ValuesError("This tensor is too large to be checked now; build the site again on this machine.")
     return tuple(tensor.digest(band, tensor.read(band)) for band in range(tensor.bands))

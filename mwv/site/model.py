@@ -31,6 +31,10 @@ class TensorRow:
     big_endian: bool = False
     exponent: int = 0
     """The tensor's unit is 2**exponent: codes tell value × unit, read-outs divide it out."""
+    packed: bool = False
+    """Whether its values are made by a recipe, so that its bytes in the file are not those of its elements."""
+    part_of: str = ""
+    """Name of the packed tensor that it is a part of; it has no placement then."""
 
 
 @dataclass(frozen=True)

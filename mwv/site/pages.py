@@ -19,6 +19,7 @@ _FACT_LABELS: Final = {
     "hidden_size": "Hidden size",
     "intermediate_size": "MLP size",
     "num_attention_heads": "Attention heads",
+    "decoder_attention_heads": "Decoder’s attention heads",
     "num_key_value_heads": "Key/value heads",
     "head_dim": "Head size",
     "vocab_size": "Vocabulary",

@@ -8,6 +8,10 @@ mwv.FollowingView = class extends mwv.View {
     this.map.setMinZoom(this.wholeZoom());
   }
 
+  resize() {
+    this.limit();
+  }
+
   fit() {}
 };
 
@@ -20,9 +24,11 @@ mwv.Beside = class {
     this.view = view;
     this.stage = /** @type {HTMLElement} */ (view.element.parentElement);
     this.stage.classList.add("beside");
+    /** Opens the overview again, which would lie on a corner of the second map. */
+    this.unfold = mwv.minimap.fold();
     /** Takes back what was added to the view's map. @type {(() => void)[]} */
     this.undo = [];
-    this.resize();
+    view.map.invalidateSize({ animate: false });
     const element = mwv.element("div", { id: "other-map", class: "map", role: "application" });
     element.setAttribute("aria-label", `Map of ${shown.titles[1]}. It moves with the other map.`);
     this.halves = [0, 1].map((which) => mwv.element("div", { class: "half" }, compare.label(which)));
@@ -43,14 +49,6 @@ mwv.Beside = class {
       b.invalidateSize({ pan: false });
       this.align(a, b);
     });
-  }
-
-  /** The view's map has another size now; what was seen whole still is. */
-  resize() {
-    const { view } = this;
-    const whole = view.map.getZoom() <= view.wholeZoom();
-    view.map.invalidateSize({ animate: false });
-    if (whole) view.whole();
   }
 
   get layer() {
@@ -124,6 +122,7 @@ mwv.Beside = class {
     this.second.map.remove();
     for (const element of [this.second.element, ...this.halves]) element.remove();
     this.stage.classList.remove("beside");
-    this.resize();
+    this.unfold();
+    this.view.map.invalidateSize({ animate: false });
   }
 };

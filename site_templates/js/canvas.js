@@ -60,8 +60,18 @@ mwv.CanvasLayer = L.Layer.extend({
     L.DomUtil.setTransform(this.canvas, map.project(this.corner, zoom).subtract(origin), map.getZoomScale(zoom, this.zoom));
   },
 
+  /** Take note of what the map shows now. */
+  look() {
+    const map = this._map;
+    const size = map.getSize();
+    this.corner = map.containerPointToLatLng([0, 0]);
+    this.zoom = map.getZoom();
+    this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
+  },
+
   /** Put the canvas, empty, over the view; then one unit of its context is one CSS pixel. */
   prepare() {
+    this.look();
     const map = this._map;
     const size = map.getSize();
     const ratio = devicePixelRatio || 1;
@@ -71,12 +81,9 @@ mwv.CanvasLayer = L.Layer.extend({
       this.canvas.style.width = `${size.x}px`;
       this.canvas.style.height = `${size.y}px`;
     }
-    this.corner = map.containerPointToLatLng([0, 0]);
-    this.zoom = map.getZoom();
     L.DomUtil.setTransform(this.canvas, map.containerPointToLayerPoint([0, 0]), 1);
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.context.clearRect(0, 0, size.x, size.y);
-    this.view = { width: size.x, height: size.y, scale: map.getZoomScale(this.zoom, 0), x: this.corner.lng, y: this.corner.lat };
   },
 
   /** A rectangle of the canvas plane in pixels of the view: [x, y, width, height]. */

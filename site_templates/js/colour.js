@@ -48,6 +48,33 @@ mwv.colourTable = function (name, low, high) {
   return table;
 };
 
+/** A filter on the screen alone: pixels that are codes get the colours of a table. */
+mwv.CodeFilter = class {
+  /** @param {string} id of the element that it adds to the page */
+  constructor(id) {
+    this.id = id;
+    this.channels = ["R", "G", "B"].map((c) => mwv.svg(`feFunc${c}`, { type: "discrete" }));
+    const filter = mwv.svg(
+      "filter",
+      { id, "color-interpolation-filters": "sRGB", x: "0", y: "0", width: "100%", height: "100%" },
+      mwv.svg("feComponentTransfer", {}, ...this.channels)
+    );
+    document.body.append(mwv.svg("svg", { class: "filters", width: 0, height: 0, "aria-hidden": "true" }, filter));
+  }
+
+  /** Colour an element whose pixels are codes. @param {HTMLElement} element */
+  paint(element) {
+    element.style.filter = `url(#${this.id})`;
+  }
+
+  /** Take the colours of a table; (v + 0.5) / 255 makes every byte come out exact. @param {number[][]} table */
+  set(table) {
+    this.channels.forEach((channel, c) => {
+      channel.setAttribute("tableValues", table.map((rgb) => ((rgb[c] + 0.5) / 255).toFixed(5)).join(" "));
+    });
+  }
+};
+
 /** The colours in use: a palette and a window that may follow the level in view; a "change" event tells of every other table. */
 mwv.Colours = class extends EventTarget {
   constructor() {
@@ -60,28 +87,19 @@ mwv.Colours = class extends EventTarget {
     this.table = [];
     /** The frame that will move the window on; 0 when it stands still. */
     this.frame = 0;
-    const channels = ["R", "G", "B"].map((c) => mwv.svg(`feFunc${c}`, { type: "discrete" }));
-    this.channels = channels;
-    const filter = mwv.svg(
-      "filter",
-      { id: "mwv-colours", "color-interpolation-filters": "sRGB", x: "0", y: "0", width: "100%", height: "100%" },
-      mwv.svg("feComponentTransfer", {}, ...channels)
-    );
-    document.body.append(mwv.svg("svg", { class: "filters", width: 0, height: 0, "aria-hidden": "true" }, filter));
+    this.filter = new mwv.CodeFilter("mwv-colours");
     this.apply();
   }
 
   /** Colour a pane whose pixels are codes. @param {HTMLElement} pane */
   paint(pane) {
-    pane.style.filter = "url(#mwv-colours)";
+    this.filter.paint(pane);
   }
 
-  /** Compute the table and hand it to the filter; (v + 0.5) / 255 makes every byte come out exact. */
+  /** Compute the table and hand it to the filter. */
   apply() {
     this.table = mwv.colourTable(this.palette, this.low, this.high);
-    this.channels.forEach((channel, c) => {
-      channel.setAttribute("tableValues", this.table.map((rgb) => ((rgb[c] + 0.5) / 255).toFixed(5)).join(" "));
-    });
+    this.filter.set(this.table);
     this.dispatchEvent(new Event("change"));
   }
 

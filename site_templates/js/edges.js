@@ -37,12 +37,14 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
     [this.scene, this.placement, this.profiles] = [scene, placement, profiles];
     this.mark = this.pointed = null;
     this.draw();
+    this.fire("strips");
   },
 
   /** @param {boolean} shown */
   toggle(shown) {
     this.shown = shown;
     this.draw();
+    this.fire("strips");
   },
 
   /**
@@ -93,20 +95,28 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
 
   paint() {
     this.prepare();
-    this.strips = [];
-    if (this.placement < 0 || !this.profiles.length) return;
-    if (this.shown) {
-      const pieces = this.pieces();
-      for (const profile of this.profiles) {
-        for (const piece of pieces) {
-          const strip = this.strip(profile, piece, pieces);
-          if (strip) this.strips.push(strip);
-        }
-      }
-      for (const strip of this.strips) this.drawStrip(strip);
-    }
+    this.strips = this.placed();
+    for (const strip of this.strips) this.drawStrip(strip);
     if (this.mark) this.drawMark(this.mark);
     if (this.pointed) this.drawReading(this.pointed);
+  },
+
+  /** Strips where they belong in the view that was last looked at, see `strip`. */
+  placed() {
+    if (!this.shown || this.placement < 0) return [];
+    const pieces = this.pieces();
+    return this.profiles
+      .flatMap((/** @type {any} */ profile) => pieces.map((/** @type {any} */ piece) => this.strip(profile, piece, pieces)))
+      .filter((/** @type {any} */ strip) => strip !== null);
+  },
+
+  /** Boxes of the map's present view that strips lie on, whether they are painted yet or not, as x, y, width, height. */
+  covered() {
+    this.look();
+    return this.placed().map((/** @type {any} */ { profile, along: [from, to], base, grow }) => {
+      const [near, deep] = [Math.min(base, base + grow), Math.abs(grow)];
+      return profile.axis === "row" ? [near, from, deep, to - from] : [from, near, to - from, deep];
+    });
   },
 
   /**

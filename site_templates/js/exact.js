@@ -64,7 +64,7 @@ mwv.Exact = class {
   published(scene, placement) {
     const { tensors, placements } = scene.facts;
     const tensor = placements.tensor[placement];
-    return Boolean(this.folder.record.url) && tensor >= 0 && tensors.dtypes[tensors.dtype[tensor]] in mwv.PLAIN_TYPES;
+    return Boolean(this.folder.record.url) && tensor >= 0 && !tensors.packed.includes(tensor) && tensors.dtypes[tensors.dtype[tensor]] in mwv.PLAIN_TYPES;
   }
 
   /**
@@ -73,9 +73,10 @@ mwv.Exact = class {
    * @param {number} placement
    * @param {number} row
    * @param {number} col
+   * @param {number | null} code what the picture shows there, null where that is not known
    * @returns {Promise<string>}
    */
-  async fetched(scene, placement, row, col) {
+  async fetched(scene, placement, row, col, code) {
     const { tensors, placements } = scene.facts;
     const tensor = placements.tensor[placement];
     const [size, read] = mwv.PLAIN_TYPES[tensors.dtypes[tensors.dtype[tensor]]];
@@ -99,7 +100,11 @@ mwv.Exact = class {
     }
     const bytes = await answer.arrayBuffer();
     if (bytes.byteLength !== size) throw new Error(`${address.host} gave other bytes than those asked for.`);
-    return mwv.valueText(read(new DataView(bytes), !tensors.bigEndian.includes(tensor)));
+    const value = read(new DataView(bytes), !tensors.bigEndian.includes(tensor));
+    if (code !== null && !mwv.standsFor(code, Number(value) * 2 ** (tensors.exponents[tensor] ?? 0))) {
+      throw new Error(`${address.host} has ${mwv.valueText(value)} there: another file than this picture shows.`);
+    }
+    return mwv.valueText(value);
   }
 };
 

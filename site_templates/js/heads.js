@@ -18,6 +18,23 @@ mwv.PROJECTIONS = [
 ];
 
 /**
+ * What a configuration says about the heads of a stack: how many, how many share their keys and values, rows of one; null where
+ * it says nothing. A decoder may have another number than the encoder.
+ * @param {any} facts
+ * @param {string} stack
+ */
+mwv.headFacts = function (facts, stack) {
+  // The configuration is that of the text model.
+  if (/vision|visual|audio|image/i.test(stack)) return null;
+  const own = /decoder/i.test(stack) ? facts.decoder_attention_heads : null;
+  const heads = own ?? facts.num_attention_heads;
+  const shared = facts.num_key_value_heads ?? heads;
+  const size = facts.head_dim ?? facts.hidden_size / heads;
+  const known = [heads, shared, size].every((n) => Number.isInteger(n) && n > 0) && heads * size <= 2 ** 24;
+  return known ? { heads, shared, size } : null;
+};
+
+/**
  * For each placement its heads: {axis: "rows" | "columns", size: rows or columns of one, names}; null where there are none or
  * where the shapes leave a doubt. A layer in which one projection does not fit the configuration shows none.
  * @param {any} scene
@@ -26,33 +43,29 @@ mwv.PROJECTIONS = [
 mwv.heads = function (scene) {
   const { placements } = scene.facts;
   const facts = scene.folder.record?.facts ?? {};
-  const heads = facts.num_attention_heads;
-  const shared = facts.num_key_value_heads ?? heads;
-  const size = facts.head_dim ?? facts.hidden_size / heads;
   const found = Array(scene.count).fill(null);
-  if (![heads, shared, size].every((n) => Number.isInteger(n) && n > 0) || heads * size > 2 ** 24) return found;
   const kinds = placements.slots.map((/** @type {string} */ slot) => {
     const name = slot.replace(/\.weight$/, "");
     return mwv.PROJECTIONS.find(([, pattern]) => /** @type {RegExp} */ (pattern).test(name))?.[0];
   });
-  // The configuration is that of the text model.
-  const foreign = placements.stacks.map((/** @type {string} */ stack) => /vision|visual|audio|image/i.test(stack));
+  const known = placements.stacks.map((/** @type {string} */ stack) => mwv.headFacts(facts, stack));
   /** @type {Map<string, number[]>} */
   const layers = new Map();
   for (let placement = 0; placement < scene.count; placement += 1) {
     const [rows, cols, stored, elements] = scene.grid(placement);
     const plain = rows > 1 && cols > 1 && stored === cols && elements === rows * cols && placements.expert[placement] < 0;
-    if (!kinds[placements.slot[placement]] || !plain || foreign[placements.stack[placement]]) continue;
+    if (!kinds[placements.slot[placement]] || !plain || !known[placements.stack[placement]]) continue;
     const key = `${placements.stack[placement]}/${placements.layer[placement]}`;
     layers.set(key, [...(layers.get(key) ?? []), placement]);
   }
   const named = (/** @type {string} */ name, /** @type {number} */ n) => Array.from({ length: n }, (_, i) => `${name} ${i}`);
-  const [queries, keys, values] = [named("q", heads), named("k", shared), named("v", shared)];
-  const all = [...queries, ...keys, ...values];
-  const turns = queries.flatMap((_, i) => [`q ${i}`, `k ${i}`, `v ${i}`]);
-  const fit = (/** @type {number} */ length, /** @type {string} */ axis, /** @type {string[]} */ names) =>
-    length === names.length * size ? { axis, size, names } : null;
   for (const layer of layers.values()) {
+    const { heads, shared, size } = known[placements.stack[layer[0]]];
+    const queries = named("q", heads);
+    const all = [...queries, ...named("k", shared), ...named("v", shared)];
+    const turns = queries.flatMap((_, i) => [`q ${i}`, `k ${i}`, `v ${i}`]);
+    const fit = (/** @type {number} */ length, /** @type {string} */ axis, /** @type {string[]} */ names) =>
+      length === names.length * size ? { axis, size, names } : null;
     const kind = (/** @type {number} */ placement) => kinds[placements.slot[placement]];
     // Conv1D gives itself away by the shape of its fused projection.
     const turned = layer.some((placement) => {

@@ -224,8 +224,11 @@ mwv.Labels = class {
       }
       const top = Math.max(y, 0) + 4;
       const margin = Math.min(Math.floor((room - wide) / 2), 4);
-      if (margin < 0 || Math.min(y + h, view.height) - top < tall + 2) continue;
-      if (this.write(name, left + margin, top, "#f4f6f9") || this.write(name, left + margin, top + tall + 3, "#f4f6f9")) return true;
+      const lines = Math.floor((Math.min(y + h, view.height) - top + 1) / (tall + 3));
+      if (margin < 0) continue;
+      for (let line = 0; line < Math.min(lines, 3); line += 1) {
+        if (this.write(name, left + margin, top + line * (tall + 3), "#f4f6f9")) return true;
+      }
     }
     return false;
   }

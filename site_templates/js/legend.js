@@ -28,6 +28,8 @@ mwv.Legend = class {
       this.follow("level");
     });
     this.strips = /** @type {HTMLElement} */ (box.querySelector(".strips"));
+    /** What was drawn, and of what. @type {any} */
+    this.drawn = null;
     this.sliders = ["low", "high"].map((end) => this.slider(end));
     /** Fields that are being typed in. @type {Set<HTMLElement>} */
     this.typing = new Set();
@@ -135,61 +137,76 @@ mwv.Legend = class {
       if (!this.typing.has(this.fields[i])) this.fields[i].value = text;
     });
     this.drawStrips();
-    this.drawSwatches();
     this.mark();
   }
 
-  /** One strip for each class of codes over the window and a little more, from the very table that colours the tiles. */
+  /**
+   * One strip for each class of codes over the window and a little more, from the very table that colours the tiles. As the
+   * window moves, frame by frame, bars only change their colours and what is seen of them.
+   */
   drawStrips() {
-    const { colours } = this;
+    const { colours, box } = this;
     const { positions, signs, steps } = mwv.colours;
-    const open = this.box.hasAttribute("open");
-    // Folded, three strips are as high as one line of text and need no names.
-    const [start, width, pitch, thick] = open ? [62, 258, 14, 11] : [0, 240, 5, 5];
+    const open = box.hasAttribute("open");
+    if (this.drawn?.palette !== colours.palette || this.drawn.open !== open) this.buildStrips(open);
+    const { svg, strips, bars, marks, start, width, height } = this.drawn;
     const margin = Math.max(steps / 4, (colours.high - colours.low) * 0.06);
     const [from, to] = [colours.low - margin, colours.high + margin];
     const place = (/** @type {number} */ position) => start + ((position - from) / (to - from)) * width;
-    const palette = mwv.palette(colours.palette);
-    const signed = palette.negative.join() !== palette.positive.join();
-    const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
-    const high = classes.length === 1 && !open ? 3 * thick : thick;
-    const rows = classes.map(([sign, name], row) => {
-      const codes = positions.map((_, code) => code).filter((code) => positions[code] !== null && signs[code] === sign);
-      const rects = codes.map((code, i) => {
-        const half = (/** @type {number} */ other) => (positions[code] + positions[other]) / 2;
-        const left = Math.max(start, i ? place(half(codes[i - 1])) : start);
-        const right = Math.min(start + width, i + 1 < codes.length ? place(half(codes[i + 1])) : start + width);
-        if (right <= left) return "";
-        const fill = `rgb(${colours.table[code].join()})`;
-        return mwv.svg("rect", { x: left.toFixed(2), y: row * pitch, width: (right - left + 0.3).toFixed(2), height: high, fill });
-      });
-      const frame = mwv.svg("path", { class: "frame", d: `M${start} ${row * pitch}h${width}v${high}h${-width}z` });
-      const title = open ? [mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name)] : [];
-      return mwv.svg("g", {}, ...title, ...rects.filter((rect) => rect !== ""), frame);
-    });
-    const height = (rows.length - 1) * pitch + high;
+    for (const strip of strips) strip.setAttribute("viewBox", `${from} 0 ${to - from} 1`);
+    for (const bar of bars) {
+      const fill = `rgb(${colours.table[bar.code].join()})`;
+      if (fill !== bar.fill) bar.rect.setAttribute("fill", fill);
+      bar.fill = fill;
+    }
     const edge = 12;
     const at = (/** @type {number} */ x) => mwv.fromSteps(from + ((x - start) / width) * (to - from));
     const ticks = mwv.ticks(at(start + edge), at(start + width - edge), width - 2 * edge).map((value) => {
-      const x = place(Math.log2(value) * steps);
-      return mwv.svg(
-        "g",
-        {},
-        mwv.svg("path", { class: "tick", d: `M${x.toFixed(1)} ${height}v3` }),
-        mwv.svg("text", { x: x.toFixed(1), y: height + 13, "text-anchor": "middle" }, mwv.text.number(value, 2))
-      );
+      const x = place(Math.log2(value) * steps).toFixed(1);
+      const line = mwv.svg("path", { class: "tick", d: `M${x} ${height}v3` });
+      return mwv.svg("g", {}, line, mwv.svg("text", { x, y: height + 13, "text-anchor": "middle" }, mwv.text.number(value, 2)));
     });
+    marks.replaceChildren(...ticks);
     const [low, top] = [colours.low, colours.high].map((value) => mwv.text.number(mwv.fromSteps(value), 3));
-    const label = `Magnitudes from ${low} to ${top} on a logarithmic scale`;
-    this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
+    svg.setAttribute("aria-label", `Magnitudes from ${low} to ${top} on a logarithmic scale`);
     /** Where a code stands on its strip: x, y, height; beyond the ends, at them. */
     this.spot = (/** @type {number} */ code) => {
-      const row = Math.max(classes.findIndex(([sign]) => sign === signs[code]), 0);
-      return [Math.min(Math.max(place(positions[code]), start), start + width), row * pitch, high];
+      const { rows, pitch, thick } = this.drawn;
+      const row = Math.max(rows.indexOf(signs[code]), 0);
+      return [Math.min(Math.max(place(positions[code]), start), start + width), row * pitch, thick];
     };
-    this.strips.replaceChildren(
-      mwv.svg("svg", { viewBox: `0 0 ${start + width} ${height + 15}`, role: "img", "aria-label": label }, ...rows, ...ticks, this.marker)
-    );
+  }
+
+  /** Make the strips of a palette with nothing in them that moves, and the swatches. @param {boolean} open */
+  buildStrips(open) {
+    const { positions, signs } = mwv.colours;
+    // Folded, three strips are as high as one line of text and need no names.
+    const [start, width, pitch, thin] = open ? [67, 253, 14, 11] : [0, 240, 5, 5];
+    const palette = mwv.palette(this.colours.palette);
+    const signed = palette.negative.join() !== palette.positive.join();
+    const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
+    const thick = classes.length === 1 && !open ? 3 * thin : thin;
+    const bars = [];
+    const strips = classes.map(([sign], row) => {
+      const codes = positions.map((_, code) => code).filter((code) => positions[code] !== null && signs[code] === sign);
+      // Bars meet halfway between codes; the outermost have no end.
+      const meet = codes.slice(1).map((code, i) => (positions[code] + positions[codes[i]]) / 2);
+      const ends = [positions[codes[0]] - 1e4, ...meet, positions[codes[codes.length - 1]] + 1e4];
+      const rects = codes.map((code, i) => mwv.svg("rect", { x: ends[i], y: 0, width: ends[i + 1] - ends[i], height: 1 }));
+      rects.forEach((rect, i) => bars.push({ rect, code: codes[i], fill: "" }));
+      return mwv.svg("svg", { x: start, y: row * pitch, width, height: thick, preserveAspectRatio: "none" }, ...rects);
+    });
+    const frames = classes.map((_, row) => mwv.svg("path", { class: "frame", d: `M${start} ${row * pitch}h${width}v${thick}h${-width}z` }));
+    const names = classes.map(([, name], row) => mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name));
+    const height = (classes.length - 1) * pitch + thick;
+    const marks = mwv.svg("g");
+    this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
+    const about = { viewBox: `0 0 ${start + width} ${height + 15}`, role: "img" };
+    const svg = mwv.svg("svg", about, ...(open ? names : []), ...strips, ...frames, marks, this.marker);
+    const rows = classes.map(([sign]) => sign);
+    this.drawn = { palette: palette.name, open, svg, strips, bars, marks, rows, start, width, pitch, thick, height };
+    this.strips.replaceChildren(svg);
+    this.drawSwatches();
   }
 
   /** Mark the colour of what is read out. */

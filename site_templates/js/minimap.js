@@ -11,6 +11,11 @@ mwv.Minimap = class {
     this.view = view;
     this.picture = /** @type {HTMLElement} */ (box.querySelector(".picture"));
     this.frame = mwv.element("div", { class: "frame" });
+    this.filter = new mwv.CodeFilter("mwv-overview");
+    /** Images of tiles and where they lie on the canvas plane. @type {{image: HTMLImageElement, box: number[]}[]} */
+    this.tiles = [];
+    /** The palette that the filter has. */
+    this.palette = "";
     const move = (/** @type {PointerEvent} */ event) => this.moveTo(event.clientX, event.clientY);
     this.picture.addEventListener("pointerdown", (event) => {
       event.preventDefault();
@@ -22,13 +27,24 @@ mwv.Minimap = class {
     });
     box.addEventListener("toggle", () => this.draw());
     view.addEventListener("scene", () => this.attach());
+    view.colours.addEventListener("change", () => view.colours.palette === this.palette || this.colour());
     this.attach();
   }
 
-  /** Show another scene: its tensors as gray boxes, and the picture of the first scene when there is nothing else to load. */
+  /** Fold it if it is open; what opens it again. */
+  fold() {
+    const { box } = this;
+    const { open } = box;
+    box.open = false;
+    return () => {
+      box.open ||= open;
+    };
+  }
+
+  /** Show another scene: its tensors as gray boxes, and its pixels when there is nothing else to load. */
   attach() {
     const { view, picture } = this;
-    const { scene } = view;
+    const { scene, layer } = view;
     const [left, top, width, height] = scene.facts.bounds;
     const side = innerWidth > 2000 ? 260 : 168;
     this.shrink = Math.min(side / width, side / height);
@@ -38,18 +54,65 @@ mwv.Minimap = class {
     const canvas = /** @type {HTMLCanvasElement} */ (mwv.element("canvas", { width: 2 * wide, height: 2 * high, "aria-hidden": "true" }));
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.scale((2 * wide) / width, (2 * high) / height);
+    context.translate(-left, -top);
     context.fillStyle = "#8b8f98";
     for (let r = 0; r < scene.rects.length; r += 4) {
-      context.fillRect(scene.rects[r] - left, scene.rects[r + 1] - top, scene.rects[r + 2], scene.rects[r + 3]);
+      context.fillRect(scene.rects[r], scene.rects[r + 1], scene.rects[r + 2], scene.rects[r + 3]);
     }
+    this.context = context;
+    this.tiles = [];
     picture.replaceChildren(canvas, this.frame);
     view.outlines.on("draw", () => this.draw());
-    if (scene.facts.index !== 0) return;
-    const image = mwv.element("img", { alt: "", draggable: "false" });
-    view.layer.once("load", () => {
-      image.setAttribute("src", view.element.dataset.overview);
-      if (view.scene === scene) canvas.after(image);
-    });
+    layer.once("load", () => (view.readable && context.filter ? this.load(layer) : this.still(scene)));
+  }
+
+  /** The picture of the first scene, where a browser can neither read tiles nor colour what it draws. @param {any} scene */
+  still(scene) {
+    if (this.view.scene !== scene || scene.facts.index !== 0) return;
+    this.frame.before(mwv.element("img", { alt: "", draggable: "false", src: this.view.element.dataset.overview }));
+  }
+
+  /** Take the tiles of the level below the top, four at most. @param {any} layer */
+  async load(layer) {
+    const { scene } = layer;
+    const { bounds, levels } = scene.facts;
+    const level = Math.max(levels - 2, 0);
+    const side = mwv.TILE * 2 ** level;
+    const [last, lowest] = [0, 1].map((axis) => Math.floor((bounds[axis] + bounds[axis + 2] - 1) / side));
+    const tiles = [];
+    for (let y = 0; y <= lowest; y += 1) {
+      for (let x = 0; x <= last; x += 1) {
+        const image = new Image();
+        try {
+          const name = await scene.tile(level, x, y);
+          if (name === "") continue;
+          await layer.show(image, name, level, { x, y });
+          tiles.push({ image, box: [x * side, y * side, side, side] });
+        } catch {
+          continue; // boxes are there
+        }
+      }
+    }
+    if (this.view.scene !== scene) return;
+    this.tiles = tiles;
+    this.colour();
+  }
+
+  /** Draw the tiles in the palette in use, over a window of their own: all must stay legible wherever the view is. */
+  colour() {
+    const { colours, scene } = this.view;
+    const { levels, tiles } = scene.facts;
+    this.palette = colours.palette;
+    this.filter.set(mwv.colourTable(colours.palette, ...mwv.levelWindow(scene.facts, 2 - levels)));
+    // Codes become colours before they are shrunk: between two codes lies no third.
+    const tile = /** @type {HTMLCanvasElement} */ (mwv.element("canvas", { width: mwv.TILE, height: mwv.TILE }));
+    const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
+    if (!tiles.picture) context.filter = `url(#${this.filter.id})`;
+    this.context.imageSmoothingQuality = "high";
+    for (const { image, box: [x, y, width, height] } of this.tiles) {
+      context.drawImage(image, 0, 0);
+      this.context.drawImage(tile, x, y, width, height);
+    }
   }
 
   /** Put what lies under a point of the window into the middle of the view. */

@@ -35,14 +35,16 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
     this.fire("draw");
   },
 
-  /** What lies over the map, in pixels of the view. */
+  /** What lies over the map, in pixels of the view: other parts of the page, and what layers say they have `covered`. */
   covers() {
     const map = this._map.getContainer();
     const { left, top } = map.getBoundingClientRect();
-    return Array.from(map.parentElement.querySelectorAll(".float, .leaflet-control"), (element) => {
+    const boxes = Array.from(map.parentElement.querySelectorAll(".float, .half-name, .leaflet-control"), (element) => {
       const box = element.getBoundingClientRect();
       return [box.left - left, box.top - top, box.width, box.height];
     }).filter(([, , width]) => width > 0);
+    this._map.eachLayer((/** @type {any} */ layer) => boxes.push(...(layer.covered?.() ?? [])));
+    return boxes;
   },
 
   /** Draw the outlines in view, one around all panels of a tensor; what can be seen, as {placement, rect}. */

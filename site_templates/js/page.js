@@ -66,8 +66,9 @@
     if (!hit) return;
     openPanel(true);
     // Where the panel lies over the lower part of the map, what it tells about stays in sight above it.
-    const covered = event.containerPoint.y - view.map.getSize().y * 0.3;
-    if (narrow.matches && covered > 0) view.map.panBy([0, covered]);
+    const middle = (view.map.getSize().y - view.covered) / 2;
+    const below = event.containerPoint.y - middle;
+    if (view.covered && below > 0) view.map.panBy([0, below]);
   });
 
   /* The panel: beside the map where there is room, over its lower part where there is not. */
@@ -75,7 +76,9 @@
     document.body.classList.toggle("panel-closed", !open);
     find("toggle-panel").setAttribute("aria-expanded", String(open));
     view.map.invalidateSize({ pan: false });
-    view.covered = open && narrow.matches ? view.map.getSize().y * 0.58 : 0;
+    // Above the panel lies the legend.
+    const legend = find("legend").offsetHeight;
+    view.cover(open && narrow.matches ? find("panel").offsetHeight + (legend && legend + 16) : 0);
   }
   view.addEventListener("select", () => {
     if (view.selected >= 0) openPanel(true);

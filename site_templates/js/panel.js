@@ -10,6 +10,7 @@ mwv.Panel = class {
     this.section = section;
     this.view = view;
     this.edges = new mwv.EdgeLayer().addTo(view.map);
+    this.edges.on("strips", () => view.outlines.draw());
     /** Whether the statistics of the chosen placement could not be loaded. */
     this.failed = false;
     this.spoken = mwv.element("p", { class: "hidden", role: "status" });
@@ -148,8 +149,13 @@ mwv.Panel = class {
       ["File", visible(tensors.shards[tensors.shard[tensor]])]
     );
     if (bytes) rows.push(["Bytes in the file", `${thousands(offset)} – ${thousands(offset + bytes - 1)}`]);
+    for (const part of Object.keys(tensors.parts).map(Number)) {
+      if (tensors.parts[part] !== tensor) continue;
+      const told = `${visible(tensors.dtypes[tensors.dtype[part]])}, ${shape(tensors.shapes[tensors.shape[part]])}`;
+      rows.push([`Made with ${visible(tensors.name[part].split(".").pop() ?? "")}`, told]);
+    }
     const note = tensors.notes[tensor];
-    return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: "note" }, visible(note))] : [])];
+    return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: tensors.packed.includes(tensor) ? "quiet" : "note" }, visible(note))] : [])];
   }
 
   /** RMS of the same slot in the other layers, and of the other experts of this layer. @param {number} placement */

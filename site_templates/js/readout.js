@@ -24,6 +24,8 @@ mwv.Readout = class {
     /** Counts what was asked for, so that late answers about earlier places are dropped. */
     this.turn = 0;
     this.cross = mwv.element("div", { class: "crosshair", "aria-hidden": "true", hidden: "" });
+    /** A frame around the pixel that a pinned card tells of. */
+    this.spot = mwv.element("div", { class: "spot", "aria-hidden": "true", hidden: "" });
     this.figure = mwv.element("p", { class: "figure" });
     this.lines = mwv.element("div", { class: "lines" });
     this.copyButton = this.button("Copy", "Copy as text, with the address of this view", () => this.copy());
@@ -32,7 +34,7 @@ mwv.Readout = class {
     this.closeButton.setAttribute("aria-label", "Close");
     this.tools = mwv.element("div", { class: "row" }, this.copyButton, this.exactButton, this.closeButton);
     box.append(this.figure, this.lines, this.tools);
-    view.element.append(this.cross);
+    view.element.append(this.cross, this.spot);
     this.watch(view.element);
     view.map.on("move zoom", () => this.place());
     view.map.on("movestart zoomstart", () => this.pinned || this.keyed || this.hide());
@@ -193,13 +195,14 @@ mwv.Readout = class {
     if (!this.exactButton.hidden) this.exactButton.title = `Ask ${new URL(scene.folder.record.url).host} for its bytes`;
     this.tools.hidden = !this.pinned;
     this.box.classList.toggle("pinned", this.pinned);
+    this.spot.hidden = !this.pinned;
     this.box.hidden = false;
     this.place();
   }
 
   hide() {
     this.turn += 1;
-    this.box.hidden = true;
+    this.box.hidden = this.spot.hidden = true;
     this.box.classList.remove("pinned");
     if (this.view.reading) {
       this.view.reading = null;
@@ -218,6 +221,20 @@ mwv.Readout = class {
       Math.max(8, Math.min(at + 18 + own + 8 <= whole ? at + 18 : at - 18 - own, whole - own - 8));
     const [x, y] = [left + beside(point.x, width, wide), top + beside(point.y, height, high - this.view.covered)];
     this.box.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+    if (this.pinned) this.frame();
+  }
+
+  /** Put the frame around the pixel; around a small one it is larger. */
+  frame() {
+    const { map } = this.view;
+    const step = 2 ** this.view.reading.level;
+    const [left, top] = [this.at.lng, this.at.lat].map((n) => Math.floor(n / step) * step);
+    const corner = map.latLngToContainerPoint([top, left]);
+    const size = step * map.getZoomScale(map.getZoom(), 0);
+    const extra = Math.max(9 - size, 0) / 2;
+    const { style } = this.spot;
+    style.width = style.height = `${size + 2 * extra}px`;
+    style.transform = `translate(${corner.x - extra}px, ${corner.y - extra}px)`;
   }
 
   /** Keep the card of a point of the map. @param {any} point */
@@ -242,7 +259,7 @@ mwv.Readout = class {
     const turn = this.turn;
     this.exactButton.disabled = true;
     try {
-      reading.exact = await this.exact.fetched(reading.scene, element.placement, element.rows[0], element.cols[0]);
+      reading.exact = await this.exact.fetched(reading.scene, element.placement, element.rows[0], element.cols[0], reading.code);
       reading.problem = "";
     } catch (error) {
       reading.problem = error.message;

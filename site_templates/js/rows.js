@@ -3,10 +3,11 @@
 /* A scene in, rows of the table of its tensors out; searched, filtered, sorted; as text for other programs. */
 
 /**
- * A row of the table: what stands at one place of the map, so each expert of a fused tensor has its own; or a tensor without
- * elements, which stands nowhere. Numbers that nobody measured are null.
+ * A row of the table: what stands at one place of the map, so each expert of a fused tensor has its own; or a tensor that
+ * stands nowhere, since it has no elements or is a part of a packed one. Numbers that nobody measured are null.
  * @typedef {object} Row
  * @property {number} placement −1 if it stands nowhere
+ * @property {number} place where to look for it: its placement, or the first one of the tensor that it is a part of; or −1
  * @property {number} tensor −1 if the files lack it
  * @property {string} name as in the files
  * @property {string} shown the name as text that can be seen
@@ -36,6 +37,7 @@ mwv.rows = function (scene) {
     const shown = mwv.text.visible(name);
     return {
       placement,
+      place: placement < 0 ? placements.tensor.indexOf(tensors.parts[tensor]) : placement,
       tensor,
       name,
       shown,
@@ -138,7 +140,7 @@ mwv.wantedRows = function (rows, { query, dtype, stack, layer, odd, sort, down }
     // Of equally good names the short one is meant.
     found.push({ row, value: sort ? mwv.sortValue(row, sort) : words.length ? row.folded.length - 1000 * score : 0, place });
   });
-  const sign = down ? -1 : 1;
+  const sign = sort && down ? -1 : 1;
   found.sort((a, b) => {
     if (a.value === b.value) return a.place - b.place;
     if (a.value === null || b.value === null) return a.value === null ? 1 : -1;

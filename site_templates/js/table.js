@@ -32,6 +32,7 @@ mwv.Table = class {
       if (!section.hidden) this.fill();
     });
     view.addEventListener("select", () => this.follow());
+    mwv.state.add("l", new mwv.Listing(this));
     addEventListener("resize", () => section.hidden || this.resize(section.offsetHeight));
   }
 
@@ -172,6 +173,7 @@ mwv.Table = class {
       this.view.map.invalidateSize({ pan: false });
       if (within) this.button.focus();
     }
+    mwv.state.changed();
   }
 
   /** Open it, ready for words to search for. */
@@ -243,6 +245,7 @@ mwv.Table = class {
     this.body.replaceChildren();
     this.grid.scrollTop = 0;
     this.draw();
+    mwv.state.changed();
   }
 
   /** Height of a row. */
@@ -281,7 +284,7 @@ mwv.Table = class {
       if (!column.number) cell.title = i ? String(cell.textContent) : row.shown;
       return cell;
     });
-    const kind = row.placement < 0 ? "line nowhere" : row.tensor < 0 ? "line missing" : "line";
+    const kind = row.place < 0 ? "line nowhere" : row.tensor < 0 ? "line missing" : "line";
     const style = `top: ${place * this.pitch}px`;
     return mwv.element("div", { role: "row", class: kind, id: `row-${place}`, "aria-rowindex": place + 2, style }, ...cells);
   }
@@ -340,10 +343,10 @@ mwv.Table = class {
     const row = this.listed[place];
     if (!row) return;
     this.move(place);
-    if (row.placement < 0) return;
+    if (row.place < 0) return;
     if (this.narrow.matches) this.open(false);
-    this.view.select(row.placement);
-    this.view.fly(this.view.scene.shapes[row.placement].box);
+    this.view.select(row.place);
+    this.view.fly(this.view.scene.shapes[row.place].box);
   }
 
   /** @param {KeyboardEvent} event */

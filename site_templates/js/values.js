@@ -172,6 +172,25 @@ mwv.CODE_WORDS = {
 };
 
 /**
+ * Code of an element, as `leaf_codes` in mwv/pyramid/code.py gives it.
+ * @param {number} value value × unit
+ */
+mwv.leafCode = function (value) {
+  if (Number.isNaN(value)) return 255;
+  if (value === 0) return 1;
+  if (!Number.isFinite(value)) return 254;
+  const octave = Math.log2(Math.abs(value));
+  let level = Math.min(Math.max(Math.floor(octave) + 14, 0), 2);
+  if (octave >= -11) level = 3 + Math.floor(3 * (octave + 11));
+  if (octave >= 2) level = Math.min(42 + Math.floor((octave - 2) / 2), 46);
+  return (value < 0 ? 2 : 200) + level;
+};
+
+/** Whether a code of the leaf can stand for a value × unit; at the very edge of a bin both that meet there can. */
+mwv.standsFor = (/** @type {number} */ code, /** @type {number} */ value) =>
+  [1 - 1e-9, 1, 1 + 1e-9].some((near) => mwv.leafCode(value * near) === code);
+
+/**
  * What a code says, in words and figures.
  * @param {number} code
  * @param {number} level 0 for a single element

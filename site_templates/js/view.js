@@ -51,7 +51,13 @@ mwv.View = class extends EventTarget {
       wheelDebounceTime: 20,
     });
     this.show(scene);
-    this.map.on("resize", () => this.limit());
+    /** Size of the view, and whether it shows the whole scene. */
+    this.size = this.map.getSize();
+    this.isWhole = true;
+    this.map.on("resize", () => this.resize());
+    this.map.on("moveend", () => {
+      if (this.map.getSize().equals(this.size)) this.isWhole = this.atWhole();
+    });
     this.map.on("moveend", () => this.tell("move"));
     this.map.on("moveend", () => this.fit());
   }
@@ -130,16 +136,33 @@ mwv.View = class extends EventTarget {
     return Math.min(this.fitting(width, height, x - 48, y - 128), 0);
   }
 
+  /** Centre of the view that has the middle of the scene in the middle of what is not covered. @param {number} zoom */
+  middle(zoom) {
+    const { lat, lng } = this.bounds.getCenter();
+    return L.latLng(lat + this.covered / 2 / this.map.getZoomScale(zoom, 0), lng);
+  }
+
   /** Show the whole scene. */
   whole(animate = true) {
     this.tell("leave");
-    this.go(this.bounds.getCenter(), this.wholeZoom(), animate);
+    const zoom = this.wholeZoom();
+    this.go(this.middle(zoom), zoom, animate);
+  }
+
+  /** The view has another size: what was seen whole still is. */
+  resize() {
+    this.size = this.map.getSize();
+    this.limit();
+    if (!this.isWhole) return;
+    const zoom = this.wholeZoom();
+    this.go(this.middle(zoom), zoom, false);
   }
 
   /** Whether the whole scene is shown, as `whole` shows it. */
   atWhole() {
     const { map } = this;
-    return map.getZoom() === this.wholeZoom() && map.project(this.bounds.getCenter()).distanceTo(map.project(map.getCenter())) < 1;
+    const zoom = map.getZoom();
+    return zoom === this.wholeZoom() && map.project(this.middle(zoom)).distanceTo(map.project(map.getCenter())) < 1;
   }
 
   /**
@@ -180,10 +203,20 @@ mwv.View = class extends EventTarget {
     }
   }
 
+  /** Something lies over this height of the lower part of the view from now on. @param {number} height */
+  cover(height) {
+    this.covered = height;
+    this.limit();
+  }
+
   /** Keep the reader from getting lost in the void. */
   limit() {
-    this.map.setMinZoom(this.wholeZoom());
-    this.map.setMaxBounds(this.bounds.pad(0.5));
+    const zoom = this.wholeZoom();
+    this.map.setMinZoom(zoom);
+    const limits = this.bounds.pad(0.5);
+    // What is covered must have somewhere to go; lat grows downward.
+    const below = this.covered / this.map.getZoomScale(zoom, 0);
+    this.map.setMaxBounds(limits.extend([limits.getNorth() + below, limits.getWest()]));
   }
 
   /** Let the window follow the level, or what is in view, if it is to. */

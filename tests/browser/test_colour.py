@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, expect
 from synthetic import Built
 from viewing import expected, hover, look, open_model, screen, settle
 
-from mwv.pyramid.code import magnitude
+from mwv.pyramid.code import magnitude, sign
 from mwv.pyramid.palette import PALETTES, STEPS, fitted, steps, table
 
 PageFactory = Callable[..., Page]
@@ -26,11 +27,17 @@ def test_the_page_computes_the_tables_of_python(page: Page, http: str) -> None:
         assert (np.array(theirs) == table(palette, low, high)).all()
 
 
-def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, models: dict[str, Built]) -> None:
-    open_model(page, http, "odd")
+def test_palette_and_window_change_the_picture_at_once(page: Page, root: str, models: dict[str, Built]) -> None:
+    """And no tile is asked for."""
+    open_model(page, root, "odd")
     look(page, 1500, 1100, 0)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/tiles/" in request.url else None)
     page.locator("#legend summary").click()
+    before = screen(page)
     page.locator("#palette").select_option("viridis")
+    shown = screen(page)
+    assert (shown != before).any() and (shown == expected(page, models["odd"].codes[0], 0)).all()
     low = page.get_by_label("Smallest magnitude of the scale")
     low.focus()
     for _ in range(12):
@@ -40,6 +47,7 @@ def test_palette_and_window_change_the_picture_at_once(page: Page, http: str, mo
     assert page.evaluate("mwv.view.colours.palette") == "viridis"
     before = page.evaluate("mwv.view.colours.low")
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
+    assert not asked
     look(page, 1500, 1100, -1)
     assert page.evaluate("mwv.view.colours.low") == before
     page.evaluate("document.querySelector('#fit-window').click()")
@@ -63,11 +71,43 @@ def test_the_legend_shows_the_colours_of_the_table(page: Page, http: str) -> Non
     low, high = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
     colours = table("signed", low, high)
     assert swatches == ["rgb({}, {}, {})".format(*colours[code]) for code in (255, 254, 1, 0, 251)]
+    assert page.locator(".swatches li").all_text_contents() == ["NaN", "Inf", "zero", "empty", "missing"]
     fills = page.locator(".strips rect").evaluate_all("items => items.map((i) => i.getAttribute('fill'))")
     known = {"rgb({},{},{})".format(*colour) for colour in colours.tolist()}
     assert len(fills) > 60 and set(fills) <= known
     ticks = page.locator(".strips text:not(.class)").all_text_contents()
     assert len(ticks) >= 3 and all(low / 4 < float(tick) < high * 4 for tick in ticks)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_every_number_of_the_legend_stands_at_its_colour(page: Page, http: str, opened: bool) -> None:
+    """Under the picture's own colours: what the strip shows above a number is the colour of that magnitude."""
+    open_model(page, http, "odd")
+    look(page, 1500, 1100, 0)
+    if opened:
+        page.locator("#legend summary").click()
+        page.get_by_label("Scale from").fill("0.002")
+        page.get_by_label("Scale from").press("Enter")
+    strips: list[list[Any]] = page.locator(".strips svg > g:has(rect)").evaluate_all("""all => all.map((g) => [
+        g.querySelector(".class")?.textContent ?? "",
+        [...g.querySelectorAll("rect")].map((r) => [r.x.baseVal.value, r.width.baseVal.value, r.getAttribute("fill")]),
+    ])""")
+    ticks: list[tuple[float, float]] = page.locator(".strips g:has(.tick)").evaluate_all(
+        "all => all.map((g) => [g.querySelector('.tick').getBBox().x, Number(g.querySelector('text').textContent)])"
+    )
+    assert [name for name, _ in strips] == (["negative", "balanced", "positive"] if opened else [""] * 3)
+    low, high = page.evaluate("[mwv.fromSteps(mwv.view.colours.low), mwv.fromSteps(mwv.view.colours.high)]")
+    colours = table("signed", low, high)
+    checked = set()
+    for kind, (_, rects) in zip((-1, 0, 1), strips, strict=True):
+        codes = [code for code in range(256) if magnitude(code) and sign(code) == kind]
+        for x, value in ticks:
+            nearest = min(codes, key=lambda code: abs(np.log2(magnitude(code) / value)))
+            wanted = "rgb({},{},{})".format(*colours[nearest])
+            # A number may stand within a pixel of the border between two colours.
+            assert wanted in {fill for left, width, fill in rects if left - 1 <= x <= left + width + 1}
+            checked.add(wanted)
+    assert len(ticks) >= 3 and len(checked) >= 8
 
 
 def in_view(page: Page, codes: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
@@ -100,12 +140,18 @@ def test_the_window_fits_what_is_in_view(page: Page, http: str, models: dict[str
     page.locator("#fit-view").click()
     expect(page.locator("#fit-view")).to_have_attribute("aria-pressed", "true")
     windows = []
-    for x, y, zoom in ((1900, 700, 0), (1900, 3400, 0), (1500, 1400, -1), (700, 900, 1)):
+    for x, y, zoom in ((1900, 700, 0), (1900, 3400, 0), (1500, 1400, -1), (700, 900, 1), (700, 605, 6)):
         look(page, x, y, zoom)
         level = max(-zoom, 0)
         wanted = fitted_steps(in_view(page, models["odd"].codes[level], level))
         page.wait_for_function("([low, high]) => mwv.view.colours.low === low && mwv.view.colours.high === high", arg=wanted)
         windows.append(wanted)
+    # A small step, for which no tile is loaded, to a row with values forty times as large.
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => mwv.view.map.getCenter().lat > 606 && !mwv.view.map._panAnim?._inProgress")
+    windows.append(fitted_steps(in_view(page, models["odd"].codes[0], 0)))
+    page.wait_for_function("([low, high]) => mwv.view.colours.low === low && mwv.view.colours.high === high", arg=windows[-1])
     assert len({tuple(pair) for pair in windows}) == len(windows)
     page.locator("#reset-colours").click()
     settle(page)

@@ -314,6 +314,19 @@ def test_two_maps_show_a_model_each(page: Page, pair_root: str, pair: Pair) -> N
         assert [low, high] == fitted
 
 
+def test_side_by_side_the_overview_is_folded(page: Page, pair_root: str) -> None:
+    open_model(page, pair_root, "odd")
+    picture = page.locator("#minimap .picture")
+    expect(picture).to_be_visible()
+    begin(page, "other", "Side by side")
+    expect(picture).to_be_hidden()
+    page.locator("#minimap summary").click()
+    expect(picture).to_be_visible()
+    page.locator("#minimap summary").click()
+    page.get_by_role("button", name="Swipe").click()
+    expect(picture).to_be_visible()
+
+
 def test_one_map_lies_below_the_other_on_a_narrow_screen(new_page: PageFactory, pair_http: str) -> None:
     page = new_page(390, 844)
     open_model(page, pair_http, "odd")
@@ -431,7 +444,7 @@ def test_a_link_opens_the_same_comparison(new_page: PageFactory, pair_http: str,
     assert shown == {"Swipe": "swipe,other,0,40", "Blink": "blink,other,0", "Side by side": "beside,other,0"}[mode]
     page.wait_for_function("text => location.hash.includes(text)", arg=shown)
     again = new_page()
-    again.goto(page.url)
+    again.goto(page.evaluate("location.href"))
     again.wait_for_function("() => mwv.compare.shown")
     still(again)
     assert again.evaluate("mwv.compare.read()") == shown

@@ -1,13 +1,17 @@
 """In: models in Chromium. Out: links, history, ruler, minimap, keys and heads lead where they say."""
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import synthetic
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Page, expect
 from serving import served
 from synthetic import ODD_NAMES, Built
@@ -117,16 +121,16 @@ def test_a_link_shows_exactly_the_view_and_asks_for_no_other_tiles(new_page: Pag
     other = new_page()
     asked: list[str] = []
     other.on("request", lambda request: asked.append(request.url))
-    other.goto(page.url)
+    other.goto(page.evaluate("location.href"))
     settle(other)
     assert shown(other) == shown(page)
     assert shown(other)["tensor"] == QUERY.format(2) and shown(other)["palette"] == "viridis"
     assert (screen(other) == screen(page)).all()
-    level = -int(shown(page)["zoom"] // 1)
-    keys = {key for (at, _, _), key in tiny.model.scenes[0].tiles.items() if at == level}
+    level, overview = -int(shown(page)["zoom"] // 1), tiny.model.scenes[0].levels - 2
+    keys = [{key for (at, _, _), key in tiny.model.scenes[0].tiles.items() if at == of} for of in (level, overview)]
     tiles = {Path(url).stem for url in asked if "/tiles/" in url}
-    assert level < tiny.model.scenes[0].levels - 1
-    assert tiles and tiles <= keys
+    assert level < overview
+    assert tiles & keys[0] and tiles <= keys[0] | keys[1]
 
 
 def test_a_link_holds_place_and_zoom_to_a_hundredth_of_a_pixel(new_page: PageFactory, tiny_http: str) -> None:
@@ -135,7 +139,21 @@ def test_a_link_holds_place_and_zoom_to_a_hundredth_of_a_pixel(new_page: PageFac
     assert (shown(page)["x"], shown(page)["y"]) == pytest.approx((1700.03, 900.52), abs=0.01 / 64)
     drag(page, -37, 11)
     other = opened(new_page(), tiny_http, page.evaluate("location.hash"))
+    assert [shown(other)[axis] for axis in "xy"] == pytest.approx([shown(page)[axis] for axis in "xy"], abs=0.01 / 64)
     assert (screen(other) == screen(page)).all()
+
+
+def test_a_link_holds_a_zoom_between_levels_and_a_scale_that_follows_the_view(new_page: PageFactory, tiny_root: str) -> None:
+    page = opened(new_page(), tiny_root, f"#at={LEFT + 200},{TOP + 200},-0.75")
+    page.locator("#legend summary").click()
+    page.locator("#fit-view").click()
+    page.wait_for_function("() => location.hash.includes('w=view')")
+    drag(page, -60, 40)
+    other = opened(new_page(), tiny_root, page.evaluate("location.hash"))
+    other.wait_for_function("low => mwv.view.colours.low === low", arg=shown(page)["window"][0])
+    assert shown(other)["zoom"] == -0.75
+    other.locator("#legend summary").click()
+    expect(other.locator("#fit-view")).to_have_attribute("aria-pressed", "true")
 
 
 def test_every_odd_name_can_be_linked_to(new_page: PageFactory, tiny_root: str) -> None:
@@ -223,7 +241,9 @@ def test_the_way_back_leads_through_tabs(page: Page, tiny_root: str) -> None:
     page.get_by_role("button", name="Again").click()
     calm(page)
     assert shown(page)["scene"] == 1
-    assert page.url.endswith("#s=1")
+    assert page.evaluate("location.hash") == "#s=1"
+    expect(page.get_by_role("button", name="Again")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#tabs [aria-pressed=true]")).to_have_count(1)
     page.go_back()
     page.wait_for_function("() => mwv.view.scene.facts.index === 0")
     page.go_forward()
@@ -283,7 +303,6 @@ def test_the_minimap_marks_what_is_in_view_and_moves_it(page: Page, tiny_root: s
     size = page.evaluate("[mwv.view.map.getSize().x, mwv.view.map.getSize().y]")
     assert inner["width"] / outer["width"] == pytest.approx(size[0] * 2**0.5 / bounds.width, abs=0.03)
     assert inner["height"] / outer["height"] == pytest.approx(size[1] * 2**0.5 / bounds.height, abs=0.03)
-    assert page.locator("#minimap img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.mouse.move(outer["x"] + outer["width"] / 2, outer["y"] + outer["height"] / 4)
     page.mouse.down()
     calm(page)
@@ -293,8 +312,33 @@ def test_the_minimap_marks_what_is_in_view_and_moves_it(page: Page, tiny_root: s
     calm(page)
     assert shown(page)["y"] == pytest.approx(bounds.y + bounds.height * 0.6, abs=bounds.height / 50)
     assert shown(page)["zoom"] == -0.5
+    # Another scene has no picture of its own, but its tensors as boxes.
+    page.get_by_role("button", name="Again").click()
+    calm(page)
+    expect(page.locator("#minimap img")).to_have_count(0)
+    inside = screen(page, "#minimap .picture", over=".frame")[8:-8, 8:-8]  # without its round corners
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) > 1
     page.locator("#minimap summary").click()
     expect(picture).to_be_hidden()
+
+
+def overview(page: Page) -> NDArray[np.int16]:
+    """Colours of the minimap's picture."""
+    page.wait_for_function("() => mwv.minimap.tiles.length")
+    box = page.locator("#minimap .picture").bounding_box()
+    assert box is not None
+    with Image.open(io.BytesIO(page.screenshot(clip=box))) as image:  # type: ignore[arg-type]
+        return np.asarray(image.convert("RGB")).astype(np.int16)
+
+
+def test_the_minimap_has_the_palette_of_the_map(page: Page, tiny_root: str) -> None:
+    opened(page, tiny_root, f"#at={LEFT + 200},{TOP + 1000},0")
+    coloured = []
+    for palette in ("signed", "viridis", "signed"):
+        page.evaluate("name => mwv.view.colours.setPalette(name)", palette)
+        picture = overview(page)
+        coloured.append(float((np.ptp(picture, axis=2) > 60).mean()))
+    assert coloured[1] > 3 * coloured[0] and coloured[2] == coloured[0]
 
 
 def test_phones_have_no_minimap(new_page: PageFactory, tiny_http: str) -> None:
@@ -355,7 +399,7 @@ def test_keys_go_from_layer_to_layer_in_the_same_slot(page: Page, tiny_root: str
 
 def test_keys_go_from_tensor_to_tensor(page: Page, tiny_root: str, tiny: Built) -> None:
     names = [placement.name for placement in tiny.model.scenes[0].canvas.placements]
-    opened(page, tiny_root)
+    opened(page, tiny_root, f"#at={LEFT + 150},{TOP + 100},1")  # so close up that the next one is not in view
     click(page, LEFT + 100, TOP + 100)
     place = names.index(QUERY.format(0))
     for key, step in (("n", 1), ("n", 2), ("p", 1), ("p", 0), ("p", -1), ("p", -1)):
@@ -441,6 +485,12 @@ def test_heads_are_found_where_configuration_and_shapes_agree(page: Page, tiny_h
     assert heads(page, {**gemma, "head_dim": 256}, {**wide, "self_attn.k_proj.weight": (1024, 2048)})[1] is not None
     # The heads of a picture's encoder are not those of the text model.
     assert heads(page, llama, matrices, "vision_tower.layers") == [None] * 5
+    # A decoder may have heads of its own number; T5's are not its hidden size in parts.
+    whisper = {"num_attention_heads": 8, "decoder_attention_heads": 4, "hidden_size": 512}
+    square = {"self_attn.q_proj.weight": (512, 512), "self_attn.out_proj.weight": (512, 512)}
+    assert heads(page, whisper, square, "model.encoder.layers")[0] == ("rows", 64, 8, "head 0", "head 7")
+    assert heads(page, whisper, square, "model.decoder.layers")[1] == ("columns", 128, 4, "head 0", "head 3")
+    assert heads(page, {"num_attention_heads": 8, "hidden_size": 512}, square, "decoder.layers")[0] is not None
     # GPT-2's Conv1D stores outputs as columns: its output projection has heads along rows.
     gpt2 = {"num_attention_heads": 12, "hidden_size": 768}
     conv = {"attn.c_attn.weight": (768, 2304), "attn.c_proj.weight": (768, 768), "mlp.c_proj.weight": (3072, 768)}
@@ -535,6 +585,31 @@ def test_a_link_to_a_tensor_shows_it_above_the_panel_of_a_phone(new_page: PageFa
     bar, panel = page.locator(".bar").bounding_box(), page.locator("#panel").bounding_box()
     assert bar is not None and panel is not None
     assert bar["y"] + bar["height"] <= top < bottom <= panel["y"]
+
+
+def test_the_legend_of_a_phone_stays_in_sight_above_the_panel(new_page: PageFactory, tiny_http: str) -> None:
+    page = opened(new_page(390, 844), tiny_http)
+    for name in ("bar", "panel"):
+        page.locator(f"#{name}, .{name}").first.wait_for(state="attached")
+    page.get_by_role("button", name="Info").click()
+    for _ in range(2):  # folded, then open
+        bar, legend, panel = (page.locator(at).bounding_box() for at in (".bar", "#legend", "#panel"))
+        assert bar and legend and panel
+        assert bar["y"] + bar["height"] <= legend["y"] and legend["y"] + legend["height"] <= panel["y"]
+        page.locator("#legend summary").click()
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_what_was_seen_whole_still_is_when_there_is_less_room(new_page: PageFactory, tiny_http: str, width: int) -> None:
+    page = opened(new_page(width, 844), tiny_http)
+    if width > 720:
+        page.get_by_role("button", name="Tensors", exact=True).click()
+    page.set_viewport_size({"width": width, "height": 600})
+    page.wait_for_function("() => mwv.view.map.getSize().y < 600 && mwv.view.atWhole()")
+    assert page.evaluate("mwv.view.map.getBounds().contains(mwv.view.bounds)")
+    look(page, LEFT, TOP, 0)
+    page.set_viewport_size({"width": width, "height": 700})
+    page.wait_for_function("() => mwv.view.size.y > 0 && mwv.view.map.getZoom() === 0")
 
 
 def test_another_scene_and_a_smaller_window_are_shown_whole(page: Page, tiny_http: str) -> None:

@@ -81,6 +81,18 @@ def test_all_cards_stand_in_the_order_of_the_zoo_under_its_groups(page: Page, zo
     expect(page.locator(".group").nth(1).locator(".card")).to_have_count(100)
 
 
+def test_a_card_tells_what_a_model_is(page: Page, zoo: str) -> None:
+    page.goto(f"{zoo}/index.html")
+    page.get_by_role("searchbox").fill("model 42")
+    card = page.locator(".card").first
+    expect(card.get_by_role("heading")).to_have_text("Model 42")
+    for part in ("638 parameters", "OlmoForCausalLM", "BF16F32", "5.42 KiB, 5 tensors", "2018-01-15"):
+        expect(card).to_contain_text(part)
+    page.wait_for_function("() => document.querySelector('.card:not([hidden]) img').naturalWidth > 0")
+    page.get_by_role("searchbox").fill("odd")
+    expect(page.locator(".card:not([hidden]) .tags span")).to_have_text(["<b>odd</b> & co", "chat"])
+
+
 def test_search_takes_what_one_remembers_of_a_name(page: Page, zoo: str) -> None:
     page.goto(f"{zoo}/index.html")
     page.keyboard.press("/")
@@ -96,7 +108,7 @@ def test_search_takes_what_one_remembers_of_a_name(page: Page, zoo: str) -> None
     assert shown(page)[0] == 42  # the best match first
     page.keyboard.press("Escape")
     expect(page.get_by_role("status")).to_have_text("300 models")
-    assert page.url.endswith("index.html")
+    expect(page).to_have_url(re.compile(r"index\.html$"))
 
 
 def test_sorting(page: Page, zoo: str) -> None:
@@ -157,7 +169,7 @@ def test_the_address_holds_what_is_chosen(page: Page, zoo: str) -> None:
     chosen = [i for i in range(300) if i % 3 == 0 and (i % 10 == 0 or i == 33)]
     assert shown(page) == sorted(chosen, key=lambda i: -facts(i, "nbytes"))
     toggle(page, "chat").click()
-    assert page.url.endswith("#q=model&sort=size&type=BF16")
+    expect(page).to_have_url(re.compile("#q=model&sort=size&type=BF16$"))
     page.reload()
     expect(page.get_by_role("status")).to_have_text("100 of 300 models")
     # An address that someone edits is followed; what it names and nobody has is left out.

@@ -1,11 +1,13 @@
 """In: synthetic and real sites in Chromium. Out: what the tensor panel says, its charts, and the profiles on the map."""
 
+import io
 import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Page, expect
 from sheets import click_on, figure, point_at, told
 from synthetic import Built
@@ -50,13 +52,18 @@ def test_the_sheet_says_what_numpy_says(new_page: PageFactory, http: str, models
         assert float(said[label].replace("−", "-")) == pytest.approx(value, rel=6e-4)
     assert float(said["Zeros"].removesuffix(" %")) == pytest.approx(100 * stats.zeros / stats.elements, rel=6e-3)
     assert (said["NaN"], said["Infinite"]) == ("1", "1")
+    assert float(said["Kurtosis"]) == stats.kurtosis
+    assert page.locator("#tensor h2").inner_text() == "model.embed_tokens.weight" and said["Type"] == "F32"
     assert said["Shape"] == "700 × 1400" and said["Elements"] == "980\u202f000"
     assert said["Size"] == "3.74 MiB (3\u202f920\u202f000 bytes)" and said["File"] == "tiny.safetensors"
     assert said["Bytes in the file"] == "0 – 3\u202f919\u202f999"
     expect(page.locator("#tensor .digest")).to_contain_text(row.digest)
+    percents = page.locator("#tensor .percentiles th").all_inner_texts()
+    assert percents == [f"{percent:g} %" for percent, _ in stats.percentiles]
     percentiles = page.locator("#tensor .percentiles td").all_inner_texts()
     for text, (_, value) in zip(percentiles, stats.percentiles, strict=True):
         assert float(text.replace("−", "-")) == pytest.approx(value, rel=0.06, abs=1e-9)
+    page.evaluate("navigator.clipboard.writeText('')")  # it may hold what another test copied
     page.get_by_role("button", name="Copy the name").click()
     expect(page.locator("#tensor .copy")).to_have_class(re.compile("done"))
     assert page.evaluate("navigator.clipboard.readText()") == "model.embed_tokens.weight"
@@ -89,6 +96,47 @@ def test_the_histogram_is_read_by_mouse_keys_and_ear(page: Page, root: str, mode
     expect(chart).to_have_attribute("aria-valuetext", re.compile(f": {stats.histogram[peak + 1]:,} ".replace(",", "\u202f")))
     sentence = chart.get_attribute("aria-description") or ""
     assert sentence.startswith("98\u202f304 values from −") and "90 % of them lie between" in sentence
+
+
+def heights(page: Page, kind: str) -> NDArray[np.float64]:
+    """How high a chart's bars are in each column of its pixels, as a part of its height: what is gone without them."""
+    chart = figure(page, kind).locator("svg")
+    chart.scroll_into_view_if_needed()
+    page.mouse.move(10, 300)
+    pictures = []
+    for visibility in ("visible", "hidden"):
+        chart.locator(".bars").evaluate_all("(all, v) => all.forEach((bars) => { bars.style.visibility = v; })", visibility)
+        with Image.open(io.BytesIO(chart.screenshot())) as image:
+            pictures.append(np.asarray(image.convert("RGB")).astype(int))
+    chart.locator(".bars").evaluate_all("all => all.forEach((bars) => { bars.style.visibility = ''; })")
+    return np.asarray((abs(pictures[0] - pictures[1]).max(2) > 20).mean(0))
+
+
+def test_bars_are_as_high_as_the_numbers(page: Page, root: str, models: dict[str, Built]) -> None:
+    tensors = [t for t in models["odd"].model.tensors if t.shape == (256, 384)]
+    stats = tensors[1].stats[0]
+    open_model(page, root, "odd")
+    click_on(page, *centre_of(models["odd"], tensors[1].name))
+    expect(figure(page, "row")).to_be_visible()
+    columns = np.array(stats.col_rms)
+    assert columns[64] > 4 * columns[63]
+    wanted = {
+        "histogram": np.sqrt(np.array(stats.histogram) / max(stats.histogram)),
+        "row": np.array(stats.row_rms) / max(stats.row_rms),
+        "column": np.sqrt(columns / columns.max()),  # with outliers heights are by root
+        "layer": 0.84 * np.array([t.stats[0].rms or 0 for t in tensors]) / max(t.stats[0].rms or 0 for t in tensors),
+    }
+    for kind, bars in wanted.items():
+        found = heights(page, kind)
+        # The columns of pixels under the middles of bars, and their neighbours where bars are as thin as pixels.
+        some = np.argmax(bars), np.argmin(bars), len(bars) // 3, 0, len(bars) - 1
+        for place in range(len(bars)) if len(bars) < 10 else some:
+            at = int((place + 0.5) * len(found) / len(bars))
+            near = slice(max(at - 1, 0), at + 2)
+            reach = len(bars) // len(found) + 2 if len(bars) > 100 else 0
+            allowed = bars[max(place - reach, 0) : place + reach + 1]
+            assert allowed.min() - 0.05 <= found[near].max() <= allowed.max() + 0.05, (kind, place)
+        assert found.max() == pytest.approx(bars.max(), abs=0.05), kind
 
 
 def test_from_layer_to_layer_by_click_and_by_keys(page: Page, root: str, models: dict[str, Built]) -> None:
@@ -220,10 +268,34 @@ def test_profiles_stand_beside_the_rows_they_tell_of(page: Page, http: str, mode
         rows = rms[int(i / scale) : max(int(np.ceil((i + 1) / scale)), int(i / scale) + 1)]
         assert abs(length - 30 * rows.max() / rms.max()) <= 2, i
     assert (bars[int(65 * scale) : int(127 * scale), 0] == AMBER).all()
+    # Below it the columns, by root because of the outliers among them.
+    columns = np.array(stats.col_rms)
+    left, bottom = page.evaluate("(p => [p.x, p.y])(mwv.view.map.latLngToContainerPoint([1280, 1536]))")
+    below = with_strips(page)[round(bottom) + 3 : round(bottom) + 33, round(left) : round(left) + round(384 * scale)]
+    for i, length in enumerate((below.astype(int).sum(2) > 150).sum(0)):
+        some = columns[int(i / scale) : max(int(np.ceil((i + 1) / scale)), int(i / scale) + 1)]
+        assert abs(length - 30 * np.sqrt(some.max() / columns.max())) <= 2, i
     page.get_by_label("on the map").uncheck()
     assert (strip(page, 1536, 1024, 384, 256) != BAR).any(2).all()
     page.get_by_label("on the map").check()
     assert (strip(page, 1536, 1024, 384, 256) == BAR).all(2).any()
+
+
+@pytest.mark.parametrize("place", ["above", "within"])
+def test_a_strip_leaves_the_name_of_its_tensor_free(page: Page, http: str, models: dict[str, Built], place: str) -> None:
+    name = "model.layers.1.attn.q_proj.weight"
+    open_model(page, http, "odd")
+    click_on(page, *centre_of(models["odd"], name))
+    expect(figure(page, "column")).to_be_attached()
+    x, y, width, height = page.evaluate("mwv.view.scene.shapes[mwv.view.selected].box")
+    high = page.evaluate("mwv.view.map.getSize().y")
+    # The lower edge is out of sight, so the strip of columns is at the upper edge, which may be out of sight too.
+    look(page, x + width / 2, *((y + height - high / 2 + 4, 0) if place == "above" else (y + height / 2, 2)))
+    strips = page.evaluate("mwv.panel.edges.covered()")
+    names = [box for box in page.evaluate("mwv.view.outlines.labels.taken") if box[4].endswith(name.split("attn.")[1])]
+    assert [strip for strip in strips if strip[2] > strip[3]] and names
+    for a, b, w, h, _ in names:
+        assert all(a + w <= x or x + wide <= a or b + h <= y or y + high <= b for x, y, wide, high in strips)
 
 
 def test_a_click_on_a_strip_of_a_folded_tensor_points_out_its_row(page: Page, real_http: str) -> None:

@@ -20,7 +20,7 @@ from synthetic import Built
 from viewing import hover, look, open_model
 
 from mwv.build import build
-from mwv.pyramid.code import magnitude, sign
+from mwv.pyramid.code import leaf_codes, magnitude, sign
 from mwv.settings import ModelSettings, Settings
 from mwv.site.exact import Values
 from mwv.site.serve import open_server
@@ -323,6 +323,42 @@ def test_a_public_source_is_asked_for_an_element_when_the_reader_wants_it(
         assert np.float32(figure(page).inner_text().removeprefix("= ").replace("−", "-")) == kernel
 
 
+def test_a_public_source_that_is_another_file_is_told(
+    page: Page, folder: Path, source: Path, weights: dict[str, NDArray[Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    name = "balanced.weight"
+    write(tmp_path / "other" / source.name, {**weights, name: weights[name] * np.float32(1.5)})
+    with (
+        hosted(host(tmp_path / "other")) as url,
+        serving(published(folder, source, tmp_path / "site", url), None) as address,
+    ):
+        open_model(page, address, "kinds")
+        x, y = corner(page, name)
+        look(page, x + 30, y + 30, 3)
+        pin(page, x + 31, y + 29)
+        page.get_by_role("button", name="Exact value").click()
+        expect(page.locator("#readout .why")).to_contain_text("another file than this picture shows")
+        theirs = page.locator("#readout .why").inner_text().split(" has ")[1].split(" there")[0]
+        assert np.float32(theirs.replace("−", "-")) == weights[name][29, 31] * np.float32(1.5)
+        expect(figure(page)).to_contain_text("≈")
+
+
+def test_a_leaf_code_stands_for_the_values_that_get_it(page: Page, http: str) -> None:
+    open_model(page, http, "odd")
+    rng = np.random.default_rng(7)
+    edges = np.array([2.0**e for e in range(-16, 14)])
+    values = np.concatenate([rng.standard_normal(500) * 2.0 ** rng.uniform(-18, 14, 500), edges, -edges, [0.0, 5e-324, 1e300]])
+    assert page.evaluate("values => values.map(mwv.leafCode)", values.tolist()) == leaf_codes(values).tolist()
+    assert page.evaluate("[NaN, Infinity, -Infinity, -0].map(mwv.leafCode)") == [255, 254, 254, 1]
+    # Edges between are no floats: a value next to one may be in either bin, one a thousandth away may not.
+    edge = 2 ** (-11 + 1 / 3)
+    low, high = (int(leaf_codes(np.array([edge * part]))[0]) for part in (0.999, 1.001))
+    stands = "([code, value]) => mwv.standsFor(code, value)"
+    assert [page.evaluate(stands, [code, edge]) for code in (low, high)] == [True, True]
+    assert not page.evaluate(stands, [low, edge * 1.001]) and not page.evaluate(stands, [high, edge * 0.999])
+
+
 @pytest.mark.parametrize("allowed", [{"cors": False}, {"ranges": False}])
 def test_a_host_that_does_not_allow_it_is_told(
     chromium: Browser, folder: Path, source: Path, tmp_path: Path, allowed: dict[str, bool]
@@ -383,13 +419,15 @@ def test_a_pinned_card_stays_and_is_copied(new_page: PageFactory, http: str, mod
     hover(page, 1750, 3790)
     hover(page, 1760, 3790)
     expect(card(page)).to_contain_text("row 216, column 164")
+    expect(figure(page)).to_contain_text("≈")
+    page.evaluate("navigator.clipboard.writeText('')")  # it may hold what another test copied
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     code = int(models["odd"].codes[0][3800, 1700])
     first, address = page.evaluate("navigator.clipboard.readText()").split("\n")
     assert first.startswith("model.layers.6.attn.q_proj.weight [216, 164] ≈ ")
     assert figures(first.rpartition("≈")[2]) == pytest.approx(sign(code) * magnitude(code), rel=0.05)
-    assert address == page.url
+    assert address == page.evaluate("location.href")
     page.get_by_role("button", name="Close", exact=True).click()
     expect(page.locator("#readout.pinned")).to_have_count(0)
 

@@ -45,6 +45,7 @@ def values(bert: Path, smollm2: Path) -> Mapping[str, NDArray[np.float64]]:
         if tensor.name in (QUERY[SMOLLM2], GATE[SMOLLM2]):
             shape = tuple(int(n) for n in reversed(tensor.shape))
             found[tensor.name] = gguf.dequantize(tensor.data, tensor.tensor_type).reshape(shape).astype(np.float64)
+    found[QUERY[SMOLLM2]] = oracle.without_rotary(found[QUERY[SMOLLM2]], 9)
     return found
 
 
@@ -172,6 +173,8 @@ def test_a_click_tells_what_numpy_finds(
     assert told["Shape"] == f"{matrix.shape[0]} × {matrix.shape[1]}"
     assert told["Layer"] == "2"
     assert float(told["RMS"]) == pytest.approx(float(np.sqrt((matrix**2).mean())), rel=6e-4)
+    assert float(told["Std. dev."]) == pytest.approx(float(matrix.std()), rel=6e-4)
+    assert float(told["Kurtosis"]) == pytest.approx(float(((matrix - matrix.mean()) ** 4).mean() / matrix.var() ** 2), rel=6e-4)
     assert float(told["Max"]) == pytest.approx(float(matrix.max()), rel=6e-4)
     assert float(told["Min"].replace("−", "-")) == pytest.approx(float(matrix.min()), rel=6e-4)
 

@@ -4,18 +4,20 @@ import csv
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
 from serving import served
 from sheets import click_on
 from synthetic import ODD_NAMES, Built
-from viewing import open_model
+from viewing import open_model, settle
 
 from mwv.site.text import visible
 from mwv.site.writer import SiteWriter
@@ -119,6 +121,9 @@ def test_names_sort_as_people_count(page: Page, many_http: str) -> None:
     expect(column(page, "Name")).to_have_attribute("aria-sort", "ascending")
     shown = names(page)
     assert shown == [f"model.layers.{i // 10}.block.{i % 10}.weight" for i in range(len(shown))]
+    page.get_by_role("grid").focus()
+    page.keyboard.press("End")
+    expect(row(page, f"model.layers.{MANY // 10 - 1}.block.9.weight")).to_be_in_viewport()
 
 
 def test_filters_and_what_they_leave(page: Page, http: str, models: dict[str, Built]) -> None:
@@ -143,9 +148,21 @@ def test_filters_and_what_they_leave(page: Page, http: str, models: dict[str, Bu
     expect(count).to_contain_text("0 of 27 tensors")
 
 
+def test_types_are_filtered(page: Page, real_http: str, smollm2: Path) -> None:
+    open_model(page, real_http, "smollm2-135m-instruct.q4_1")
+    open_table(page)
+    counts = Counter(tensor.tensor_type.name for tensor in gguf.GGUFReader(smollm2).tensors)
+    assert len(counts) == 3
+    for name, count in counts.items():
+        page.locator("#table").get_by_label("Type", exact=True).select_option(name)
+        expect(page.locator("#table .count")).to_contain_text(f"{count} of {counts.total()} tensors")
+        types = page.locator("#table .body [role=row] :nth-child(2)").all_inner_texts()
+        assert types and set(types) == {name}
+
+
 def test_search_as_in_an_editor(page: Page, root: str) -> None:
     open_model(page, root, "odd")
-    page.evaluate("mwv.table.focus()")
+    page.keyboard.press("/")
     search = page.get_by_label("Search tensors by name")
     expect(search).to_be_focused()
     page.keyboard.type("embtok")
@@ -209,6 +226,55 @@ def test_the_best_of_all_ways_to_find_a_word_counts(page: Page, http: str) -> No
         assert score == best(word, text), (word, text)
         assert letters == ("" if score is None else word)
     assert sum(score is not None for score, _ in found) > 200
+
+
+def test_after_a_sorted_column_a_search_lists_the_best_first(page: Page, http: str) -> None:
+    open_model(page, http, "odd")
+    open_table(page)
+    column(page, "RMS").get_by_role("button").click()
+    page.get_by_label("Search tensors by name").fill("q_proj 6")
+    best = names(page)
+    assert best[0] == "model.layers.6.attn.q_proj.weight"
+
+
+def test_a_link_lists_the_same_tensors(new_page: PageFactory, root: str) -> None:
+    page = new_page()
+    open_model(page, root, "odd")
+    table = open_table(page).locator("xpath=..")
+    table.get_by_label("Stack").select_option("model.layers")
+    table.get_by_label("Layer").select_option("layer 3")
+    table.get_by_label("Search").fill("%2C, w")
+    expect(page.locator("#table .empty")).to_be_visible()
+    table.get_by_label("Search").fill("weight")
+    column(page, "RMS").get_by_role("button").click()
+    page.wait_for_function("() => location.hash === '#l=open,q:weight,stack:.model.layers,layer:3,sort:-rms'")
+    other = new_page()
+    other.goto(page.url)
+    settle(other)
+    assert names(other) == names(page) and len(names(page)) == 2
+    assert column(other, "RMS").get_attribute("aria-sort") == "descending"
+    assert other.get_by_label("Search tensors by name").input_value() == "weight"
+    other.get_by_role("button", name="Close the table").click()
+    other.wait_for_function("() => location.hash === ''")
+
+
+@pytest.mark.parametrize(
+    ("fragment", "query", "count"),
+    [
+        ("l=open", "", 27),
+        ("l=open,q:%252C%2525%25,type:F99,stack:.no,layer:77,sort:-nothing,odd", "%2C%%".replace("%2C", ","), 0),
+        ("l=open,,:,q,layer:-1", "", 27),
+        ("l=shut,q:zzz", None, 0),
+    ],
+)
+def test_a_damaged_link_lists_what_it_can(page: Page, http: str, fragment: str, query: str | None, count: int) -> None:
+    page.goto(f"{http}/odd/index.html#{fragment}")
+    settle(page)
+    expect(page.locator("#table")).to_be_visible(visible=query is not None)
+    if query is not None:
+        assert page.get_by_label("Search tensors by name").input_value() == query
+        assert page.locator("#table .grid").get_attribute("aria-rowcount") == str(count + 1)
+        assert page.locator("#table [aria-sort=none]").count() == 12
 
 
 def test_a_click_flies_there_and_rows_follow_the_selection(new_page: PageFactory, root: str, models: dict[str, Built]) -> None:

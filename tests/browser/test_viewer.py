@@ -1,14 +1,17 @@
 """In: synthetic sites in Chromium. Out: the right colours on the screen, names, panel and legend, over http and from disk."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
 from synthetic import ODD_NAMES, Built
-from viewing import expected, look, open_model, screen
+from viewing import OVER, expected, look, open_model, screen, settle
 
 from mwv.pyramid.palette import table
 from mwv.site.text import visible
@@ -30,6 +33,7 @@ def test_pixels_stay_crisp_beyond_the_deepest_zoom(page: Page, http: str, models
     look(page, 1700, 600, 4)
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
     look(page, 1700, 600, 6)
+    assert page.evaluate("mwv.view.map.getZoom()") == 6
     assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
 
 
@@ -82,6 +86,62 @@ def test_only_tiles_that_exist_are_asked_for(page: Page, root: str, models: dict
     tiles = [url for url in asked if "/tiles/" in url and url.endswith(".png")]
     assert tiles and len(set(tiles)) <= len(models["odd"].files.paths)
     assert any("/tiles-0-0-0-0-" in url for url in asked) and any("/tiles-0-0-1-0-" in url for url in asked)
+    open_model(page, root, "odd")
+    look(page, 500, 3000, 0)  # where nothing stands; a request in vain would fail the test
+
+
+def is_light(page: Page, element: str) -> bool:
+    """Whether more of an element's pixels are light than dark."""
+    with Image.open(io.BytesIO(page.locator(element).first.screenshot())) as image:
+        return bool(np.median(np.asarray(image.convert("L"))) > 128)
+
+
+def test_the_theme_follows_the_system_until_the_reader_chooses(new_page: PageFactory, root: str) -> None:
+    page = new_page(color_scheme="dark")
+    open_model(page, root, "odd")
+    assert not is_light(page, "#panel")
+    page.emulate_media(color_scheme="light")
+    expect(page.get_by_role("button", name="Dark theme")).to_be_visible()
+    assert is_light(page, "#panel") and is_light(page, ".bar") and not is_light(page, "#map")
+    page.get_by_role("button", name="Dark theme").click()
+    assert not is_light(page, "#panel")
+    # The choice holds for the next visit and on all pages.
+    open_model(page, root, "odd")
+    assert not is_light(page, "#panel")
+    page.goto(f"{root}/index.html")
+    assert not is_light(page, "body")
+    page.get_by_role("button", name="Light theme").click()
+    assert is_light(page, "body")
+
+
+def test_what_was_seen_stays_until_the_next_tiles_can_be_seen(page: Page, http: str, models: dict[str, Built]) -> None:
+    open_model(page, http, "odd")
+    look(page, 700, 950, -1)
+    held: list[Route] = []
+    page.route("**/tiles/**", lambda route: held.append(route))
+    with page.expect_request("**/tiles/**"):
+        page.keyboard.press("+")
+    page.wait_for_function("() => mwv.view.map.getZoom() === 0 && !mwv.view.map._animatingZoom && !mwv.view.outlines.frame")
+    assert held
+    ground = table("signed", 1, 2)[0]
+    middle = (slice(250, 450), slice(300, 700))
+    assert not (screen(page)[middle] == ground).all(2).any()
+    for route in held:
+        route.continue_()
+    page.unroute("**/tiles/**")
+    settle(page)
+    assert (screen(page) == expected(page, models["odd"].codes[0], 0)).all()
+
+
+def test_what_was_measured_is_loaded_when_someone_asks(page: Page, root: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/details-" in request.url else None)
+    open_model(page, root, "odd")
+    look(page, 700, 900, 0)
+    assert not asked
+    page.locator("#map").click(position={"x": 600, "y": 200})
+    expect(page.locator("#tensor .digest")).to_be_visible()
+    assert len(asked) == 1
 
 
 def test_a_click_shows_the_tensor(page: Page, root: str, models: dict[str, Built]) -> None:
@@ -140,14 +200,49 @@ def test_names_never_overlap(page: Page, http: str) -> None:
 
 
 def test_names_appear_by_size(page: Page, http: str) -> None:
+    """From afar the slots of a column are named once; close up every tensor has its whole name."""
     open_model(page, http, "odd")
-    counts = []
-    for zoom in (-3, 0):
-        look(page, 1800, 700, zoom)
-        counts.append(page.evaluate("mwv.view.outlines.labels.taken.length"))
-    look(page, 1800, 700, -6)
-    assert page.evaluate("mwv.view.outlines.labels.names(0)")[0] == "model.embed_tokens.weight"
-    assert counts[0] > 0 and counts[1] > 0
+    layers = [f"model.layers.{layer}.attn.q_proj.weight" for layer in (4, 5)]
+    look(page, 1900, 3000, -2)
+    afar = names(page)
+    assert sum("q_proj" in name for name in afar) == 1 and not set(layers) & set(afar)
+    look(page, 1900, 2900, 0)
+    assert set(layers) <= set(names(page))
+    # They are not only planned: letters are seen where they stand.
+    x, y, w, h = next(box[:4] for box in page.evaluate("mwv.view.outlines.labels.taken") if box[4] == layers[1])
+    x, y, w, h = (round(n) for n in (x, y, w, h))
+    letters = screen(page, over=OVER.replace(".outlines, ", ""))[y : y + h, x : x + w].min(2)
+    assert (letters > 200).mean() > 0.03
+
+
+def names(page: Page) -> list[str]:
+    """What is written over the map."""
+    return [box[4] for box in page.evaluate("mwv.view.outlines.labels.taken")]
+
+
+def test_tensors_are_outlined(page: Page, root: str) -> None:
+    """Faintly; the chosen one in white, one that is missing and one with NaN in colours of their own."""
+    open_model(page, root, "odd")
+
+    def left_of(x: int, y: int, height: int, depth: int = 1) -> NDArray[Any]:
+        """The pixels left of an edge of the canvas, at one pixel per element."""
+        look(page, x, y + height / 2, 0)
+        left, top = page.evaluate("at => (p => [p.x, p.y])(mwv.view.map.latLngToContainerPoint(at))", [y, x])
+        shown = screen(page, over=OVER.replace(".outlines, ", ""))
+        return shown[round(top) + 20 : round(top) + height - 20, round(left) - depth : round(left)].astype(int)
+
+    query = (1536, 1024, 256)
+    ground = table("signed", 1, 2)[0].astype(int)
+    plain = left_of(*query)
+    assert (plain.sum(2) > ground.sum() + 60).all() and (plain.max(2) < 200).all()
+    assert (left_of(*query, depth=3)[:, 0] == ground).all()
+    page.locator("#map").click(position={"x": 500, "y": 375})
+    expect(page.locator("#tensor h2")).to_have_text("model.layers.1.attn.q_proj.weight")
+    assert (left_of(*query) == 255).all()
+    nan = left_of(0, 512, 700)
+    assert (nan[..., 2] > 200).all() and (nan[..., 1] < 160).all()
+    missing = left_of(900, 1300, 200).max(2)
+    assert (missing > 120).any() and (missing < 60).any()  # dashes
 
 
 def test_a_tile_that_fails_is_tried_again(new_page: PageFactory, http: str) -> None:
@@ -168,12 +263,23 @@ def test_a_tile_that_fails_is_tried_again(new_page: PageFactory, http: str) -> N
     assert page.locator(".broken").count() == 0
 
 
-def test_a_tile_that_cannot_be_had_is_marked(new_page: PageFactory, http: str) -> None:
+@pytest.mark.parametrize("fault", ["damaged", "no network"])
+def test_a_tile_that_cannot_be_had_is_marked(new_page: PageFactory, http: str, fault: str) -> None:
+    def fail(route: Route) -> None:
+        if fault == "damaged":
+            route.fulfill(status=200, content_type="image/png", body=b"no picture")
+        else:
+            route.abort("aborted")  # of all errors the one that is none on the console
+
     page = new_page()
-    page.route("**/tiles/**/*.png", lambda route: route.fulfill(status=200, content_type="image/png", body=b"no picture"))
-    page.goto(f"{http}/odd/index.html")
+    open_model(page, http, "odd")
+    page.route("**/tiles/**/*.png", fail)
+    page.reload()
     expect(page.locator(".broken").first).to_be_attached()
     page.wait_for_function("() => !mwv.view.layer.isLoading()")
+    settle(page)
+    shown = screen(page)
+    assert 0.1 < (shown != shown[0, 0]).any(2).mean() < 0.9  # stripes, where there would be nothing but ground
 
 
 def test_without_javascript_there_are_picture_and_table(new_page: PageFactory, root: str) -> None:
@@ -229,7 +335,7 @@ def test_every_control_of_the_bar_is_reached_on_a_narrow_screen(new_page: PageFa
 def test_the_gallery_leads_to_the_models(page: Page, root: str) -> None:
     page.goto(f"{root}/index.html")
     expect(page.locator(".card")).to_have_count(4)
-    assert page.locator(".card img").first.evaluate("image => image.naturalWidth") > 0
+    page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 0")  # a lazy one may come after the page
     page.get_by_role("link", name="Tiny & <i>odd</i>").click()
     page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
     page.get_by_role("link", name="All models").first.click()

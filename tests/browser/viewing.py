@@ -44,7 +44,7 @@ def hover(page: Page, x: float, y: float) -> None:
     page.mouse.move(*point)
 
 
-OVER = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair, .mirrored"
+OVER = ".outlines, .edges, .float, .leaflet-control, .half-name, .handle, .crosshair, .mirrored, .spot"
 """What is drawn and what lies over the tiles."""
 
 

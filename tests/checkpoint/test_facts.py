@@ -16,6 +16,15 @@ def test_names_of_other_families_mean_the_same() -> None:
     }
 
 
+def test_heads_of_encoders_and_decoders() -> None:
+    assert facts({"encoder_attention_heads": 8, "decoder_attention_heads": 4, "d_model": 512, "d_kv": 64}) == {
+        "num_attention_heads": 8,
+        "decoder_attention_heads": 4,
+        "hidden_size": 512,
+        "head_dim": 64,
+    }
+
+
 def test_a_nested_text_model_counts_but_not_before_the_outer() -> None:
     config = {"hidden_size": 1, "text_config": {"hidden_size": 2, "num_hidden_layers": 3}}
     assert facts(config) == {"hidden_size": 1, "num_hidden_layers": 3}

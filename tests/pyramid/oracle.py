@@ -15,6 +15,12 @@ def level_of(magnitude, steps):
     return np.clip(level, 0, 3 + 13 * steps + 4).astype(int)
 
 
+def without_rotary(matrix, heads):
+    """q or k of a GGUF file of llama's kind with its rows as Hugging Face has them; as transformers undoes the permutation."""
+    rows, columns = matrix.shape
+    return matrix.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
 def leaf(values):
     values = np.asarray(values, np.float64)
     level = level_of(np.where(np.isfinite(values), np.abs(values), 1.0), 3)

@@ -381,6 +381,25 @@ def test_the_command_finds_the_sources_that_the_cache_remembers(
     assert not (tmp_path / "none").exists()
 
 
+def test_without_a_place_for_a_cache_values_come_from_named_sources(
+    fresh: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offered: list[bool] = []
+    monkeypatch.setattr("mwv.site.serve.serve", lambda root, *, values, **_: offered.append(values.offers(fresh.slug)))
+    for name in ("HOME", "XDG_CACHE_HOME", "MWV_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for options in ([], ["--source", str(fresh.source)]):
+        with pytest.raises(SystemExit):
+            main(["serve", str(fresh.site), *options])
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1 and "--cache" in said[0] and "--source" in said[0]
+    assert offered == [False, True]
+    assert not any(elsewhere.iterdir())
+
+
 def test_a_public_address_gets_into_the_data_of_the_model(fresh: Built, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["-o", str(fresh.site), "--cache", str(fresh.cache)]
     main(["build", str(fresh.source), *out, "--source-url", "https://example.org/models/tiny"])

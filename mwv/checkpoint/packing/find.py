@@ -1,0 +1,44 @@
+"""Tensors as they are stored in, as models mean them out: every packed weight as one of real values, beside its parts."""
+
+from dataclasses import replace
+from typing import Final
+
+from mwv.checkpoint.info import TensorInfo
+from mwv.checkpoint.packing.gptq import gptq
+from mwv.checkpoint.packing.rotary import rotary
+from mwv.checkpoint.packing.stored import Recogniser, Stored
+
+_RECOGNISERS: Final[tuple[Recogniser, ...]] = (gptq, rotary)
+
+
+def find_packed(stored: Stored) -> list[TensorInfo]:
+    """The tensors with every packed weight that can be decoded in the place of its main part.
+
+    Its other parts say so in `part_of`. What looks packed but cannot be decoded stays as it is stored, with a note that
+    says why.
+    """
+    result: dict[str, TensorInfo] = {}
+    owners: dict[str, str] = {}
+    names = set(stored.tensors)
+    for name, info in stored.tensors.items():
+        found = _recognised(info, stored)
+        if isinstance(found, TensorInfo) and found.name != name and found.name in names:
+            found = "there is another tensor of the name that its values would have"
+        if isinstance(found, str):
+            found = replace(info, note=f"stored integers of a packed weight, not decoded: {found}")
+        elif found is not None and found.packing is not None:
+            names.add(found.name)
+            owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}
+        result[name] = found or info
+    return [replace(info, part_of=owners[name]) if name in owners else info for name, info in result.items()]
+
+
+def _recognised(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
+    for recognise in _RECOGNISERS:
+        found = recognise(info, stored)
+        if isinstance(found, TensorInfo) and found.packing is not None:
+            crooked = any(part.strides is not None and len(part.shape) != 2 for part in found.packing.parts.values())
+            return "its parts do not lie in rows" if crooked else found
+        if found is not None:
+            return found
+    return None
