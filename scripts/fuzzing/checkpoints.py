@@ -29,7 +29,7 @@ from mwv.checkpoint.source import Source
 from mwv.checkpoint.state_dict import named_tensors
 from mwv.checkpoint.torch_objects import call, storage_of
 from mwv.decode.blocks import dequantise
-from mwv.decode.stored import StoredTensor
+from mwv.decode.open import open_tensor
 from mwv.errors import SourceChangedError, UnsupportedError
 from mwv.layout.grid import grid_of
 from mwv.site.text import canonical
@@ -176,6 +176,28 @@ def config(folder: Path) -> Given:
     return _opened_with(folder / "config.json", folder)
 
 
+def packed(folder: Path) -> Given:
+    """Two lines: the header of a safetensors file with packed weights, and the config.json beside it."""
+
+    def given(data: bytes) -> Callable[[], None]:
+        text, _, config = data.partition(b"\n")
+        (folder / "model.safetensors").write_bytes(framed(text))
+        (folder / "config.json").write_bytes(config)
+        return lambda: look_through(open_checkpoint(folder))
+
+    given(GPTQ)()  # this compiles what is compiled when it is first needed
+    return given
+
+
+GPTQ: Final = (
+    b'{"a.qweight":{"dtype":"I32","shape":[4,8],"data_offsets":[0,128]},'
+    b'"a.qzeros":{"dtype":"I32","shape":[1,1],"data_offsets":[128,132]},'
+    b'"a.scales":{"dtype":"F16","shape":[1,8],"data_offsets":[132,148]},'
+    b'"a.g_idx":{"dtype":"I32","shape":[32],"data_offsets":[148,276]}}\n'
+    b'{"quantization_config":{"quant_method":"gptq","bits":4,"group_size":32}}'
+)
+
+
 def _opened_with(path: Path, named: Path) -> Given:
     """The input lies at `path` when `named` is opened."""
 
@@ -211,21 +233,21 @@ def load_late() -> None:
 def look_at(tensors: Iterable[TensorInfo], shards: tuple[Source, ...]) -> None:
     """What a build does with tensors first: names and ranges are used, and the first band of each is decoded."""
     for number, info in enumerate(tensors):
-        source = shards[info.shard]
-        assert 0 <= info.offset <= info.offset + info.nbytes <= source.size, "a tensor lies outside of its file"
+        size = shards[info.shard].size
+        assert 0 <= info.offset <= info.offset + info.nbytes <= size, "a tensor lies outside of its file"
         info.name.encode()
         if info.elements and number < MOST_DECODED:
-            _decode(source, info)
+            _decode(info, shards)
 
 
-def _decode(source: Source, info: TensorInfo) -> None:
+def _decode(info: TensorInfo, shards: tuple[Source, ...]) -> None:
     grid = grid_of(info.shape)
-    tensor = StoredTensor(source, info, grid.row_elements, grid.patch)
+    tensor = open_tensor(shards, info, grid.row_elements, grid.patch)
     if info.dtype.nbytes(min(64 * grid.row_elements, tensor.count)) <= LONGEST_BAND:
         raw = tensor.read(0)
         tensor.digest(0, raw)
         tensor.samples(0, raw, 0, min(grid.cols, 64))
-        tensor.numbers(0, raw, 0, min(grid.cols, 64))
+        tensor.numbers(0, raw, grid.cols - min(grid.cols, 7), min(grid.cols, 7))
 
 
 def look_through(checkpoint: Checkpoint) -> None:

@@ -21,6 +21,7 @@ READERS: Final[dict[str, Callable[[Path], Given]]] = {
     "pickle": checkpoints.pickle,
     "index": checkpoints.index,
     "config": checkpoints.config,
+    "packed": checkpoints.packed,
     "directory": checkpoints.directory,
     "zoo": sites.zoo,
     "manifest": sites.manifest,
@@ -37,6 +38,7 @@ WORDS: Final[dict[str, bytes]] = {
     "state_dict": b"torch._utils _rebuild_tensor_v2 FloatStorage HalfStorage collections OrderedDict os system storage",
     "pickle": b"torch._utils _rebuild_tensor_v2 _rebuild_parameter FloatStorage HalfStorage __builtin__ eval storage",
     "config": b'"num_hidden_layers": "text_config":{ "architectures":[" 1e999 \\ud800',
+    "packed": b'"bits":3 "bits":8 "group_size":-1 awq gptq_v2 checkpoint_format "a.g_idx" [3,32] I32 F64 U32 version gemv',
     "zoo": b'[[model]] source=" slug=" columns= tags=[ url="http://',
     "request": b"bytes= %2e%2e/ %00 GMT 127.0.0.1 [::1]",
 }

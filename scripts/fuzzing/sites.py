@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from fuzzing.checkpoints import Given, framed
 from mwv.checkpoint.open import open_checkpoint
-from mwv.decode.stored import StoredTensor
+from mwv.decode.open import open_tensor
 from mwv.site.exact import Values, ValuesError, Window
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import Manifest, ModelEntry, decode, decode_tiles, encode
@@ -173,7 +173,7 @@ def scene_of(source: Path) -> dict[str, Any]:
     tensors = checkpoint.tensors
     grids = [[9, 7, 7, 63, 1, 1, 1, 1], [100, 5, 5, 500, 1, 1, 1, 1], [9, 6, 18, 54, 3, 3, 1, 1]]
     stored = [
-        StoredTensor(checkpoint.shards[0], info, grid[2], (grid[4], grid[5])) for info, grid in zip(tensors, grids, strict=True)
+        open_tensor(checkpoint.shards, info, grid[2], (grid[4], grid[5])) for info, grid in zip(tensors, grids, strict=True)
     ]
     digests = [blake3(b"".join(t.digest(band, t.read(band)) for band in range(t.bands))).hexdigest()[:16] for t in stored]
     return {
