@@ -145,6 +145,8 @@ def _model(value: dict[str, Any]) -> ModelEntry:
         raise TypeError(entry.slug)
     if entry.date is not None:
         _text(entry.date)
+    if entry.shared and not entry.bytes:
+        raise TypeError(entry.slug)
     return entry
 
 
