@@ -19,6 +19,8 @@ from mwv.pyramid.survey import Subject, Survey
 from mwv.site.text import amount, number, shape, size, thousands, visible
 
 _BUFFER: Final = 64 << 20
+_WIDEST: Final = 200
+"""Characters of a column of the table; one long name must not fill all other rows with spaces."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _subject(checkpoint: Checkpoint, info: TensorInfo) -> Subject | None:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows as text, columns aligned: the first three to the left, numbers to the right."""
-    widths = [max((len(row[i]) for row in rows if i < len(row)), default=0) for i in range(max(map(len, rows)))]
+    widths = [min(max(len(row[i]) for row in rows if i < len(row)), _WIDEST) for i in range(max(map(len, rows)))]
     for row in rows:
         cells = (
             cell.ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=False))

@@ -134,7 +134,8 @@ def pages_of(templates: Templates, entry: ModelEntry, folder: Path, read: Callab
 
 def _checked(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """`record` if templates can take it: one that fails while it is filled would say so in its own words."""
-    if not all(type(record[name]) is str for name in _TEXTS) or not all(type(note) is str for note in record["notes"]):
+    texts = (*(record[name] for name in _TEXTS), *record["notes"], record["date"] or "")
+    if not all(type(text) is str for text in texts):
         raise TypeError
     list(map(_count, (*(record[name] for name in _COUNTS), *record["dtypes"].values())))
     return record

@@ -7,8 +7,10 @@ it is to be read, and gives back the reading itself, which is watched.
 import codecs
 import contextlib
 import json
+import re
 import struct
 from collections.abc import Callable, Iterable
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +25,7 @@ from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.checkpoint.pickle_machine import load
-from mwv.checkpoint.pytorch import is_pytorch, read_pytorch
+from mwv.checkpoint.pytorch import MAX_EXPANDED, is_pytorch, read_pytorch
 from mwv.checkpoint.safetensors import is_safetensors, read_safetensors
 from mwv.checkpoint.source import Source
 from mwv.checkpoint.state_dict import named_tensors
@@ -32,6 +34,8 @@ from mwv.decode.blocks import dequantise
 from mwv.decode.open import open_tensor
 from mwv.errors import SourceChangedError, UnsupportedError
 from mwv.layout.grid import grid_of
+from mwv.layout.transformer import arrange
+from mwv.pyramid.plan import make_plan
 from mwv.site.text import canonical
 
 Given = Callable[[bytes], Callable[[], None]]
@@ -39,6 +43,7 @@ Given = Callable[[bytes], Callable[[], None]]
 
 MOST_DECODED: Final = 8
 LONGEST_BAND: Final = 4 << 20
+MOST_LINES: Final = 200
 _JSON_CODECS: Final = ("utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be")
 """What json may take bytes for."""
 DATA: Final = bytes(range(256)) * 16
@@ -228,6 +233,27 @@ def load_late() -> None:
     for kind, (elements, nbytes) in GGML_QUANT_SIZES.items():
         with contextlib.suppress(UnsupportedError):
             dequantise(DType(kind.name, "block", elements, nbytes), np.zeros((1, 1, nbytes), np.uint8))
+
+
+def layout(_: Path) -> Given:
+    """Names and shapes of tensors, a line for each: `2,3 name`; a name alone is one that an index promises."""
+
+    def read(tensors: dict[str, tuple[int, ...]], promised: list[str]) -> None:
+        if any(map(prod, tensors.values())):  # a build refuses others
+            make_plan(arrange(list(tensors.items()), layers=len(promised), index_names=promised))
+
+    def given(data: bytes) -> Callable[[], None]:
+        tensors, promised = {}, []
+        for line in data.decode(errors="replace").splitlines()[:MOST_LINES]:
+            sizes, _, name = line.partition(" ")
+            if not name:
+                promised.append(line)
+            elif re.fullmatch("[0-9]{1,9}(,[0-9]{1,9}){0,8}", sizes):
+                shape = tuple(map(int, sizes.split(",")))
+                tensors[name] = shape if prod(shape) <= MAX_EXPANDED else (1,)
+        return lambda: read(tensors, promised)
+
+    return given
 
 
 def look_at(tensors: Iterable[TensorInfo], shards: tuple[Source, ...]) -> None:

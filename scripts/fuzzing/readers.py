@@ -23,6 +23,7 @@ READERS: Final[dict[str, Callable[[Path], Given]]] = {
     "config": checkpoints.config,
     "packed": checkpoints.packed,
     "directory": checkpoints.directory,
+    "layout": checkpoints.layout,
     "zoo": sites.zoo,
     "manifest": sites.manifest,
     "tile_list": sites.tile_list,
@@ -39,6 +40,7 @@ WORDS: Final[dict[str, bytes]] = {
     "pickle": b"torch._utils _rebuild_tensor_v2 _rebuild_parameter FloatStorage HalfStorage __builtin__ eval storage",
     "config": b'"num_hidden_layers": "text_config":{ "architectures":[" 1e999 \\ud800',
     "packed": b'"bits":3 "bits":8 "group_size":-1 awq gptq_v2 checkpoint_format "a.g_idx" [3,32] I32 F64 U32 version gemv',
+    "layout": b"model.layers. .self_attn.q_proj.weight .mlp.experts. blk. _exps down_blocks. .resnets. encoder.layer. 4,3,3,3",
     "zoo": b'[[model]] source=" slug=" columns= tags=[ url="http://',
     "request": b"bytes= %2e%2e/ %00 GMT 127.0.0.1 [::1]",
 }

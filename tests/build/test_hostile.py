@@ -491,3 +491,12 @@ def test_an_index_that_leads_out_of_its_directory_opens_nothing_there(tmp_path):
     index = tmp_path / "m" / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "../../etc/passwd"}}))
     refused(mwv("build", index, "--no-cache", cwd=tmp_path), "'../../etc/passwd'", "no file beside it")
+
+
+def test_one_long_name_does_not_fill_a_long_table_with_spaces(tmp_path):
+    names = ["n" * 60_000, *map(str, range(20_000))]
+    (tmp_path / "m.safetensors").write_bytes(safetensors({name: entry(0, 0, (0,)) for name in names}, b""))
+    done = mwv("inspect", "m.safetensors", cwd=tmp_path)
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 4 + len(names)
+    assert len(done.out) < 10_000_000
