@@ -6,6 +6,8 @@ from collections.abc import Sequence
 class MwvError(Exception):
     """Base of every error that is the input's or the machine's fault; shown without a traceback."""
 
+    exit_code = 1
+
     @property
     def lines(self) -> tuple[str, ...]:
         """What the user reads: one line, but for an error that gathers others."""
@@ -60,4 +62,22 @@ class LostError(StoreError):
 
 
 class UsageError(MwvError):
-    """Contradictory or missing options; the command exits with 2."""
+    """Contradictory or missing options."""
+
+    exit_code = 2
+
+
+class ConditionMetError(MwvError):
+    """What the user asked to fail on was found; all was done otherwise."""
+
+    exit_code = 3
+
+    def __init__(self, head: str, found: Sequence[str]) -> None:
+        """A line that says what was found, and a line for each find."""
+        super().__init__(head)
+        self._lines = (head, *found)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The head, then what was found."""
+        return self._lines

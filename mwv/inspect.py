@@ -1,19 +1,25 @@
-"""A checkpoint in, a table of its tensors for people or programs out: headers alone, or with statistics of every tensor."""
+"""A checkpoint in, a table of its tensors for people or programs out: headers alone, or what was measured and is odd, too."""
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, Final
+
+from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.open import open_tensor
+from mwv.decode.wording import how_decoded
 from mwv.layout.grid import grid_of, panels_of
+from mwv.measure.odd import Finding, Measured, findings, tied
 from mwv.measure.stats import TensorStats
+from mwv.progress import progress
 from mwv.pyramid.render import for_all
 from mwv.pyramid.survey import Subject, Survey
 from mwv.site.text import amount, number, shape, size, thousands, visible
@@ -21,18 +27,25 @@ from mwv.site.text import amount, number, shape, size, thousands, visible
 _BUFFER: Final = 64 << 20
 _WIDEST: Final = 200
 """Characters of a column of the table; one long name must not fill all other rows with spaces."""
+_STATISTICS: Final = ("RMS", "min", "max", "zeros", "NaN", "Inf")
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A checkpoint, and the statistics of each of its tensors where they were asked for (None for one without elements)."""
+    """A checkpoint, and what was measured of each of its tensors, if that was asked for (None for one without elements)."""
 
     checkpoint: Checkpoint
-    stats: tuple[TensorStats | None, ...] | None
+    measured: tuple[Measured | None, ...] | None
 
-    def record(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is odd; nothing if nothing was measured."""
+        return findings([tensor for tensor in self.measured or () if tensor is not None])
+
+    def record(self, *, stats: bool) -> dict[str, Any]:
+        """Everything, ready for JSON; with or without statistics."""
         checkpoint = self.checkpoint
+        odd = {} if self.measured is None else {"findings": [asdict(finding) for finding in self.findings]}
         return {
             "name": checkpoint.name,
             "format": checkpoint.format,
@@ -44,11 +57,12 @@ class Inspection:
             "metadata": dict(checkpoint.metadata),
             "shards": [{"name": shard.name, "bytes": shard.size} for shard in checkpoint.shards],
             "left_out": list(checkpoint.left_out),
-            "tensors": [self._tensor(i, info) for i, info in enumerate(checkpoint.tensors)],
+            **odd,
+            "tensors": [self._tensor(i, info, stats=stats) for i, info in enumerate(checkpoint.tensors)],
         }
 
-    def lines(self) -> Iterator[str]:
-        """A summary and a table for people."""
+    def lines(self, *, stats: bool) -> Iterator[str]:
+        """A summary and a table for people; with statistics come the findings, too."""
         checkpoint = self.checkpoint
         total = sum(t.nbytes for t in checkpoint.tensors)
         kind = architecture(checkpoint) or "unknown architecture"
@@ -57,10 +71,21 @@ class Inspection:
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""
-        head = ("tensor", "type", "shape", "size") + (("RMS", "min", "max", "zeros", "NaN", "Inf") if self.stats else ())
-        yield from _aligned([head, *(self._cells(i, info) for i, info in enumerate(checkpoint.tensors))])
+        head = ("tensor", "type", "shape", "size", *(_STATISTICS if stats else ()), "notes")
+        yield from _aligned([head, *(self._cells(i, info, stats=stats) for i, info in enumerate(checkpoint.tensors))])
+        if stats:
+            yield ""
+            yield from finding_lines(self.findings) if self.findings else ("nothing odd was found",)
 
-    def _tensor(self, index: int, info: TensorInfo) -> dict[str, Any]:
+    @cached_property
+    def _tied(self) -> dict[int, int]:
+        return tied(self.checkpoint.tensors)
+
+    def _stats(self, index: int) -> TensorStats | None:
+        tensor = self.measured[index] if self.measured else None
+        return None if tensor is None else tensor.stats
+
+    def _tensor(self, index: int, info: TensorInfo, *, stats: bool) -> dict[str, Any]:
         record: dict[str, Any] = {
             "name": info.name,
             "dtype": info.dtype.name,
@@ -70,16 +95,21 @@ class Inspection:
             "offset": info.offset,
             "bytes": info.nbytes,
         }
-        stats = self.stats[index] if self.stats else None
-        return record if stats is None else {**record, "stats": stats.to_json()}
+        if decode := how_decoded(info):
+            record["decode"] = decode
+        if index in self._tied:
+            record["tied"] = self.checkpoint.tensors[self._tied[index]].name
+        measured = self._stats(index) if stats else None
+        return record if measured is None else {**record, "stats": measured.to_json()}
 
-    def _cells(self, index: int, info: TensorInfo) -> tuple[str, ...]:
-        cells = (visible(info.name), info.dtype.name, shape(info.shape), size(info.nbytes))
-        stats = self.stats[index] if self.stats else None
-        if stats is None:
-            return cells
-        zeros = f"{100 * stats.zeros / stats.elements:.3g} %"
-        return (*cells, number(stats.rms), number(stats.minimum), number(stats.maximum), zeros, str(stats.nan), str(stats.inf))
+    def _cells(self, index: int, info: TensorInfo, *, stats: bool) -> tuple[str, ...]:
+        cells: tuple[str, ...] = (visible(info.name), info.dtype.name, shape(info.shape), size(info.nbytes))
+        if stats:
+            cells += _numbers(self._stats(index))
+        notes = [how_decoded(info)] if how_decoded(info) else []
+        if index in self._tied:
+            notes.append(f"tied to {visible(self.checkpoint.tensors[self._tied[index]].name)}")
+        return (*cells, ", ".join(notes))
 
 
 class _Nothing:
@@ -97,20 +127,28 @@ class _Nothing:
     put_png = put
 
 
-def inspect(path: Path, *, stats: bool, jobs: int) -> Inspection:
-    """Open a checkpoint, and measure every tensor if `stats`."""
+def inspect(path: Path, *, measure: bool, jobs: int) -> Inspection:
+    """Open a checkpoint, and measure every tensor if `measure`."""
     checkpoint = open_checkpoint(path)
-    return Inspection(checkpoint, _measured(checkpoint, jobs) if stats else None)
+    return Inspection(checkpoint, _measured(checkpoint, jobs) if measure else None)
 
 
-def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[TensorStats | None, ...]:
-    survey = Survey([_subject(checkpoint, info) for info in checkpoint.tensors], _Nothing(), _BUFFER)
-    found: list[TensorStats | None] = [None] * len(checkpoint.tensors)
+def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[Measured | None, ...]:
+    subjects = [_subject(checkpoint, info) for info in checkpoint.tensors]
+    survey = Survey(subjects, _Nothing(), _BUFFER)
+    found: list[Measured | None] = [None] * len(subjects)
+    held = [i for i, subject in enumerate(subjects) if subject is not None]
+    with progress(visible(checkpoint.name), len(held), "tensors") as advance:
 
-    def measure(index: int) -> None:
-        found[index] = survey.result(index)[1]
+        def measure(index: int) -> None:
+            subject, info = subjects[index], checkpoint.tensors[index]
+            assert subject is not None
+            digests, stats = survey.result(index)
+            digest = blake3(b"".join(digests)).digest()
+            found[index] = Measured(info, stats, digest, subject.grid.rows, subject.grid.patch)
+            advance(1, info.elements)
 
-    for_all(jobs, measure, [i for i, info in enumerate(checkpoint.tensors) if info.elements])
+        for_all(jobs, measure, held)
     return tuple(found)
 
 
@@ -123,19 +161,38 @@ def _subject(checkpoint: Checkpoint, info: TensorInfo) -> Subject | None:
     return Subject(info.name, open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch), grid)
 
 
+def _numbers(stats: TensorStats | None) -> tuple[str, ...]:
+    """Cells under _STATISTICS; empty for a tensor without elements."""
+    if stats is None:
+        return ("",) * len(_STATISTICS)
+    zeros = f"{100 * stats.zeros / stats.elements:.3g} %"
+    return (number(stats.rms), number(stats.minimum), number(stats.maximum), zeros, str(stats.nan), str(stats.inf))
+
+
+def finding_lines(found: Sequence[Finding]) -> Iterator[str]:
+    """A line for each finding, aligned by kind."""
+    width = max(len(finding.kind) for finding in found)
+    for finding in found:
+        yield f"{finding.kind.ljust(width)}  {visible(finding.tensor)}: {visible(finding.text)}"
+
+
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as text, columns aligned: the first three to the left, numbers to the right."""
-    widths = [min(max(len(row[i]) for row in rows if i < len(row)), _WIDEST) for i in range(max(map(len, rows)))]
+    """Rows as text, columns aligned: numbers to the right, the first three and the last to the left."""
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    if not any(row[last] for row in rows[1:]):
+        rows = [(*row[:last], "") for row in rows]
     for row in rows:
         cells = (
-            cell.ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+            cell.ljust(width) if i in (0, 1, 2, last) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(cells).rstrip()
 
 
-def as_json(inspection: Inspection) -> str:
+def as_json(inspection: Inspection, *, stats: bool) -> str:
     """The record as JSON: a line for each fact and for each tensor."""
-    record = inspection.record()
+    record = inspection.record(stats=stats)
     lines = [f"    {json.dumps(tensor)}" for tensor in record["tensors"]]
     head = json.dumps({**record, "tensors": []}, indent=2)
     return head.removesuffix("[]\n}") + "[\n" + ",\n".join(lines) + "\n  ]\n}"

@@ -14,9 +14,9 @@ _PLAIN_SECONDS: Final = 10.0
 
 
 Advance = Callable[[int, int], None]
-"""Takes note of so many tiles and leaf elements more; safe from any thread."""
+"""Takes note of so many things (tiles, tensors) and elements more; safe from any thread."""
 _Show = Callable[[int, str], None]
-"""Shows how many tiles are done, and how fast."""
+"""Shows how many things are done, and how fast."""
 
 
 def say(text: str) -> None:
@@ -26,16 +26,16 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(title: str, tiles: int) -> Iterator[Advance]:
-    """Show how far the rendering of `tiles` tiles is, while the context lasts."""
-    with (_bar if sys.stderr.isatty() else _lines)(title, tiles) as show:
+def progress(title: str, total: int, things: str = "tiles") -> Iterator[Advance]:
+    """Show how far the work on `total` things is, while the context lasts."""
+    with (_bar if sys.stderr.isatty() else _lines)(title, total, things) as show:
         lock, begin = Lock(), time.monotonic()
         done, elements = 0, 0
 
-        def advance(tiles_more: int, elements_more: int) -> None:
+        def advance(more: int, elements_more: int) -> None:
             nonlocal done, elements
             with lock:
-                done += tiles_more
+                done += more
                 elements += elements_more
                 show(done, f"{elements / max(time.monotonic() - begin, 1e-3) / 1e6:,.0f} M elements/s")
 
@@ -43,7 +43,7 @@ def progress(title: str, tiles: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def _bar(title: str, tiles: int) -> Iterator[_Show]:
+def _bar(title: str, total: int, things: str) -> Iterator[_Show]:
     from rich.console import Console  # late: only for a person who looks on
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -51,23 +51,23 @@ def _bar(title: str, tiles: int) -> Iterator[_Show]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("tiles"),
+        TextColumn(things),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=tiles, speed="")
+        task = bar.add_task(title, total=total, speed="")
         yield lambda done, speed: bar.update(task, completed=done, speed=speed)
 
 
 @contextmanager
-def _lines(title: str, tiles: int) -> Iterator[_Show]:
+def _lines(title: str, total: int, things: str) -> Iterator[_Show]:
     last = time.monotonic()
 
     def show(done: int, speed: str) -> None:
         nonlocal last
         if time.monotonic() - last > _PLAIN_SECONDS:
             last = time.monotonic()
-            say(f"{title}: {done:,} of {tiles:,} tiles, {speed}")
+            say(f"{title}: {done:,} of {total:,} {things}, {speed}")
 
     yield show

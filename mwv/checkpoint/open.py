@@ -83,14 +83,16 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
         config, ignored = read_config(selection.files[0].parent)
         notes += ignored
     stored = Stored({info.name: info for info in tensors}, kind, config, lambda info: _content(sources[info.shard], info))
+    whole = find_packed(stored)
+    replaced = stored.tensors.keys() - {info.name for info in whole}
     return Checkpoint(
         name=checkpoint_name(selection.files[0]),
         format=kind,
         shards=tuple(sources),
-        tensors=tuple(sorted(find_packed(stored), key=lambda t: (t.shard, t.offset, t.name))),
+        tensors=tuple(sorted(whole, key=lambda t: (t.shard, t.offset, t.name))),
         config=config,
         metadata=metadata,
-        index_names=tuple(name for name in selection.index_names if name not in stored.tensors),
+        index_names=tuple(name for name in selection.index_names if name not in replaced),
         left_out=tuple(notes),
     )
 

@@ -16,6 +16,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from mwv.measure.buckets import MILLE, SIZE, Buckets
+from mwv.measure.channels import Outliers, outliers
 from mwv.measure.kernels import add_buckets, add_patterns, add_sums
 from mwv.measure.moments import Moments
 from mwv.measure.stats import TensorStats, profile
@@ -192,7 +193,8 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
     if moments.count + nan + inf != elements:
         raise ValueError(f"slabs of {moments.count + nan + inf} elements for a tensor of {elements}")
     if moments.count == 0:
-        return TensorStats(elements, nan, inf, 0, None, None, None, None, None, None, (), (), profile(()), profile(()))
+        nothing = None, None, None, None, None, None, (), (), profile(()), profile(()), (), (), 0, 0
+        return TensorStats(elements, nan, inf, 0, *nothing)
     minimum, maximum = min(slab.minimum for slab in slabs), max(slab.maximum for slab in slabs)
     counts = np.zeros(SIZE, np.int64)
     squares, finite = np.zeros(len(slabs[0].col_squares)), np.zeros(len(slabs[0].col_finite), np.int64)
@@ -200,6 +202,7 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
         counts[slab.held] += slab.counts
         squares += slab.col_squares
         finite += slab.col_finite
+    zeros = sum(slab.zeros for slab in slabs)
     buckets = Buckets(counts, all(slab.exact for slab in slabs), minimum, maximum)
     variance = moments.second / moments.count
     rows = np.concatenate([slab.row_squares for slab in slabs]), np.concatenate([slab.row_finite for slab in slabs])
@@ -207,7 +210,7 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
         elements=elements,
         nan=nan,
         inf=inf,
-        zeros=sum(slab.zeros for slab in slabs),
+        zeros=zeros,
         minimum=_stored(minimum, exponent),
         maximum=_stored(maximum, exponent),
         mean=_stored(moments.mean, exponent),
@@ -218,6 +221,10 @@ def combine(slabs: Sequence[SlabStats], *, exponent: int, elements: int) -> Tens
         histogram=tuple(buckets.histogram()),
         row_rms=_profile(*rows, exponent),
         col_rms=_profile(squares, finite, exponent),
+        row_outliers=_outliers(*rows, len(squares)),
+        col_outliers=_outliers(squares, finite, len(rows[0])),
+        below_f32=_below(counts, 2.0**-126) - zeros,
+        below_f16=_below(counts, 2.0**-14) - zeros,
     )
 
 
@@ -232,6 +239,17 @@ def _profile(squares: NDArray[np.float64], finite: NDArray[np.int64], exponent: 
     starts = np.arange(runs) * len(squares) // runs
     mean = np.add.reduceat(squares, starts) / np.maximum(np.add.reduceat(finite, starts), 1)
     return profile(np.ldexp(np.sqrt(mean), -exponent))
+
+
+def _outliers(squares: NDArray[np.float64], finite: NDArray[np.int64], length: int) -> Outliers:
+    return outliers(np.sqrt(squares / np.maximum(finite, 1)), length)
+
+
+def _below(counts: NDArray[np.int64], limit: float) -> int:
+    """How many values have a magnitude below a power of two, by the counts of all buckets."""
+    end = int(np.float32(limit).view(np.uint32) >> 16)
+    negative = SIZE // 2
+    return int(counts[:end].sum() + counts[negative : negative + end].sum())
 
 
 class _Tally(NamedTuple):

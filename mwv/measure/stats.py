@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mwv.measure.channels import Outliers
+
 _NORMAL: Final = (2.0**-126, (2 - 2.0**-23) * 2.0**127)
 """The smallest and the largest normal number of a float32."""
 
@@ -41,12 +43,22 @@ class TensorStats:
     1,024 nearly equal runs of rows. Of type f (float32), or d where its range is too small: a model has 100,000 profiles."""
     col_rms: "array[float]"
     """The same for grid columns."""
+    row_outliers: Outliers
+    """Grid rows that stand out, by `channels.outliers`; of all rows, not of runs."""
+    col_outliers: Outliers
+    """The same for grid columns."""
+    below_f32: int
+    """Elements that are not zero and whose magnitude × unit is below 2**-126, the smallest normal number of F32 and BF16."""
+    below_f16: int
+    """The same for 2**-14, the smallest normal number of F16."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and None; every float is finite; profiles have six digits."""
         return vars(self) | {
             "percentiles": [list(pair) for pair in self.percentiles],
             "histogram": list(self.histogram),
+            "row_outliers": [list(pair) for pair in self.row_outliers],
+            "col_outliers": [list(pair) for pair in self.col_outliers],
             "row_rms": [float(f"{rms:.6g}") for rms in self.row_rms],
             "col_rms": [float(f"{rms:.6g}") for rms in self.col_rms],
         }
@@ -78,7 +90,12 @@ class TensorStats:
             if rest:
                 raise ValueError("more than two profiles")
             percentiles = tuple((float(percent), float(value)) for percent, value in data["percentiles"])
-            return cls(**{**data, **profiles, "histogram": tuple(data["histogram"]), "percentiles": percentiles})
+            outliers = {
+                name: tuple((int(index), float(ratio)) for index, ratio in data[name])
+                for name in ("row_outliers", "col_outliers")
+            }
+            tuples = {"histogram": tuple(data["histogram"]), "percentiles": percentiles}
+            return cls(**{**data, **profiles, **tuples, **outliers})
         except (ValueError, KeyError, TypeError, OverflowError):
             raise ValueError("no statistics of a tensor") from None
 

@@ -183,6 +183,12 @@ def q4_k(bench: Bench) -> Iterator[Row]:
     yield speed_row("q4_k", f"Q4_K GGUF ({millions(series.least.of_models('elements'))} elements)", series, 1, 80e6)
 
 
+def gptq(bench: Bench) -> Iterator[Row]:
+    """GPTQ (4 bits, groups of 128) to finished site."""
+    series = bench.builds(bench.model("gptq", bench.elements), 1)
+    yield speed_row("gptq", f"GPTQ 4-bit ({millions(series.least.of_models('elements'))} elements)", series, 1, 80e6)
+
+
 def smollm2(bench: Bench) -> Iterator[Row]:
     """SmolLM2-135M GGUF to finished site."""
     seconds = bench.smollm2.least.seconds
@@ -328,6 +334,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "parts": parts,
     "dzsave": dzsave,
     "q4_k": q4_k,
+    "gptq": gptq,
     "smollm2": smollm2,
     "bert": bert,
     "second": second,

@@ -193,6 +193,28 @@ def write_gguf(path: Path, model: Llama) -> None:
     writer.close()
 
 
+def write_gptq(path: Path, model: Llama) -> None:
+    """The same model as GPTQ's tools write it: linear layers of four bits in groups of 128 inputs, all else in float16."""
+    from safetensors.numpy import save_file
+
+    rng = np.random.default_rng(0)
+    # Two codes of a byte, about normal around the zero point.
+    nibbles = np.clip(np.rint(7.5 + 2.5 * _quantiles()[128::256]), 0, 15).astype(np.uint8)
+    found: dict[str, NDArray[Any]] = {}
+    for name, shape in model.tensors():
+        if len(shape) == 1 or ".layers." not in name:
+            centre, spread = _statistics(rng, shape)
+            found[name] = gaussian(rng, prod(shape), centre, spread).view(ml_dtypes.bfloat16).astype(np.float16).reshape(shape)
+            continue
+        (outputs, inputs), base = shape, name.removesuffix(".weight")
+        low, high = (nibbles[np.frombuffer(rng.bytes(inputs * outputs // 2), np.uint8)] for _ in range(2))
+        found[f"{base}.qweight"] = (low | high << 4).view(np.int32).reshape(inputs // 8, outputs)
+        found[f"{base}.qzeros"] = np.full((inputs // 128, outputs // 8), 0x77777777, np.int32)
+        found[f"{base}.scales"] = rng.uniform(0.005, 0.02, (inputs // 128, outputs)).astype(np.float16)
+        found[f"{base}.g_idx"] = (np.arange(inputs) // 128).astype(np.int32)
+    save_file(found, path)
+
+
 def write(kind: str, path: Path, argument: str) -> str:
     """Write a model of a kind; a line about it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +225,7 @@ def write(kind: str, path: Path, argument: str) -> str:
         write_safetensors(path, model, int(argument))
     else:
         model = (with_experts if kind == "experts" else sized)(int(argument))
-        (write_gguf if kind == "q4_k" else write_safetensors)(path, model)
+        {"q4_k": write_gguf, "gptq": write_gptq}.get(kind, write_safetensors)(path, model)
     return f"{model.layers} layers of width {model.hidden}"
 
 

@@ -96,6 +96,32 @@ def test_eight_bit_patterns_and_the_unit() -> None:
     assert stats.nan > 0
 
 
+@pytest.mark.parametrize("kind", [np.float16, ml_dtypes.bfloat16])
+def test_subnormal_numbers_are_counted_over_all_patterns_of_a_type(kind: Any) -> None:
+    table = np.arange(65536, dtype=np.uint16).view(kind).astype(np.float32)
+    bits = RNG.integers(0, 65536, (4096 + 70, 30)).astype(np.uint16)
+    bits[:5] &= 0x807F  # small ones and zeros
+    magnitudes = np.abs(table[bits])
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        wide = table[bits].astype(np.float64)
+    for stats in (measured(bits, table), measured(table[bits]), measured(wide)):
+        for count, normal in ((stats.below_f32, 2.0**-126), (stats.below_f16, 2.0**-14)):
+            assert count == np.count_nonzero((magnitudes > 0) & (magnitudes < normal))
+
+
+def test_outliers_are_told_by_every_row_not_by_runs_of_them() -> None:
+    values = NORMAL.copy()
+    values[[4000, 4100]] *= 8
+    values[:, 77] *= 5
+    stats = measured(values)
+    assert len(stats.row_rms) == 1024  # runs of four rows
+    for found, axis, places in ((stats.row_outliers, 1, {4000, 4100}), (stats.col_outliers, 0, {77})):
+        rms = np.sqrt((values.astype(np.float64) ** 2).mean(axis=axis))
+        assert {index for index, _ in found} == places
+        for index, ratio in found:
+            assert ratio == pytest.approx(rms[index] / np.median(rms), rel=1e-3)
+
+
 def test_large_integers_keep_their_unit() -> None:
     numbers = RNG.integers(-(2**40), 2**40, (100, 20))
     stats = measured(numbers * 2.0**-32, exponent=-32)

@@ -9,12 +9,19 @@ from slab_measuring import measured
 from mwv.measure.stats import TensorStats
 
 RNG = np.random.default_rng(3)
+OUTLIER = np.where(np.arange(40) == 7, 9.0, RNG.standard_normal((50, 40)))
 
 
 @pytest.mark.parametrize(
     "values",
-    [RNG.standard_normal((1500, 7)), np.full((2, 2), np.nan), np.array([[1e308, -1e308, 1e-310]]), np.full((1, 1), 1 / 3)],
-    ids=["normal", "nan", "extreme", "one"],
+    [
+        RNG.standard_normal((1500, 7)),
+        np.full((2, 2), np.nan),
+        np.array([[1e308, -1e308, 1e-310]]),
+        np.full((1, 1), 1 / 3),
+        OUTLIER,
+    ],
+    ids=["normal", "nan", "extreme", "one", "outlier"],
 )
 def test_every_number_survives(values: np.ndarray) -> None:
     stats = measured(values)
@@ -33,6 +40,7 @@ def test_other_data_is_refused() -> None:
     head, _, profiles = whole.partition(b"\n")
     good = json.loads(head)
     heads = [{}, {**good, "unknown": 1}, {**good, "percentiles": [1]}, {k: v for k, v in good.items() if k != "nan"}]
+    heads += [{**good, "row_outliers": other} for other in ([1], [[1]], [["a", 2]], None)]
     heads += [{**good, "row_rms": length} for length in (["f", -1], ["f", 3], ["f", 10**20], ["d", 2], ["q", 2], [1.0], None)]
     for bad in (whole[:-1], whole + b" ", head, b"", *(json.dumps(other).encode() + b"\n" + profiles for other in heads)):
         with pytest.raises(ValueError, match="no statistics"):

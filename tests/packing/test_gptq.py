@@ -1,5 +1,6 @@
 """In: layers quantised as GPTQ and AWQ do. Out: their values by the formula in float64, and tiles that follow every part."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 
 from mwv.checkpoint.dtypes import DType
+from mwv.checkpoint.open import open_checkpoint
+from mwv.inspect import as_json, inspect
 
 
 @pytest.mark.parametrize("act_order", [False, True])
@@ -84,3 +87,27 @@ def test_kernels_with_an_order_of_their_own_are_not_guessed(tmp_path: Path) -> N
     parts, _ = gptq_layer(4, 64, 64, 32)
     checkpoint = written(tmp_path, parts, {"quantization_config": {"quant_method": "gptq", "checkpoint_format": "marlin"}})
     assert info(checkpoint, f"{LAYER}.qweight").note.endswith("packed for the Marlin kernel")
+
+
+def test_inspect_tells_what_was_made_of_what(tmp_path: Path) -> None:
+    parts, expected = gptq_layer(4, 64, 64, 32)
+    written(tmp_path / "layer", parts)
+    found = json.loads(as_json(inspect(tmp_path / "layer", measure=True, jobs=1), stats=True))
+    told = {tensor["name"]: tensor for tensor in found["tensors"]}
+    whole = told[f"{LAYER}.weight"]
+    assert whole["decode"] == "values made of qweight, scales, qzeros and g_idx"
+    assert whole["stats"]["minimum"] == expected.astype(np.float32).min()
+    assert told[f"{LAYER}.scales"]["decode"] == f"part of {LAYER}.weight"
+    assert found["parameters"] == 64 * 64
+    assert found["dtypes"] == {"GPTQ 4-bit": 64 * 64}
+    assert found["bytes"] == sum(array.nbytes for array in parts.values())
+
+
+def test_names_of_an_index_that_became_values_are_not_missing(tmp_path: Path) -> None:
+    parts, _ = gptq_layer(4, 64, 64, 32)
+    written(tmp_path, parts)
+    (tmp_path / "model.safetensors").rename(tmp_path / "model-00001-of-00001.safetensors")
+    index = {"weight_map": dict.fromkeys([*parts, "model.layers.1.w"], "model-00001-of-00001.safetensors")}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    names = set(open_checkpoint(tmp_path).index_names)
+    assert names == {f"{LAYER}.scales", f"{LAYER}.qzeros", f"{LAYER}.g_idx", "model.layers.1.w"}

@@ -71,6 +71,10 @@ def stats(values: NDArray[Any]) -> TensorStats:
         histogram=tuple(int(n) for n in counts),
         row_rms=rms_by_run((clean**2).mean(1)),
         col_rms=rms_by_run((clean**2).mean(0)),
+        row_outliers=(),
+        col_outliers=(),
+        below_f32=0,
+        below_f16=int((abs(ok[ok != 0]) < 2**-14).sum()),
     )
 
 

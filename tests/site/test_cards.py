@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import synthetic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from synthetic import Built
@@ -33,6 +33,7 @@ def content(sizes: dict[int, int]) -> Content:
 models_of_tensors = st.lists(st.dictionaries(st.integers(0, 12), st.integers(1, 2**40), max_size=8), max_size=6)
 
 
+@settings(deadline=None)
 @given(models_of_tensors)
 def test_shares_are_what_counting_tensor_by_tensor_gives(models: list[dict[int, int]]) -> None:
     named = {f"m{i}": sizes for i, sizes in enumerate(models)}
@@ -169,6 +170,7 @@ def test_zoos_come_first_in_their_order_then_the_others_by_name(tmp_path: Path, 
     assert "order of the zoo" in page
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2048), st.integers(1, 2048))
 def test_strips_show_the_whole_picture_inside_the_card(width: int, height: int) -> None:
     found = strips(width, height)

@@ -1,0 +1,213 @@
+"""The options of `mwv build` in, Settings and calls out."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from mwv.cli.serve import serve_folder
+from mwv.cli.surroundings import PATH, here, processors
+from mwv.errors import UsageError
+from mwv.settings import ModelSettings, Settings, Zoo, folder_address
+
+_MAX_LIST: Final = 10_000_000
+
+
+@click.command()
+@click.argument("sources", nargs=-1, type=PATH)
+@click.option(
+    "-o",
+    "--out",
+    "destination",
+    type=PATH,
+    default=Path("site"),
+    show_default=True,
+    help="Folder of the site; models are added to it.",
+)
+@click.option(
+    "-l",
+    "--file-list",
+    type=click.File(errors="surrogateescape"),
+    help="File with one source per line; - is standard input.",
+)
+@click.option("--demo", is_flag=True, help="Build a small built-in pair of models: a transformer and a finetune of it.")
+@click.option("--title", help="Title of the model, instead of its file's name.")
+@click.option("--source-url", metavar="URL", help="Public address of the folder of the source's files, for exact values.")
+@click.option("--columns", metavar="N|auto", default="1", show_default=True, help="Fold every stack of layers into N columns.")
+@click.option("--only", metavar="PATTERN", multiple=True, help="Show only tensors whose name matches; may be repeated.")
+@click.option(
+    "--tile-format",
+    type=click.Choice(["png", "avif"]),
+    default="png",
+    show_default=True,
+    help="png: codes, coloured live in the page. avif: pictures with baked-in colours.",
+)
+@click.option(
+    "--tiles",
+    type=click.Choice(["files", "xyz", "pmtiles"]),
+    default="files",
+    show_default=True,
+    help="How tiles lie in the site.",
+)
+@click.option("--png", type=PATH, help="Write the whole canvas as one coloured picture, too.")
+@click.option(
+    "--png-size",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="Longest side of that picture at most; default: 64 megapixels in all.",
+)
+@click.option("--remove", metavar="SLUG", multiple=True, help="Take a model out of the site; may be repeated.")
+@click.option("--regen-html", type=PATH, metavar="DIR", help="Write the pages of an existing site anew, without its sources.")
+@click.option(
+    "--cache", type=PATH, help="Cache folder; default: $MWV_CACHE, ./cache if it is ours, or the user's cache folder."
+)
+@click.option("--no-cache", is_flag=True, help="Keep nothing for the next build.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
+@click.option("--dry-run", is_flag=True, help="Say what would be built, from headers alone.")
+@click.option("--report", type=PATH, help="Write what was done as JSON.")
+@click.option("--serve", is_flag=True, help="Serve the site when it is built, and open it in a browser.")
+@click.pass_context
+def build(context: click.Context, /, **options: Any) -> None:
+    """Turn checkpoints into a site that shows every weight.
+
+    SOURCE is a safetensors, GGUF or PyTorch file, a shard or a shard index, or a directory that holds a model; or one
+    zoo.toml, which names models and how each is to be shown.
+    """
+    folder, serve_it = options.pop("regen_html"), options.pop("serve")
+    if folder is not None:
+        _refuse_others(context)
+        from mwv.site.writer import regenerate
+
+        regenerate(folder)
+    else:
+        zoo = _zoo(context, options["sources"])
+        if zoo is not None and "destination" not in _given(context):
+            options["destination"] = zoo.out
+        settings = _settings(serve=serve_it, zoo=zoo, **options)
+        folder = settings.destination
+        from mwv import build as builder
+
+        if settings.dry_run:
+            builder.dry_run(settings)
+        else:
+            builder.build(settings)
+    if serve_it:
+        serve_folder(folder, None if options["no_cache"] else options["cache"], options["sources"], open_browser=True)
+
+
+def _given(context: click.Context) -> dict[str, str]:
+    """The parameters that are on the command line by name, and what the user calls each."""
+    return {
+        parameter.name or "": parameter.opts[-1] if isinstance(parameter, click.Option) else "a source"
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    }
+
+
+def _refuse_others(context: click.Context) -> None:
+    """Raise UsageError if anything was given beside --regen-html that it would have to ignore."""
+    for name, given in _given(context).items():
+        if name not in ("regen_html", "serve"):
+            raise UsageError(f"--regen-html and {given} contradict each other: it only writes the pages of a site anew")
+
+
+def _zoo(context: click.Context, sources: tuple[Path, ...]) -> Zoo | None:
+    """The zoo among the sources, which then must be the only one and says all about its models; None without one."""
+    path = next((source for source in sources if source.suffix.lower() == ".toml" and not source.is_dir()), None)
+    if path is None:
+        return None
+    if len(sources) > 1:
+        raise UsageError(f"{path}: a zoo is built alone: name its models in it, or build the others in a call of their own")
+    for name, given in _given(context).items():
+        if name in ("file_list", "demo", "title", "columns", "only", "source_url", "png", "png_size", "remove"):
+            raise UsageError(f"{path} and {given} contradict each other: a zoo says itself which models are shown, and how")
+    from mwv.zoo import read_zoo
+
+    return read_zoo(path)
+
+
+def _settings(
+    *,
+    zoo: Zoo | None,
+    sources: tuple[Path, ...],
+    file_list: Any,
+    demo: bool,
+    title: str | None,
+    columns: str,
+    only: tuple[str, ...],
+    source_url: str | None,
+    cache: Path | None,
+    no_cache: bool,
+    jobs: int | None,
+    serve: bool,
+    **rest: Any,
+) -> Settings:
+    """Settings from options; contradictions are errors before any work."""
+    from mwv.store.store import cache_root
+
+    if cache is not None and no_cache:
+        raise UsageError("--cache and --no-cache contradict each other")
+    if columns != "auto" and not (columns.isdecimal() and int(columns) > 0):
+        raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
+    if rest["png_size"] is not None and rest["png"] is None:
+        raise UsageError("--png-size says how large --png is; give both")
+    if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
+        raise UsageError("--dry-run writes nothing: leave out --png, --remove, --report and --serve")
+
+    text = file_list.read(_MAX_LIST + 1) if file_list else ""
+    if len(text) > _MAX_LIST:
+        raise UsageError(f"--file-list {file_list.name}: more than {_MAX_LIST:,} characters; it is no list of sources")
+    listed = tuple(Path(line.strip()) for line in text.split("\n") if line.strip())
+    if file_list and not listed:
+        raise UsageError(f"--file-list {file_list.name}: lists no source")
+    sources += listed
+    if not sources and not demo and not rest["remove"]:
+        raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
+    if title is not None and (demo or len(sources) != 1):
+        raise UsageError("--title names one model: give exactly one source with it")
+    if rest["png"] is not None and (demo or len(sources) != 1):
+        raise UsageError("--png shows one model: give exactly one source with it")
+    if source_url is not None and (demo or len(sources) != 1):
+        raise UsageError("--source-url is where one model lies: give exactly one source with it")
+    url = "" if source_url is None else folder_address(source_url)
+    if url is None:
+        raise UsageError(
+            f"--source-url takes the http(s) address of a folder without user, query or fragment, not {source_url!r}"
+        )
+    root = None if no_cache else cache_root(cache, os.environ, here())
+    place = os.path.realpath(rest["destination"])
+    if root is not None and os.path.commonpath((place, os.path.realpath(root))) == place:
+        raise UsageError(
+            f"--cache {root} lies in the site {rest['destination']}, which has room for nothing else: name another"
+        )
+    if demo:
+        sources += _demo(root)
+    folds = None if columns == "auto" else int(columns)
+    models = tuple(ModelSettings(source, title, only=only, columns=folds, url=url) for source in sources)
+    return Settings(
+        models=models if zoo is None else zoo.models,
+        zoo=zoo,
+        cache=root,
+        jobs=jobs or processors(),
+        **rest,
+    )
+
+
+def _demo(root: Path | None) -> tuple[Path, ...]:
+    """The demonstration models, kept beside the cache's results, or for this build alone if there is no cache."""
+    import tempfile
+
+    from mwv.demo import write_demo
+    from mwv.store.store import prepare
+
+    if root is not None:
+        try:
+            prepare(root)
+            return write_demo(root / "demo")
+        except OSError:
+            pass
+    folder = tempfile.TemporaryDirectory(prefix="mwv-demo-")
+    click.get_current_context().call_on_close(folder.cleanup)
+    return write_demo(Path(folder.name))

@@ -1,0 +1,44 @@
+"""The options of `mwv inspect` in, a list of tensors on standard output out, and what is odd about them."""
+
+from pathlib import Path
+
+import click
+
+from mwv.cli.surroundings import PATH, processors
+from mwv.errors import ConditionMetError, UsageError
+from mwv.measure.odd import KINDS
+
+
+@click.command()
+@click.argument("source", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--stats", is_flag=True, help="Read and measure every tensor, and say what is odd; otherwise only headers are read."
+)
+@click.option(
+    "--fail-on",
+    metavar="KIND[,KIND…]",
+    multiple=True,
+    help=f"Measure, and exit with 3 if anything of these kinds is found: {', '.join(KINDS)}, or any; may be repeated.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
+def inspect(source: Path, as_json: bool, stats: bool, fail_on: tuple[str, ...], jobs: int | None) -> None:
+    """List the tensors of a checkpoint, how they are decoded, and what is odd about them."""
+    kinds = _kinds(fail_on)
+    from mwv import inspect as inspector
+
+    found = inspector.inspect(source, measure=stats or bool(kinds), jobs=jobs or processors())
+    click.echo(inspector.as_json(found, stats=stats) if as_json else "\n".join(found.lines(stats=stats)))
+    bad = [finding for finding in found.findings if finding.kind in kinds]
+    if bad:
+        count = "1 finding" if len(bad) == 1 else f"{len(bad):,} findings"
+        raise ConditionMetError(f"{source}: {count} of the kinds that --fail-on names:", list(inspector.finding_lines(bad)))
+
+
+def _kinds(fail_on: tuple[str, ...]) -> set[str]:
+    """The kinds that were named, all of them for `any`; raises UsageError for what is none."""
+    named = [kind.strip().lower() for text in fail_on for kind in text.split(",")]
+    for kind in named:
+        if kind not in (*KINDS, "any"):
+            raise UsageError(f"--fail-on takes {', '.join(KINDS)} or any, not {kind!r}")
+    return set(KINDS) if "any" in named else set(named)

@@ -1,0 +1,60 @@
+"""The options of `mwv serve` in, a server that runs until it is interrupted out."""
+
+import os
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mwv.cli.surroundings import PATH, here
+from mwv.errors import StoreError
+
+
+@click.command()
+@click.argument("directory", type=PATH, default=Path("site"))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is this machine alone.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; default: the first free one from 8000 on.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
+@click.option("--cache", type=PATH, help="Cache folder that remembers where the sources lie; default: as for mwv build.")
+@click.option(
+    "--source",
+    "sources",
+    type=PATH,
+    multiple=True,
+    help="Where a source lies, if not where it was built from; may be repeated.",
+)
+def serve(
+    directory: Path, host: str, port: int | None, open_browser: bool, cache: Path | None, sources: tuple[Path, ...]
+) -> None:
+    """Serve a site over http until interrupted.
+
+    Where the sources of the site are still at hand, its pages read out exact values from them, on this machine alone.
+    """
+    serve_folder(directory, cache, sources, host=host, port=port, open_browser=open_browser)
+
+
+def serve_folder(directory: Path, cache: Path | None, sources: tuple[Path, ...], **options: Any) -> NoReturn:
+    """Serve a site, with the values of its sources as far as the cache remembers where they are, or `sources` tells."""
+    from mwv.memory import Memory, recall_source
+    from mwv.site.exact import Values
+    from mwv.site.serve import serve as serve_site
+    from mwv.store.store import Store, cache_root
+
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        try:
+            store = stack.enter_context(Store.open(cache_root(cache, os.environ, here())))
+        except StoreError as error:
+            if cache is not None:
+                raise
+            click.echo(f"mwv: {error}; until then exact values come from --source alone", err=True)
+            values = Values(directory, lambda _: None, sources)
+        else:
+            values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
+        serve_site(directory, values=values, announce=_announce, **options)
+    sys.exit(130)
+
+
+def _announce(address: str) -> None:
+    click.echo(f"serving at {address} (Ctrl-C ends it)")

@@ -1,0 +1,27 @@
+"""The process in, what commands take from it by default out: the current folder, and how many processors it may use."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mwv.errors import SourceError
+
+PATH: Final = click.Path(path_type=Path)
+
+
+def here() -> Path:
+    """The current folder; raises SourceError if it has been deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SourceError("the current folder has been deleted; change to another") from None
+
+
+def processors() -> int:
+    """How many threads can run at once."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux tells what this process may use
+        return os.cpu_count() or 1
