@@ -18,7 +18,7 @@ GROWN = Path(sys.prefix) / "fuzz"
 READ = (sys.executable, "-B", "-m", "fuzzing.reading")
 SECONDS = 60
 # The process ends itself much earlier; libFuzzer's own limits are for what stops outside of Python.
-LIMITS = ("-timeout=60", "-rss_limit_mb=1024", "-print_final_stats=1", "-reduce_inputs=1", f"-max_len={LONGEST_INPUT}")
+LIMITS = ("-timeout=600", "-rss_limit_mb=1024", "-print_final_stats=1", "-reduce_inputs=1", f"-max_len={LONGEST_INPUT}")
 
 
 @dataclass
