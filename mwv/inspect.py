@@ -26,6 +26,8 @@ from mwv.pyramid.survey import Subject, Survey
 from mwv.site.text import amount, number, shape, size, thousands, visible
 
 _BUFFER: Final = 64 << 20
+_WIDEST: Final = 200
+"""Characters of a column of the table; one long name must not fill all other rows with spaces."""
 _STATISTICS: Final = ("RMS", "min", "max", "zeros", "NaN", "Inf")
 
 
@@ -179,7 +181,7 @@ def finding_lines(found: Sequence[Finding]) -> Iterator[str]:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows as text, columns aligned: numbers to the right, the first three and the last to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
     if not any(row[last] for row in rows[1:]):
         rows = [(*row[:last], "") for row in rows]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mwv.checkpoint.shards import shard_name
+from mwv.checkpoint.wording import printable
 from mwv.errors import UsageError
 from mwv.settings import ModelSettings, Zoo, folder_address
 from mwv.site.text import is_slug
@@ -57,7 +58,7 @@ def read_zoo(path: Path) -> Zoo:
         models += _expanded(document, index, model, found)
         if not found:
             unmatched.append(
-                f"{path}, line {document.line(index, 'source')}: nothing (more) matches {entries[index]['source']}"
+                f"{path}, line {document.line(index, 'source')}: nothing (more) matches {printable(entries[index]['source'])}"
             )
     return Zoo(
         path=path,

@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Final
 
 from mwv.checkpoint.formats import FOREIGN, Format, by_content, by_name
-from mwv.checkpoint.shards import INDEX_SUFFIX, Selection, read_index, select_index, select_set, shard_name
+from mwv.checkpoint.shards import INDEX_SUFFIX, MAX_INDICES, Selection, read_index, select_index, select_set, shard_name
 from mwv.checkpoint.source import FileSource, is_directory, is_file
 from mwv.checkpoint.wording import printable
 from mwv.errors import MwvError, SourceError
 
-MAX_ENTRIES: Final = 100_000
+# Twice as many as a set may have shards; each is looked into. More notes than these nobody reads.
+MAX_ENTRIES: Final = 20_000
+MAX_NOTES: Final = 100
 _ORDER: Final[tuple[Format, ...]] = ("safetensors", "pytorch", "gguf", "numpy", "hdf5")
 _USUAL: Final = (
     "model",
@@ -79,7 +81,9 @@ def select_directory(directory: Path) -> Selection:
             if path.name not in chosen:
                 what = "another model or variant" if other == kind else f"the {kind} weights were taken"
                 notes[path.name] = _reason(_LAST_RESORT, path.name) or f"{what}; name it to show it"
-    lines = (f"{printable(name, 200)}: {reason}" for name, reason in sorted(notes.items()))
+    lines = [f"{printable(name, 200)}: {reason}" for name, reason in sorted(notes.items())[:MAX_NOTES]]
+    if more := len(notes) - len(lines):
+        lines.append(f"{more} more files that are not of this model")
     return Selection(selection.files, selection.index_names, (*selection.notes, *lines))
 
 
@@ -141,7 +145,7 @@ def _select(directory: Path, paths: list[Path], indices: list[Path], notes: dict
     """Rules 4 and 5 for the files of one format."""
     names = {path.name for path in paths}
     indexed = []
-    for index in indices:
+    for index in indices[:MAX_INDICES]:
         try:
             if names & set(read_index(index).values()):
                 indexed.append(index)

@@ -17,6 +17,8 @@ from mwv.errors import FormatError, SourceError
 
 MAX_INDEX: Final = 100_000_000
 MAX_SHARDS: Final = 10_000
+MAX_INDICES: Final = 20
+"""In a directory, the first by name: a model has one, and perhaps one for each of its variants."""
 INDEX_SUFFIX: Final = ".index.json"
 _SHARD_NAME: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<rest>\..+)?", re.DOTALL)
 _MOST_MISSING_NAMED: Final = 10
@@ -95,7 +97,7 @@ def select_file(path: Path) -> Selection:
     if path.suffix.lower() == ".json":
         return select_index(path)
     notes: list[str] = []
-    for index in sorted(path.parent.glob("*" + INDEX_SUFFIX)):
+    for index in sorted(path.parent.glob("*" + INDEX_SUFFIX))[:MAX_INDICES]:
         try:
             if path.name in read_index(index).values():
                 return select_index(index)

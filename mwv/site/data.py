@@ -95,7 +95,10 @@ def parse(content: bytes, function: str) -> Any:
     head, tail = f"mwv.{function}(".encode(), b");\n"
     if not content.startswith(head) or not content.endswith(tail):
         raise ValueError(f"not a call of mwv.{function}")
-    return json.loads(content[len(head) : -len(tail)])
+    try:
+        return json.loads(content[len(head) : -len(tail)])
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def model_record(model: Model) -> dict[str, Any]:

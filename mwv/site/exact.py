@@ -18,6 +18,7 @@ from mwv.decode.open import FileTensor, open_tensor
 from mwv.errors import MwvError, SourceChangedError
 from mwv.layout.grid import LONGEST_ROW
 from mwv.site.data import parse
+from mwv.site.folder import content_of
 from mwv.site.identity import identity_of
 from mwv.site.manifest import ModelEntry, decode
 
@@ -27,6 +28,9 @@ HASHED: Final = 1 << 30
 """Bytes of the largest tensor that is hashed for a reader who waits, where no build remembers its digests."""
 OPEN: Final = 8
 """Models whose sources are held open."""
+
+_DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
+"""What comes of data that is not as we write it."""
 
 Remembered = Callable[[str], Path | None]
 """Identity of a model → where its files lay when it was built."""
@@ -102,7 +106,7 @@ class Values:
                 raise ValuesError("The source has changed since this picture was made.") from None
             except (MwvError, OSError):
                 raise ValuesError("The source cannot be read.") from None
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            except _DAMAGE:
                 raise ValuesError("There is no such element.") from None
 
     def _model(self, slug: str) -> _Model:
@@ -118,18 +122,18 @@ class Values:
     def _entry(self, slug: str) -> ModelEntry:
         path = self._root / "site.json"
         try:
-            return decode(path.read_bytes(), path).models[slug]
+            return decode(content_of(path), path).models[slug]
         except (MwvError, OSError, KeyError):
             raise ValuesError("There is no such model.") from None
 
     def _opened(self, entry: ModelEntry) -> _Model:
         try:
-            scenes = [parse((self._root / entry.slug / name).read_bytes(), "scene") for name in entry.scenes]
+            scenes = [parse(content_of(self._root / entry.slug / name), "scene") for name in entry.scenes]
             for checkpoint in self._candidates(entry):
                 tensors = _matched(checkpoint, scenes[0]["tensors"])
                 if tensors is not None:
                     return _Model(entry, scenes, checkpoint, tensors)
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (OSError, *_DAMAGE):
             raise ValuesError("The site's data is damaged.") from None
         raise ValuesError("The source is not at hand, or has changed since this picture was made.")
 
@@ -212,9 +216,13 @@ def _proven(model: _Model, index: int, digests: Digests) -> Mapping[int, tuple[b
     if index not in model.proven:
         scene = model.scenes[0]
         bands: dict[int, tuple[bytes, ...]] = {}
+        left = model.tensors[index].elements
         for placement, owner in enumerate(scene["placements"]["tensor"]):
             if owner == index:
                 stored = _stored(model, scene, placement)
+                left -= stored.count
+                if left < 0:  # a tensor that is placed again and again would be read as often
+                    raise ValueError
                 bands[placement] = digests(stored) or _hashed(stored)
         joined = b"".join(digest for panel in bands.values() for digest in panel)
         if blake3(joined).hexdigest()[:16] != scene["tensors"]["digest"][index]:

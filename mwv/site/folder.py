@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from mwv.site.data import digest
 from mwv.site.manifest import FileEntry, Manifest, decode, is_ours
 
 WORK: Final = ".mwv-build"
+LONGEST: Final = 1 << 28
+"""Bytes of a file that is read; those of the largest models have some tens of MB."""
 _JOURNAL_HEAD: Final = "mwv-journal 1"
 _NO_LINK: Final = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
@@ -62,10 +65,10 @@ class Folder:
         self._take_lock()
         journal = self._read_journal()
         index = self.root / "site.json"
-        if index.exists() and not index.is_file():  # a FIFO or a device could be read for ever
+        if index.exists() and not index.is_file():
             raise SiteError(f"{index}: is not a regular file; remove it, or choose another destination")
         if index.exists():
-            self.manifest = decode(index.read_bytes(), index)
+            self.manifest = decode(content_of(index), index)
         elif journal is None and any(entry.name != WORK for entry in self.root.iterdir()):
             raise SiteError(f"{self.root}: holds files but no site of mwv; choose an empty or new folder")
         self.strays = {path for path in journal or () if is_ours(path)}
@@ -105,7 +108,7 @@ class Folder:
     def _read_journal(self) -> list[str] | None:
         try:
             # What follows the last line end was cut off by a kill: no name that can be trusted, and nothing made yet.
-            head, *paths, _ = (self.root / WORK / "journal").read_text("utf-8", errors="replace").split("\n")
+            head, *paths, _ = content_of(self.root / WORK / "journal").decode(errors="replace").split("\n")
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         return paths if head == _JOURNAL_HEAD else None
@@ -146,14 +149,14 @@ class Folder:
     def read(self, path: str) -> bytes:
         """A file of the site; raises SiteError if it is gone."""
         try:
-            return (self.root / path).read_bytes()
+            return content_of(self.root / path)
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
 
     def holds(self, path: str, entry: FileEntry) -> bool:
         """Whether a file of the site is there as the manifest has it."""
         try:
-            content = (self.root / path).read_bytes()
+            content = content_of(self.root / path)
         except OSError:
             return False
         return len(content) == entry.size and digest(content) == entry.hash
@@ -290,6 +293,17 @@ class Folder:
                 (self.root / WORK).rmdir()
         self._journal = False
         self.strays = set()
+
+
+def content_of(path: Path) -> bytes:
+    """The content of a file of a site; OSError for a pipe or a device, which could be read for ever, and for a vast file."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        if status.st_size > LONGEST:
+            raise OSError(errno.EFBIG, f"longer than {LONGEST:,} bytes", path)
+        return file.read()
 
 
 def size_of(source: Path) -> int:

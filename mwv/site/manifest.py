@@ -10,11 +10,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from mwv.checkpoint.checks import MAX_ELEMENTS
+from mwv.checkpoint.wording import printable
 from mwv.errors import SiteError
 from mwv.site.text import canonical, is_slug
 
 FORMAT: Final = "mwv-site"
 VERSION: Final = 1
+LONGEST: Final = 16 << 20
+"""Bytes of a `site.json`; a model takes about two thousand."""
 _PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
@@ -78,8 +82,6 @@ class ModelEntry:
 
 
 _LISTS: Final = {"layout": str, "scenes": str, "tags": str, "overview_size": int}
-_SCALARS: Final = {item.name: item.type for item in fields(ModelEntry) if item.type in (str, int)}
-"""Types of the fields of a model, as far as JSON has them."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,18 @@ def encode(manifest: Manifest, generator: str) -> bytes:
 
 def decode(content: bytes, where: Path) -> Manifest:
     """The manifest in a `site.json`; raises SiteError if it is not ours, of another version, or damaged."""
+    if len(content) > LONGEST:
+        raise SiteError(f"{where}: {len(content):,} bytes are more than the largest site has; choose an empty or new folder")
     try:
         value = json.loads(content)
         if value["format"] != FORMAT:
             raise SiteError(f"{where}: not a site of mwv; choose an empty or new folder")
         if value["version"] != VERSION:
-            raise SiteError(f"{where}: written by another version of mwv ({value['generator']}); build into a new folder")
+            generator = printable(str(value["generator"]), 100)
+            raise SiteError(f"{where}: written by another version of mwv ({generator}); build into a new folder")
         models = {m["slug"]: _model(m) for m in value["models"]}
-        files = {path: FileEntry(**entry) for path, entry in value["files"].items()}
-        manifest = Manifest(value["title"], value["templates"], models, files)
+        files = {path: FileEntry(**_typed(FileEntry, entry)) for path, entry in value["files"].items()}
+        manifest = Manifest(_text(value["title"]), _text(value["templates"]), models, files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SiteError(f"{where}: damaged; remove the folder, or restore the file, and build again") from None
     if not all(map(is_slug, models)) or not all(map(is_ours, [*files, *_paths(models.values())])):
@@ -133,12 +138,35 @@ def decode(content: bytes, where: Path) -> Manifest:
 def _model(value: dict[str, Any]) -> ModelEntry:
     """Raises TypeError or KeyError for what has other fields or types."""
     for name, kind in _LISTS.items():
-        if type(value[name]) is not list or any(type(item) is not kind for item in value[name]):
+        if type(value[name]) is not list or not all(_is(item, kind) for item in value[name]):
             raise TypeError(name)
-    entry = ModelEntry(**{**value, **{name: tuple(value[name]) for name in _LISTS}})
-    if any(type(value[name]) is not kind for name, kind in _SCALARS.items()) or len(entry.overview_size) != 2:
+    entry = ModelEntry(**{**_typed(ModelEntry, value), **{name: tuple(value[name]) for name in _LISTS}})
+    if len(entry.overview_size) != 2 or min(entry.overview_size) < 1 or not all(_is(n, int) for n in entry.dtypes.values()):
+        raise TypeError(entry.slug)
+    if entry.date is not None:
+        _text(entry.date)
+    if entry.shared and not entry.bytes:
         raise TypeError(entry.slug)
     return entry
+
+
+def _typed(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+    """`value` if its texts and numbers are such, by the fields of a dataclass."""
+    for item in fields(kind):
+        if item.type in (str, int) and not _is(value[item.name], item.type):
+            raise TypeError(item.name)
+    return value
+
+
+def _is(value: object, kind: object) -> bool:
+    """Whether a value is a text, or a number as we write them: a count of something, or -1."""
+    return type(value) is kind and (type(value) is not int or -1 <= value <= MAX_ELEMENTS)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _paths(models: Iterable[ModelEntry]) -> list[str]:
@@ -175,7 +203,7 @@ def decode_tiles(content: bytes, where: Path) -> TileList:
         base = PurePosixPath(value["base"]).as_posix() + "/"
         files = {base + path: int(size) for path, size in value["files"].items()}
         keys = {base + path: str(key) for path, key in value.get("keys", {}).items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise SiteError(f"{where}: damaged; build its model again") from None
     if not all(map(is_ours, files)):
         raise SiteError(f"{where}: names files outside the site; it was not written by mwv")

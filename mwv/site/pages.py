@@ -1,9 +1,13 @@
 """A model's own data files in, its pages out. Pages come from nothing else, so they can be made again without sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from mwv.checkpoint.checks import MAX_ELEMENTS
+from mwv.errors import SiteError
+from mwv.site.data import parse
 from mwv.site.manifest import ModelEntry
 from mwv.site.templates import Templates
 
@@ -25,6 +29,9 @@ _FACT_LABELS: Final = {
     "tie_word_embeddings": "Tied embeddings",
     "torch_dtype": "Trained as",
 }
+_TEXTS: Final = ("title", "architecture", "format", "source")
+_COUNTS: Final = ("parameters", "tensors", "bytes")
+"""Fields of a model's record that its pages show as text, and as numbers."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +82,20 @@ def _table(scenes: Sequence[Mapping[str, Any]]) -> list[TableRow]:
     rows = []
     for index, name in enumerate(tensors["name"]):
         panels = of_tensor.get(index, [])
-        rms = [placed["rms"][p] for p in panels if placed["rms"][p] is not None]
-        low = [placed["minimum"][p] for p in panels if placed["minimum"][p] is not None]
-        high = [placed["maximum"][p] for p in panels if placed["maximum"][p] is not None]
+        rms, low, high = (
+            [float(placed[name][p]) for p in panels if placed[name][p] is not None] for name in ("rms", "minimum", "maximum")
+        )
         rows.append(
             TableRow(
                 name=name,
                 dtype=tensors["dtypes"][tensors["dtype"][index]],
                 shape=tuple(tensors["shapes"][tensors["shape"][index]]),
-                nbytes=tensors["bytes"][index],
+                nbytes=_count(tensors["bytes"][index]),
                 # Panels are of equal size, so the whole has the root of the mean of their squares.
                 rms=(sum(x * x for x in rms) / len(rms)) ** 0.5 if rms else None,
                 minimum=min(low, default=None),
                 maximum=max(high, default=None),
-                odd=sum(placed[kind].get(str(p), 0) for p in panels for kind in ("nan", "inf")),
+                odd=sum(_count(placed[kind].get(str(p), 0)) for p in panels for kind in ("nan", "inf")),
                 note=tensors["notes"].get(str(index), ""),
             )
         )
@@ -113,6 +120,32 @@ def _fact(value: Any) -> str:
 def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
     """The fields of a page by name, its records left as they are."""
     return {name: getattr(page, name) for name in page.__dataclass_fields__}
+
+
+def pages_of(templates: Templates, entry: ModelEntry, folder: Path, read: Callable[[str], bytes]) -> tuple[bytes, bytes]:
+    """A model's page and its table from the files of its folder; SiteError if they are not what we wrote."""
+    try:
+        record = _checked(parse(read(entry.model), "model"))
+        scenes = [parse(read(name), "scene") for name in entry.scenes]
+        return model_page(templates, entry, record, scenes), tensors_page(templates, record, scenes)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        raise SiteError(f"{folder}: its data is damaged; build the model again") from None
+
+
+def _checked(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`record` if templates can take it: one that fails while it is filled would say so in its own words."""
+    texts = (*(record[name] for name in _TEXTS), *record["notes"], record["date"] or "")
+    if not all(type(text) is str for text in texts):
+        raise TypeError
+    list(map(_count, (*(record[name] for name in _COUNTS), *record["dtypes"].values())))
+    return record
+
+
+def _count(value: Any) -> int:
+    """`value` if it is a count of something that there can be."""
+    if type(value) is not int or not 0 <= value <= MAX_ELEMENTS:
+        raise TypeError
+    return value
 
 
 def model_page(

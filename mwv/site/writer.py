@@ -15,12 +15,12 @@ from blake3 import blake3
 from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.changes import reasons
-from mwv.site.data import DataFile, File, digest, model_file, parse, scene_files, tile_paths
+from mwv.site.data import DataFile, File, digest, model_file, scene_files, tile_paths
 from mwv.site.folder import Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
-from mwv.site.pages import model_page, tensors_page
+from mwv.site.pages import pages_of
 from mwv.site.shared import Shares, decode_content, encode_content, shares
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import canonical, is_slug
@@ -258,15 +258,10 @@ class SiteWriter:
 
     def _write_pages(self, slug: str) -> None:
         """The page of a model and its table, made from the model's own data files."""
-        entry = self._models[slug]
-        try:
-            record = parse(self._folder.read(f"{slug}/{entry.model}"), "model")
-            scenes = [parse(self._folder.read(f"{slug}/{name}"), "scene") for name in entry.scenes]
-        except ValueError:
-            raise SiteError(f"{self._folder.root / slug}: its data is damaged; build the model again") from None
-        page, table = _pages(slug)
-        self._put(table, tensors_page(self._templates, record, scenes), "page")
-        self._put(page, model_page(self._templates, entry, record, scenes), "page")
+        folder = self._folder
+        made = pages_of(self._templates, self._models[slug], folder.root / slug, lambda name: folder.read(f"{slug}/{name}"))
+        for path, content in zip(_pages(slug), made, strict=True):
+            self._put(path, content, "page")
 
     def _unnamed(self) -> list[str]:
         """Paths of ours that the new site does not name; tiles are asked for only when some may have lost their last name."""

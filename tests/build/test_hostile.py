@@ -50,13 +50,25 @@ class Runs:
         return os.system, (self.command,)
 
 
-def torch_archive(pickled: bytes) -> bytes:
+def torch_archive(pickled: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with zipfile.ZipFile(out, "w", compression) as archive:
         archive.writestr("m/data.pkl", pickled)
         archive.writestr("m/data/0", bytes(64))
         archive.writestr("m/version", "3\n")
     return out.getvalue()
+
+
+def sizes_of_2_40(archive: bytes) -> bytes:
+    """The archive with a first entry that is said to hold 2^40 bytes, by the extra field of ZIP64."""
+    begin = archive.index(b"PK\1\2")
+    name = begin + 46 + int.from_bytes(archive[begin + 28 : begin + 30], "little")
+    zip64 = struct.pack("<HHQQ", 1, 16, 1 << 40, 1 << 40)
+    entry = archive[begin : begin + 20] + b"\xff" * 8 + archive[begin + 28 : begin + 30] + struct.pack("<H", len(zip64))
+    end = archive.index(b"PK\5\6")
+    size = int.from_bytes(archive[end + 12 : end + 16], "little") + len(zip64)
+    directory = entry + archive[begin + 32 : name] + zip64 + archive[name:end]
+    return archive[:begin] + directory + archive[end : end + 12] + struct.pack("<I", size) + archive[end + 16 :]
 
 
 def tuple_bomb() -> bytes:
@@ -135,6 +147,10 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "pickle bomb of text": ("pytorch_model.bin", torch_archive(text_bomb()), ""),
     "pickle bomb of lists": ("pytorch_model.bin", torch_archive(b"\x80\x02" + b"]" * 2_000_000 + b"."), ""),
     "pickle without end": ("pytorch_model.bin", torch_archive(b"\x80\x02]q\0"), ""),
+    "pickle of lists in lists": ("pytorch_model.bin", torch_archive(b"\x80\x02" + b"]" * 5000 + b"a" * 4999 + b"."), "deep"),
+    "pickle in a circle": ("pytorch_model.bin", torch_archive(b"\x80\x02}q\0X\1\0\0\0ah\0s."), "no tensors"),
+    "zip bomb": ("pytorch_model.bin", torch_archive(b"}" * (30 << 20), zipfile.ZIP_DEFLATED), "compressed"),
+    "zip of a pickle of 2^40 bytes": ("pytorch_model.bin", sizes_of_2_40(torch_archive(b"\x80\x02}.")), ""),
 }
 
 
@@ -158,7 +174,8 @@ def test_every_bad_file_is_one_line_and_leaves_nothing(tmp_path):
     done = mwv("build", *places, "-o", "site", "--cache", "cache", cwd=tmp_path)
     assert done.code == 1
     assert done.out == ""
-    head, *lines = done.err.splitlines()
+    summary, head, *lines = done.err.splitlines()
+    assert summary.startswith(f"models: {len(FILES)} failed; 0 tiles rendered")
     assert head == f"mwv: {len(FILES)} of {len(FILES)} models failed:"
     for place, line, (name, (_, _, said)) in zip(places, lines, FILES.items(), strict=True):
         assert place in line, name
@@ -193,10 +210,11 @@ def test_good_models_are_built_beside_bad_ones_and_failures_come_last(tmp_path):
     assert done.code == 1
     lines = done.err.splitlines()
     assert lines[0].startswith("good: ")
-    assert lines[1] == "mwv: 2 of 3 models failed:"
-    assert "bad.safetensors" in lines[2]
-    assert "worse.gguf" in lines[3]
-    assert len(lines) == 4
+    assert lines[1].startswith("models: 1 new, 2 failed; ")
+    assert lines[2] == "mwv: 2 of 3 models failed:"
+    assert "bad.safetensors" in lines[3]
+    assert "worse.gguf" in lines[4]
+    assert len(lines) == 5
     only = mwv("build", "good", "-o", "only", "--cache", "cache", cwd=tmp_path)
     assert only.code == 0
     assert tree(tmp_path / "site") == tree(tmp_path / "only")
@@ -369,3 +387,116 @@ def test_a_cache_whose_tag_is_a_pipe_is_refused(tmp_path, words):
     (tmp_path / "c").mkdir()
     os.mkfifo(tmp_path / "c" / "CACHEDIR.TAG")
     refused(mwv(*words, cwd=tmp_path), "c")
+
+
+@pytest.mark.parametrize("path", [".mwv-build/journal", "index.html", "site.js", "m/index.html"])
+def test_a_site_with_a_pipe_in_the_place_of_a_file_is_built_or_refused(tmp_path, path):
+    write_tiny(tmp_path / "m.safetensors")
+    assert mwv("build", "m.safetensors", "--cache", "c", cwd=tmp_path).code == 0
+    place = tmp_path / "site" / path
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    done = mwv("build", "m.safetensors", "--cache", "c", cwd=tmp_path)
+    if done.code:
+        refused(done, path)
+    else:
+        assert (tmp_path / "site" / "m" / "index.html").is_file()
+
+
+def damaged(site: Path, change: Callable[[Any], object]) -> None:
+    """Change the manifest of a site as a person would who means ill."""
+    value = json.loads((site / "site.json").read_text())
+    change(value)
+    (site / "site.json").write_text(json.dumps(value))
+
+
+MANIFESTS: dict[str, Callable[[Any], object]] = {
+    "a picture without height": lambda value: value["models"][0].update(overview_size=[512, 0]),
+    "a picture as wide as can be written": lambda value: value["models"][0].update(overview_size=[10**400, 5]),
+    "parameters beyond floats": lambda value: value["models"][0].update(parameters=10**400),
+    "a title that is a list": lambda value: value.update(title=["a"]),
+    "a number where a path is": lambda value: value["models"][0].update(model=5),
+    "more than any site": lambda value: value.update(title="a" * (16 << 20)),
+    "sizes that are text": lambda value: value["files"]["index.html"].update(size="many"),
+    "types that are a list": lambda value: value["models"][0].update(dtypes=["F32"]),
+    "a version of several lines": lambda value: value.update(version=2, generator="mwv\n0.0\x1b[31m"),
+}
+
+
+@pytest.mark.parametrize("case", MANIFESTS)
+def test_a_manifest_that_lies_is_refused(tmp_path, case):
+    write_tiny(tmp_path / "m.safetensors")
+    assert mwv("build", "m.safetensors", "--no-cache", cwd=tmp_path).code == 0
+    damaged(tmp_path / "site", MANIFESTS[case])
+    before = tree(tmp_path / "site")
+    write_tiny(tmp_path / "other.safetensors", 1)
+    line = refused(mwv("build", "other.safetensors", "--no-cache", cwd=tmp_path), "site.json")
+    assert line.isprintable()
+    assert tree(tmp_path / "site") == before
+
+
+def test_a_directory_of_100_000_files_is_refused_and_a_file_in_it_is_shown(tmp_path):
+    (tmp_path / "m").mkdir()
+    save_file({"w": np.ones((2, 3), np.float32)}, tmp_path / "m" / "tiny.safetensors")
+    (tmp_path / "m" / "0.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "absent"}}))
+    for number in range(1, 100_000):
+        (tmp_path / "m" / f"{number}.safetensors.index.json").symlink_to("0.safetensors.index.json")
+    refused(mwv("inspect", "m", cwd=tmp_path), "m: more than 20000 files; name the checkpoint itself")
+    assert mwv("inspect", "m/tiny.safetensors", cwd=tmp_path).out.startswith("tiny: ")
+
+
+def test_what_is_left_out_of_a_directory_is_told_in_a_hundred_lines(tmp_path):
+    (tmp_path / "m").mkdir()
+    save_file({"w": np.ones((2, 3), np.float32)}, tmp_path / "m" / "model.safetensors")
+    for number in range(1234):
+        (tmp_path / "m" / f"{number}.npz").touch()
+    found = json.loads(mwv("inspect", "m", "--json", cwd=tmp_path).out)
+    assert len(found["left_out"]) == 101
+    assert found["left_out"][-1] == "1134 more files that are not of this model"
+
+
+def test_links_that_leave_a_directory_or_go_round_in_it_are_followed_once(tmp_path):
+    model = tmp_path / "m"
+    model.mkdir()
+    save_file({"w": np.ones((2, 3), np.float32)}, tmp_path / "blob")
+    (model / "model.safetensors").symlink_to("../blob")  # as in the cache of the Hub
+    for name, target in {"up": "..", "here": ".", "a": "b", "b": "a", "x.bin": "/etc/passwd", "y.bin": "/dev/zero"}.items():
+        (model / name).symlink_to(target)
+    found = json.loads(mwv("inspect", "m", "--json", cwd=tmp_path).out)
+    assert [tensor["name"] for tensor in found["tensors"]] == ["w"]
+    assert found["left_out"] == [
+        "a: a link to nothing",
+        "b: a link to nothing",
+        "x.bin: of a format that mwv does not read",
+        "y.bin: not a regular file",
+    ]
+
+
+def test_file_names_that_move_the_cursor_are_told_in_one_line_each(tmp_path):
+    (tmp_path / "m").mkdir()
+    save_file({"w": np.ones((2, 3), np.float32)}, tmp_path / "m" / "model.safetensors")
+    names = [b"a\nb.npz", b"\x1b[2J.npz", b"\r\x08.npz", b"\xff\xfe.npz", "\u2028\u202e.npz".encode()]
+    for name in names:
+        (tmp_path / "m" / os.fsdecode(name)).touch()
+    done = mwv("inspect", "m", cwd=tmp_path)
+    assert done.code == 0
+    lines = [line for line in done.out.splitlines() if line.startswith("left out: ")]
+    assert len(lines) == len(names)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_an_index_that_leads_out_of_its_directory_opens_nothing_there(tmp_path):
+    write_tiny(tmp_path / "m" / "model-00001-of-00002.safetensors")
+    index = tmp_path / "m" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "../../etc/passwd"}}))
+    refused(mwv("build", index, "--no-cache", cwd=tmp_path), "'../../etc/passwd'", "no file beside it")
+
+
+def test_one_long_name_does_not_fill_a_long_table_with_spaces(tmp_path):
+    names = ["n" * 60_000, *map(str, range(20_000))]
+    (tmp_path / "m.safetensors").write_bytes(safetensors({name: entry(0, 0, (0,)) for name in names}, b""))
+    done = mwv("inspect", "m.safetensors", cwd=tmp_path)
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 4 + len(names)
+    assert len(done.out) < 10_000_000

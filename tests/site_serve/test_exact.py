@@ -271,6 +271,7 @@ LIES: list[list[Any]] = [
     [200, 70, 1 << 40, 14000, 1, 1, 1, 1],
     [200, 70, 0, 0, 1, 1, 1, 1],
     [10**9, 10**9, 70, 10**18, 1, 1, 1, 1],
+    [200, 70, 70, 14000, 0, 1, 1, 1],
     ["x"],
     [],
 ]
@@ -285,7 +286,29 @@ def test_a_site_that_lies_about_its_grids_gets_no_value(fresh: Built, grid: list
         fresh.values().read(fresh.slug, last(fresh))
 
 
-@pytest.mark.parametrize("text", ["", "mwv.scene({});\n", "mwv.scene([]);\n", "mwv.scene(1);\n"])
+def test_a_tensor_that_is_placed_again_and_again_is_not_read_as_often(fresh: Built) -> None:
+    scene = fresh.scene
+    placed = scene["placements"]
+    (number,) = fresh.placements("w")
+    for name in ("tensor", "panel", "grid"):
+        placed[name] += [placed[name][number]] * 1000
+    fresh.scene_file.write_text(f"mwv.scene({json.dumps(scene)});\n")
+    asked: list[object] = []
+    values = Values(fresh.site, lambda _: fresh.source, digests=asked.append)
+    with pytest.raises(ValuesError, match="no such element"):
+        values.read(fresh.slug, Window(0, number, 0, 0))
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("name", ["site.json", "scene"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(fresh: Built, name: str) -> None:
+    path = fresh.scene_file if name == "scene" else fresh.site / name
+    path.unlink()
+    os.mkfifo(path)
+    assert not fresh.values().offers(fresh.slug)
+
+
+@pytest.mark.parametrize("text", ["", "mwv.scene({});\n", "mwv.scene([]);\n", "mwv.scene(1);\n", f"mwv.scene({'[' * 9999});\n"])
 def test_damaged_data_of_a_site_is_no_reason_to_fail(fresh: Built, text: str) -> None:
     fresh.scene_file.write_text(text)
     assert not fresh.values().offers(fresh.slug)
