@@ -10,6 +10,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Iterable
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Final
@@ -29,7 +30,7 @@ from mwv.checkpoint.pytorch import MAX_EXPANDED, is_pytorch, read_pytorch
 from mwv.checkpoint.safetensors import is_safetensors, read_safetensors
 from mwv.checkpoint.source import Source
 from mwv.checkpoint.state_dict import named_tensors
-from mwv.checkpoint.torch_objects import call, storage_of
+from mwv.checkpoint.torch_objects import call, persistent
 from mwv.decode.blocks import dequantise
 from mwv.decode.open import open_tensor
 from mwv.errors import SourceChangedError, UnsupportedError
@@ -161,7 +162,7 @@ def pickle(_: Path) -> Given:
     """A pickle alone."""
 
     def read(data: bytes) -> None:
-        named_tensors("file", load("file", data, call, storage_of))
+        named_tensors("file", load("file", data, call, partial(persistent, "")))
 
     return lambda data: lambda: read(data)
 
