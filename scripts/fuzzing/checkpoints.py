@@ -24,6 +24,7 @@ from mwv.checkpoint.facts import dtype_counts, facts, parameters, promised_layer
 from mwv.checkpoint.gguf import read_gguf
 from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
 from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.numpy_files import is_numpy, read_numpy
 from mwv.checkpoint.open import open_checkpoint
 from mwv.checkpoint.pickle_machine import load
 from mwv.checkpoint.pytorch import MAX_EXPANDED, is_pytorch, read_pytorch
@@ -131,6 +132,16 @@ def pytorch(_: Path) -> Given:
     def read(source: Memory) -> None:
         is_pytorch(source)
         look_at(read_pytorch(source).tensors, (source,))
+
+    return lambda data: lambda: read(Memory(data))
+
+
+def arrays(_: Path) -> Given:
+    """A whole .npy or .npz file."""
+
+    def read(source: Memory) -> None:
+        if is_numpy(source):
+            look_at(read_numpy(source).tensors, (source,))
 
     return lambda data: lambda: read(Memory(data))
 

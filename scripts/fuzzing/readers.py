@@ -17,6 +17,7 @@ READERS: Final[dict[str, Callable[[Path], Given]]] = {
     "gguf": checkpoints.gguf,
     "gguf_values": checkpoints.gguf_values,
     "pytorch": checkpoints.pytorch,
+    "arrays": checkpoints.arrays,
     "state_dict": checkpoints.state_dict,
     "pickle": checkpoints.pickle,
     "index": checkpoints.index,
