@@ -55,7 +55,10 @@ def numbers(dtype: DType, elements: Array) -> Array:
     """What `unpack` gave as stored values, without the unit: integers as such, short floats as float32."""
     native = elements.astype(elements.dtype.newbyteorder("="), copy=False)
     if dtype.kind == "complex":
-        return native["re"].astype(np.float64) + 1j * native["im"].astype(np.float64)
+        pairs = np.empty(native.shape, np.complex128)
+        with np.errstate(invalid="ignore"):  # signalling NaNs stay NaNs
+            pairs.real, pairs.imag = native["re"], native["im"]
+        return pairs
     if native.itemsize > 2:
         return native
     return table(dtype).values[native] if dtype.kind == "float" else np.asarray(_values(dtype, native))

@@ -67,7 +67,8 @@ class Guard:
         return f"did what it may not: {self._seen}" if self._seen else found
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self._watching and event not in _HARMLESS and not (event == "open" and self._may_open(*arguments)):
+        allowed = event in _HARMLESS or (event == "open" and self._may_open(*arguments)) or _is_parsing(event, arguments)
+        if self._watching and not allowed:
             self._seen = self._seen or f"{event} {str(arguments)[:200]}"
             raise ForbiddenError(event)
 
@@ -113,3 +114,8 @@ def _place(error: BaseException) -> str:
     ours = [frame for frame in frames if f"{os.sep}mwv{os.sep}" in frame.filename and "fuzzing" not in frame.filename]
     frame = (ours or frames)[-1]
     return f"at {'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
+
+
+def _is_parsing(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether text is but taken apart, as ast.literal_eval does; to run it would be an event of its own."""
+    return event == "compile" and arguments[1] == "<unknown>"

@@ -7,7 +7,7 @@ import torch
 from byte_sources import stored, values_of, whole
 
 from mwv.checkpoint.dtypes import PLAIN, raw_dtype
-from mwv.decode.plain import table
+from mwv.decode.plain import numbers, table, unpack
 from mwv.decode.tensor import Coded, Plain
 
 TORCH = {
@@ -77,6 +77,12 @@ def test_small_floats_are_unpacked_lowest_bits_first(name: str, cols: int) -> No
 
 def test_bool_is_one_for_any_bits_that_are_set() -> None:
     assert whole(stored(bytes([0, 1, 2, 255]), "BOOL", (1, 4), 4), 0, 4).tolist() == [[0, 1, 1, 1]]
+
+
+def test_an_infinite_imaginary_part_leaves_the_real_one_alone() -> None:
+    parts = np.array([1.5, np.inf, -np.inf, 2.0], np.float32)
+    stored_pairs = unpack(PLAIN["C64"], "little", parts.view(np.uint8).reshape(1, 2, 8))
+    assert numbers(PLAIN["C64"], stored_pairs).tolist() == [[complex(1.5, np.inf), complex(-np.inf, 2.0)]]
 
 
 @pytest.mark.parametrize("name", ["C32", "C64", "C128"])
