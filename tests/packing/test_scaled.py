@@ -295,6 +295,13 @@ def test_a_foolish_configuration_does_no_harm(tmp_path: Path, said: object) -> N
     np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, whole))
 
 
+def test_a_block_without_end_is_not_believed(tmp_path: Path) -> None:
+    weight, scale = codes(136, 256), scales(1, 2)
+    config = {"quantization_config": {"weight_block_size": [10**30, 128], "group_size": 10**30}}
+    checkpoint = written(tmp_path, {WEIGHT: weight, f"{WEIGHT}_scale_inv": scale}, config)
+    np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, scale.repeat_interleave(128, 1)))
+
+
 def test_scales_that_are_no_numbers_and_groups_that_are_not_there(tmp_path: Path) -> None:
     """An index past the scales means the last of them, as in GPTQ; NaN and Inf come through."""
     parts = {
