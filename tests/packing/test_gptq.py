@@ -26,7 +26,9 @@ def test_gptq_gives_the_values_of_the_formula(tmp_path: Path, bits: int, act_ord
     assert owned == dict.fromkeys(("scales", "qzeros", "g_idx"), found.name)
 
 
-@pytest.mark.parametrize("said", [{"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": -1}}, {}])
+@pytest.mark.parametrize(
+    "said", [{"quantization_config": {"quant_method": "gptq", "group_size": n}} for n in (-1, 10**30)] + [{}]
+)
 def test_one_group_for_all_inputs(tmp_path: Path, said: dict) -> None:
     parts, expected = gptq_layer(4, 192, 64, 192)
     del parts[f"{LAYER}.g_idx"]

@@ -10,6 +10,7 @@ from compressed_tensors.entrypoints.convert.converters import FP8BlockDequantize
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from packingkit import digests, info, tensor, values, written
 
+from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.open import open_tensor
 from mwv.layout.grid import grid_of, panels_of
 
@@ -274,6 +275,14 @@ def test_what_does_not_fit_stays_as_it_is_stored(tmp_path: Path, parts: dict, wh
     assert found.note == f"stored numbers of a packed weight, not decoded: {why}"
 
 
+def test_a_row_without_end_is_not_unpacked_for_each_of_its_bands(tmp_path: Path) -> None:
+    checkpoint = written(
+        tmp_path, {"a": codes(1, (1 << 20) + 1), "a_scale": scales(1), "b": codes(1, 1 << 20), "b_scale": scales(1)}
+    )
+    assert info(checkpoint, "a").note.endswith("not decoded: its rows are too long")
+    assert info(checkpoint, "b").packing is not None
+
+
 @pytest.mark.parametrize(
     "said",
     [[], "x", {"weight_block_size": "x"}, {"weight_block_size": [0, -1]}, {"weight_block_size": [10**30] * 3}]
@@ -286,6 +295,13 @@ def test_a_foolish_configuration_does_no_harm(tmp_path: Path, said: object) -> N
     np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, whole))
 
 
+def test_a_block_without_end_is_not_believed(tmp_path: Path) -> None:
+    weight, scale = codes(136, 256), scales(1, 2)
+    config = {"quantization_config": {"weight_block_size": [10**30, 128], "group_size": 10**30}}
+    checkpoint = written(tmp_path, {WEIGHT: weight, f"{WEIGHT}_scale_inv": scale}, config)
+    np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, scale.repeat_interleave(128, 1)))
+
+
 def test_scales_that_are_no_numbers_and_groups_that_are_not_there(tmp_path: Path) -> None:
     """An index past the scales means the last of them, as in GPTQ; NaN and Inf come through."""
     parts = {
@@ -296,6 +312,22 @@ def test_scales_that_are_no_numbers_and_groups_that_are_not_there(tmp_path: Path
     found = values(written(tmp_path, parts), WEIGHT)
     np.testing.assert_array_equal(found[:, 0], [1, np.nan, np.inf, 0])
     np.testing.assert_array_equal(found[:, 63], [2, 3, 4, 5])
+
+
+def test_views_in_files_of_torch(tmp_path: Path) -> None:
+    """A transposed weight is read by its strides; a panel that does not lie in rows stays as it is."""
+    weight, scale = codes(192, 136).view(torch.uint8).T, scales(136, 1)
+    experts = codes(2, 32, 64).view(torch.uint8).transpose(1, 2)
+    parts = {
+        WEIGHT: weight.view(torch.float8_e4m3fn),
+        f"{WEIGHT}_scale": scale,
+        EXPERTS: experts.view(torch.float8_e4m3fn),
+        f"{EXPERTS}_scale": torch.ones(2, 1, 1),
+    }
+    torch.save(parts, tmp_path / "model.pt")
+    checkpoint = open_checkpoint(tmp_path / "model.pt")
+    np.testing.assert_array_equal(values(checkpoint, WEIGHT, 37), products(parts[WEIGHT], scale))
+    assert info(checkpoint, EXPERTS).note.endswith("its parts do not lie in rows")
 
 
 def test_the_unit_is_one(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ _RECOGNISERS: Final[tuple[Recogniser, ...]] = (
     *(microscaled, scaled, rotary),
 )
 
+_LONGEST_ROW: Final = 1 << 20
+"""Elements of a longer row, which is folded into many bands and would be unpacked whole for each."""
+
 
 def find_packed(stored: Stored) -> list[TensorInfo]:
     """The tensors with every packed weight that can be decoded in the place of its main part.
@@ -48,6 +51,8 @@ def _recognised(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     for recognise in _RECOGNISERS:
         found = recognise(info, stored)
         if isinstance(found, TensorInfo) and found.packing is not None:
+            if found.shape[-1] > _LONGEST_ROW:
+                return "its rows are too long"
             crooked = any(part.strides is not None and len(part.shape) != 2 for part in found.packing.parts.values())
             return "its parts do not lie in rows" if crooked else found
         if found is not None:

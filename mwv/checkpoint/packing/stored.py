@@ -16,6 +16,8 @@ SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
 _GROUPS: Final = 64
 """Groups of layers that a configuration can set apart; real ones have a few."""
+_SIDE: Final = 1 << 31
+"""No block or group is so long."""
 
 Block = tuple[int, int]
 """Rows and columns that have a scale in common; 0 is all there are."""
@@ -79,16 +81,17 @@ class Stored:
         for place in self.weights:
             for key in ("weight_block_size", "block_structure"):
                 match place.get(key):
-                    case [int(high), int(broad)] if high > 0 and broad > 0:
+                    case [int(high), int(broad)] if 0 < high < _SIDE and 0 < broad < _SIDE:
                         found.append((high, broad))
             match place.get("group_size"):
-                case int(group) if group > 0:
+                case int(group) if 0 < group < _SIDE:
                     found.append((1, group))
         return list(dict.fromkeys(found))
 
     def number(self, *keys: str) -> int | None:
-        """The first of these keys of what is said about quantisation that is a whole number."""
-        return next((value for key in keys if type(value := self.quantisation.get(key)) is int), None)
+        """The first of these keys of what is said about quantisation that is a whole number of a sensible size."""
+        said = (self.quantisation.get(key) for key in keys)
+        return next((value for value in said if type(value) is int and -_SIDE < value < _SIDE), None)
 
 
 def json_object(text: bytes) -> dict[str, Any]:

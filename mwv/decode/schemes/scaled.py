@@ -43,7 +43,8 @@ class Scaled:
 
     def windows(self, rows: range) -> Mapping[str, Window]:
         """Rows of all parts; of scales, those of their blocks."""
-        lines = range(self._line(rows[0]), self._line(rows[-1]) + 1)
+        first, last = self._lines(np.array([rows[0], rows[-1]])).tolist()
+        lines = range(first, last + 1)
         words = range(rows.start // 32 * self._bits, -(-rows.stop // 32) * self._bits)
         panels = range(rows[0] // self._panel, rows[-1] // self._panel + 1) if self._panel else range(1)
         rows_of = {"codes": rows, "mask": rows, "scales": lines, "zeros": lines, "packed_zeros": words, "global": panels}
@@ -57,7 +58,7 @@ class Scaled:
 
     def values(self, parts: Mapping[str, Array], rows: range, cols: range) -> NDArray[np.float32]:
         """Values of `rows` × `cols`."""
-        lines = np.array([self._line(row) for row in rows], np.int64)
+        lines = self._lines(np.arange(rows.start, rows.stop))
         scales = parts["scales"].astype(np.float64) if "scales" in parts else np.ones((1, 1))
         if "global" in parts:
             whole = parts["global"].astype(np.float64)
@@ -71,11 +72,11 @@ class Scaled:
         scale_blocks(codes, self._zeros(parts, rows, scales), scales, lines - lines[0], groups, out)
         return out
 
-    def _line(self, row: int) -> int:
-        """The row of scales that a row of elements has."""
+    def _lines(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of scales that each row of elements has."""
         if self._panel:
-            return row // self._panel * -(-self._panel // self._high) + row % self._panel // self._high
-        return row // self._high if self._high else 0
+            return rows // self._panel * -(-self._panel // self._high) + rows % self._panel // self._high
+        return rows // self._high if self._high else np.zeros_like(rows)
 
     def _groups(self, parts: Mapping[str, Array], cols: range, count: int) -> NDArray[np.int64]:
         """The column of scales that each column of elements has; `g_idx` tells it unless it has a negative number."""
