@@ -12,12 +12,14 @@ from mwv.checkpoint.source import Source
 class Packing:
     """How stored tensors make one tensor of real values: by a scheme of `mwv/decode/schemes`, its numbers and its parts.
 
-    Parts are stored tensors by their role in the scheme, such as `codes`, `scales` and `zeros`.
+    Parts are stored tensors by their role in the scheme, such as `codes`, `scales` and `zeros`. `reals` are numbers that lie
+    in no tensor.
     """
 
     scheme: str
     numbers: Mapping[str, int]
     parts: Mapping[str, "TensorInfo"]
+    reals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

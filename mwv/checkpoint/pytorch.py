@@ -4,12 +4,14 @@
 tensors get names and their bytes are proven to lie in their storages.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from mwv.checkpoint.checks import check_name, check_overlaps, check_shape
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.info import Header, TensorInfo
+from mwv.checkpoint.packing.affine import affine
 from mwv.checkpoint.pytorch_legacy import is_legacy, is_tar, read_legacy
 from mwv.checkpoint.pytorch_zip import has_pickle, read_zip
 from mwv.checkpoint.source import Range, Source, where
@@ -45,19 +47,31 @@ def read_pytorch(source: Source, shard: int = 0) -> Header:
         _tensor(place, saved.range_of, check_name(place, name), view, shard, saved.byteorder) for name, view in named.tensors
     ]
     check_overlaps(place, {saved.range_of(view.storage.key) for _, view in named.tensors})
-    notes = (*named.notes, *_quantised_notes(named.tensors))
-    return Header(tuple(sorted(tensors, key=lambda t: (t.offset, t.name))), notes)
+    tensors, notes = _dequantised([view for _, view in named.tensors], tensors)
+    return Header(tuple(sorted(tensors, key=lambda t: (t.offset, t.name))), (*named.notes, *notes))
 
 
-def _quantised_notes(tensors: Iterable[tuple[str, View]]) -> list[str]:
+def _dequantised(views: Sequence[View], tensors: Sequence[TensorInfo]) -> tuple[list[TensorInfo], list[str]]:
+    """The tensors with quantised ones as their values where these can be made, and notes on the others."""
+    of_view = {id(view): info for view, info in zip(views, tensors, strict=True)}
+    found: list[TensorInfo] = []
+    owners: dict[str, str] = {}
     notes = []
-    for name, view in tensors:
+    for view, info in zip(views, tensors, strict=True):
+        whole = None
         if view.quantizer:
-            scale, zero_point = view.quantizer.scale, view.quantizer.zero_point
-            scales = "its scales and zero points" if isinstance(scale, View) else f"scale {scale:g} and zero point {zero_point}"
-            notes.append(f"{shown(name)}: {scales} are not applied, the stored integers are shown")
-    more = len(notes) - MAX_NOTES
-    return [*notes[:MAX_NOTES], f"scales and zero points of {more} more tensors are not applied"] if more > 0 else notes
+            scale, zero = (
+                of_view.get(id(n)) if isinstance(n, View) else n for n in (view.quantizer.scale, view.quantizer.zero_point)
+            )
+            whole = None if scale is None or zero is None else affine(info, scale, zero, view.quantizer.axis)
+            if whole is None:
+                notes.append(f"{shown(info.name)}: its scales and zero points are not applied, the stored integers are shown")
+            elif whole.packing is not None:
+                owners |= {part.name: info.name for part in whole.packing.parts.values() if part.name != info.name}
+        found.append(whole or info)
+    if more := len(notes[MAX_NOTES:]):
+        notes[MAX_NOTES:] = [f"scales and zero points of {more} more tensors are not applied"]
+    return [replace(info, part_of=owners[info.name]) if info.name in owners else info for info in found], notes
 
 
 def _tensor(

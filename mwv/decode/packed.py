@@ -55,7 +55,8 @@ class PackedTensor(Banded):
         """All that tells its bands from others of the same files."""
         packing = self.packing
         parts = [(role, part.shard, *place_of(part)) for role, part in sorted(packing.parts.items())]
-        how = packing.scheme, self.scheme.version, sorted(packing.numbers.items()), parts
+        numbers = sorted(packing.numbers.items()), sorted(packing.reals.items())
+        how = packing.scheme, self.scheme.version, numbers, parts
         return (*how, self.info.shape, self.row_elements, self.patch, self.first, self.count)
 
     @cached_property
@@ -96,7 +97,7 @@ class PackedTensor(Banded):
         facts = {
             "recipe": packing.scheme,
             "version": [RECIPE_VERSION, self.scheme.version],
-            "numbers": dict(packing.numbers),
+            "numbers": {**packing.numbers, **packing.reals},
             "parts": {
                 role: [packing.parts[role].dtype.name, packing.parts[role].byteorder, len(window.rows), len(window.cols)]
                 for role, window in self._windows(rows)

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from memory_source import MemorySource
 from torch_files import Call, archive, contents, read, saved, stored, torch_pickle, view
 
+from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.pytorch import read_pytorch
-from mwv.decode.plain import numbers, unpack
+from mwv.decode.open import open_tensor
 from mwv.errors import FormatError, MwvError, UnsupportedError
 
 # ---- files by torch
@@ -200,37 +201,48 @@ def test_constants_of_a_traced_function_stand_beside_its_parameters() -> None:
 QUANTISED = {"QINT8": torch.qint8, "QUINT8": torch.quint8, "QINT32": torch.qint32}
 
 
+def shown_values(data: bytes, info: TensorInfo) -> np.ndarray[Any, Any]:
+    """All values of a tensor, as they are drawn."""
+    opened = open_tensor([MemorySource(data)], info, info.shape[-1])
+    return np.concatenate([opened.numbers(band, opened.read(band), 0, info.shape[-1]) for band in range(opened.bands)])
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("name", QUANTISED)
 @pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
-def test_quantised_tensors_are_the_stored_integers(name: str, zipped: bool) -> None:
-    value = torch.quantize_per_tensor(torch.arange(-3.0, 9.0).reshape(3, 4), 0.5, 3, QUANTISED[name])
+def test_quantised_tensors_are_their_values(name: str, zipped: bool) -> None:
+    value = torch.quantize_per_tensor(torch.linspace(-3, 9, 700).reshape(100, 7), 0.05, 3, QUANTISED[name])
     data = saved({"w": value, "t": value.t()}, _use_new_zipfile_serialization=zipped)
     header = read(data)
-    assert header.notes == tuple(
-        f"'{key}': scale 0.5 and zero point 3 are not applied, the stored integers are shown" for key in "wt"
-    )
+    assert header.notes == ()
     for info in header.tensors:
         expected = value if info.name == "w" else value.t()
-        assert (info.dtype.name, info.dtype.is_quantised, info.shape) == (name, True, tuple(expected.shape))
-        assert stored(data, info) == contents(expected.int_repr())
-        integers = numbers(
-            info.dtype, unpack(info.dtype, "little", np.frombuffer(stored(data, info), np.uint8).reshape(1, 12, -1))
-        )
-        np.testing.assert_array_equal((integers - 3.0) * 0.5, expected.dequantize().reshape(1, 12))
+        assert (info.dtype.name, info.dtype.kind, info.shape) == (name, "packed", tuple(expected.shape))
+        assert info.note == "values are 0.05 × (integer − 3)"
+        np.testing.assert_allclose(shown_values(data, info), expected.dequantize(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (70, 5, 3, 3)])
+@pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
+def test_scales_of_channels_are_parts(shape: tuple[int, ...]) -> None:
+    scale = torch.rand(shape[0], dtype=torch.float64) + 0.1
+    zero_point = torch.arange(shape[0])
+    value = torch.quantize_per_channel(torch.randn(shape) * 20, scale, zero_point, 0, torch.quint8)
+    data = saved({"w": value})
+    header = read(data)
+    assert {t.name: t.part_of for t in header.tensors} == {"w": "", "w.scale": "w", "w.zero_point": "w"}
+    assert header.notes == ()
+    whole = next(t for t in header.tensors if t.name == "w")
+    expected = value.dequantize().numpy().reshape(-1, shape[-1])
+    np.testing.assert_allclose(shown_values(data, whole), expected, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
-def test_scales_of_channels_are_tensors_beside() -> None:
-    scale, zero_point = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64), torch.tensor([0, 1, 2])
-    value = torch.quantize_per_channel(torch.arange(12.0).reshape(3, 4), scale, zero_point, 0, torch.quint8)
-    data = saved({"w": value})
-    header = read(data)
-    assert {t.name: stored(data, t) for t in header.tensors} == {
-        "w": contents(value.int_repr()),
-        "w.scale": contents(scale),
-        "w.zero_point": contents(zero_point),
-    }
+def test_scales_along_another_axis_are_not_applied() -> None:
+    scale, zero_point = torch.tensor([0.1, 0.2, 0.4, 0.8], dtype=torch.float64), torch.tensor([0, 1, 2, 3])
+    value = torch.quantize_per_channel(torch.arange(12.0).reshape(3, 4), scale, zero_point, 1, torch.quint8)
+    header = read(saved({"w": value}))
+    assert {t.name: t.packing for t in header.tensors} == {"w": None, "w.scale": None, "w.zero_point": None}
     assert header.notes == ("'w': its scales and zero points are not applied, the stored integers are shown",)
 
 
@@ -249,11 +261,11 @@ def test_packed_weights_of_a_quantised_module_however_it_is_saved() -> None:
 
 
 def test_notes_of_many_quantised_tensors_are_counted() -> None:
-    call = view(kind="QInt8Storage")
+    call = view(kind="QUInt4x2Storage")
     quantised = Call("torch._utils", "_rebuild_qtensor", *call.arguments[:4], (torch.per_tensor_affine, 0.5, 1))
     notes = read(archive(torch_pickle({f"w{i}": quantised for i in range(12)}), {"0": bytes(16)})).notes
     assert notes[9:] == (
-        "'w9': scale 0.5 and zero point 1 are not applied, the stored integers are shown",
+        "'w9': its scales and zero points are not applied, the stored integers are shown",
         "scales and zero points of 2 more tensors are not applied",
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
+from mwv.decode.schemes.affine import Affine
 from mwv.decode.schemes.by_row import ByRow
 from mwv.decode.schemes.four_bit import FourBit
 from mwv.decode.schemes.gptq import Awq, Gptq
@@ -15,6 +16,7 @@ from mwv.decode.schemes.sliced import Sliced
 _SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {
     "gptq": Gptq,
     "awq": Awq,
+    "affine": Affine,
     "four_bit": FourBit,
     "by_row": ByRow,
     "sliced": Sliced,
