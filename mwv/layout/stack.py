@@ -3,10 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import islice
 from math import lcm, log2
-from operator import or_
 from typing import Final
 
 from mwv.layout.canvas import Placement, Rect, Region, Role
@@ -15,6 +13,9 @@ from mwv.layout.pack import TILE, Arrangement, Slot, pack
 
 MAX_STACK: Final = 131_072
 """Pixels that the stacks may take side by side."""
+
+_MOST_KINDS: Final = 8
+"""Arrangements in a run of layers."""
 
 Place = tuple[str, int]
 """A slot's path and kind: 0 one tensor, 1 the experts of a fused tensor, 2 a list of experts."""
@@ -160,17 +161,21 @@ def _levels(members: Mapping[int, Layer]) -> list[_Level]:
 
 
 def _kinds(members: Mapping[int, Layer]) -> Iterator[dict[int, Layer]]:
-    """Layers that would fill half of what they shared; then, of the others, again such ones.
+    """Layers that would fill half of what they shared; then, of the others, again such ones, and in the end all others.
 
     So dense layers between layers with a mixture of experts are not as large as those.
     """
     rest = {layer: _sizes(parts) for layer, parts in members.items()}
-    while rest:
-        room = sum(reduce(or_, rest.values()).values())
-        most = max(sizes.total() for sizes in rest.values())
-        full = {layer for layer, sizes in rest.items() if 2 * sizes.total() >= min(room, 2 * most)}
-        yield {layer: members[layer] for layer in full}
-        rest = {layer: sizes for layer, sizes in rest.items() if layer not in full}
+    for more in reversed(range(_MOST_KINDS)):
+        if not rest:
+            return
+        room: dict[Place, int] = {}
+        for sizes in rest.values():
+            room.update((place, size) for place, size in sizes.items() if size > room.get(place, 0))
+        filled = {layer: sizes.total() for layer, sizes in rest.items()}
+        least = min(sum(room.values()) / 2, max(filled.values())) if more else 0
+        yield {layer: members[layer] for layer in rest if filled[layer] >= least}
+        rest = {layer: sizes for layer, sizes in rest.items() if filled[layer] < least}
 
 
 def _sizes(layer: Layer) -> Counter[Place]:

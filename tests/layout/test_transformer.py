@@ -297,6 +297,11 @@ def test_layers_that_hold_much_less_are_smaller() -> None:
     assert layers == sorted(layers)
 
 
+def test_layers_that_are_all_of_a_kind_of_their_own_share_a_few_arrangements() -> None:
+    canvas = arrange([(f"layers.{i}.slot{i}.weight", (3000 - i, 100)) for i in range(2000)])
+    assert len({(r.rect.width, r.rect.height) for r in canvas.regions if r.kind == "layer"}) <= 8
+
+
 def test_stacked_experts_are_drawn_like_fused_ones() -> None:
     shapes = {"w1": (300, 200), "v1": (300, 200)}
     names = [f"blocks.{i}.ffn.experts.mlp.{name}" for i in range(2) for name in shapes]
