@@ -16,7 +16,7 @@ import click
 from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
-from mwv.decode.open import FileTensor, open_tensor
+from mwv.decode.open import open_tensor
 from mwv.errors import (
     LostError,
     ModelsFailedError,
@@ -67,7 +67,7 @@ class Drawing:
     """What is drawn, then the parts of packed weights among it."""
     canvas: Canvas
     plan: Plan
-    stored: tuple[FileTensor | None, ...]
+    subjects: tuple[Subject | None, ...]
     """One per placement; None for a missing tensor."""
 
     @property
@@ -146,10 +146,10 @@ def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: S
     drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
-        model, slug, rendering = _added(drawing, label, settings, site, store)
+        model, slug, rendering = _added(drawing, label, settings, site, store, memory)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, slug, rendering = _added(drawing, label, settings, site, store)
+        model, slug, rendering = _added(drawing, label, settings, site, store, memory)
     remember_source(store, label.identity, wanted.path)
     facts = _facts(model, drawing.canvas)
     if inputs is not None:
@@ -157,11 +157,17 @@ def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: S
     return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin)
 
 
-def _added(drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store) -> tuple[Model, str, Rendering]:
+def _added(
+    drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store, memory: Memory
+) -> tuple[Model, str, Rendering]:
     """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
-    rendering, scene, tiles, picture = _pictured(drawing, settings, store)
+    rendering = render(drawing, settings, store, memory)
+    canvas, pyramid = drawing.canvas, rendering.pyramid
+    scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
+    if settings.png is not None:
+        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
     model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label)
-    return model, site.add_model(model, tiles, picture), rendering
+    return model, site.add_model(model, tiles, overview(pyramid, canvas, store, settings.tile_format)), rendering
 
 
 def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings: Settings) -> Label:
@@ -208,16 +214,6 @@ def _facts(model: Model, canvas: Canvas) -> ModelFacts:
     )
 
 
-def _pictured(drawing: Drawing, settings: Settings, store: Store) -> tuple[Rendering, Scene, TileFiles, bytes]:
-    """A drawing with its tiles and pictures; the overview's bytes come last."""
-    rendering = render(drawing, settings, store)
-    canvas, pyramid = drawing.canvas, rendering.pyramid
-    scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
-    if settings.png is not None:
-        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
-    return rendering, scene, tiles, overview(pyramid, canvas, store, settings.tile_format)
-
-
 def open_model(wanted: ModelSettings) -> Checkpoint:
     """Read the headers of a checkpoint, and tell the user what is left out of it."""
     checkpoint = open_checkpoint(wanted.path)
@@ -241,41 +237,36 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
         index_names=checkpoint.index_names,
         columns=wanted.columns,
     )
-    stored = tuple(_stored(checkpoint, shown, placement) for placement in canvas.placements)
-    return Drawing(checkpoint, shown, canvas, make_plan(canvas), stored)
+    return Drawing(checkpoint, shown, canvas, make_plan(canvas), subjects_of(checkpoint, shown, canvas))
 
 
-def render(drawing: Drawing, settings: Settings, store: Store) -> Rendering:
+def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) -> tuple[Subject | None, ...]:
+    """What stands at each placement, ready to be read; None for a missing tensor."""
+    return tuple(_subject(checkpoint, shown, placement) for placement in canvas.placements)
+
+
+def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) -> Rendering:
     """Render what the cache lacks. If a file proves not to be what was remembered about it, once more without memory."""
     try:
-        return _render(drawing, settings, store, Memory(store))
+        return _render(drawing, [subject and memory.recall(subject) for subject in drawing.subjects], settings, store, memory)
     except SourceChangedError:
         for shard in drawing.checkpoint.shards:
             shard.check_unchanged()
-        return _render(drawing, settings, store, Memory(store, trust=False))
+        return _render(drawing, drawing.subjects, settings, store, memory)
 
 
-def _render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) -> Rendering:
-    subjects = [
-        None if tensor is None else _subject(placement, tensor, memory)
-        for placement, tensor in zip(drawing.canvas.placements, drawing.stored, strict=True)
-    ]
+def _render(
+    drawing: Drawing, subjects: Sequence[Subject | None], settings: Settings, store: Store, memory: Memory
+) -> Rendering:
     survey = Survey(subjects, store, _BUFFER + settings.jobs * _BUFFER_PER_JOB)
     with progress(drawing.checkpoint.name, drawing.plan.tile_count) as advance:
         renderer = Renderer(drawing.plan, survey, store, advance)
         pyramid = renderer.run(settings.jobs)
-    learnt: tuple[Learnt | None, ...] = tuple(None if s is None else survey.result(i) for i, s in enumerate(subjects))
+    learnt = tuple(None if subject is None else survey.result(i) for i, subject in enumerate(subjects))
     for shard in drawing.checkpoint.shards:
         shard.check_unchanged()
-    memory.remember(
-        [
-            (tensor, placement.grid, tuple(found[0]), found[1])
-            for subject, tensor, placement, found in zip(
-                subjects, drawing.stored, drawing.canvas.placements, learnt, strict=True
-            )
-            if subject is not None and tensor is not None and found is not None and subject.stats is None
-        ]
-    )
+    pairs = zip(subjects, learnt, strict=True)
+    memory.remember((subject, *found) for subject, found in pairs if subject and found and subject.stats is None)
     return Rendering(pyramid, learnt, renderer.tally, survey.traffic)
 
 
@@ -346,18 +337,13 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
     )
 
 
-def _stored(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> FileTensor | None:
+def _subject(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> Subject | None:
     if placement.tensor is None:
         return None
     info, grid = shown[placement.tensor], placement.grid
     first = (placement.panel or 0) * grid.elements
-    return open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch, first, grid.elements)
-
-
-def _subject(placement: Placement, tensor: FileTensor, memory: Memory) -> Subject:
-    digests = memory.digests(tensor)
-    stats = None if digests is None else memory.stats(digests, placement.grid)
-    return Subject(placement.name, tensor, placement.grid, digests, stats)
+    tensor = open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch, first, grid.elements)
+    return Subject(placement.name, tensor, grid)
 
 
 @contextmanager

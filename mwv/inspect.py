@@ -37,14 +37,16 @@ class Inspection:
 
     checkpoint: Checkpoint
     measured: tuple[Measured | None, ...] | None
+    stats: bool
+    """Whether statistics are told, or findings alone."""
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What is odd; nothing if nothing was measured."""
         return findings([tensor for tensor in self.measured or () if tensor is not None])
 
-    def record(self, *, stats: bool) -> dict[str, Any]:
-        """Everything, ready for JSON; with or without statistics."""
+    def record(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
         checkpoint = self.checkpoint
         odd = {} if self.measured is None else {"findings": [asdict(finding) for finding in self.findings]}
         canonical = canonical_names((t.name for t in checkpoint.tensors), checkpoint.config)
@@ -60,10 +62,10 @@ class Inspection:
             "shards": [{"name": shard.name, "bytes": shard.size} for shard in checkpoint.shards],
             "left_out": list(checkpoint.left_out),
             **odd,
-            "tensors": [self._tensor(i, info, canonical[info.name], stats=stats) for i, info in enumerate(checkpoint.tensors)],
+            "tensors": [self._tensor(i, info, canonical[info.name]) for i, info in enumerate(checkpoint.tensors)],
         }
 
-    def lines(self, *, stats: bool) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """A summary and a table for people; with statistics come the findings, too."""
         checkpoint = self.checkpoint
         total = sum(t.nbytes for t in checkpoint.tensors)
@@ -73,9 +75,9 @@ class Inspection:
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""
-        head = ("tensor", "type", "shape", "size", *(_STATISTICS if stats else ()), "notes")
-        yield from _aligned([head, *(self._cells(i, info, stats=stats) for i, info in enumerate(checkpoint.tensors))])
-        if stats:
+        head = ("tensor", "type", "shape", "size", *(_STATISTICS if self.stats else ()), "notes")
+        yield from _aligned([head, *(self._cells(i, info) for i, info in enumerate(checkpoint.tensors))])
+        if self.stats:
             yield ""
             yield from finding_lines(self.findings) if self.findings else ("nothing odd was found",)
 
@@ -83,11 +85,11 @@ class Inspection:
     def _tied(self) -> dict[int, int]:
         return tied(self.checkpoint.tensors)
 
-    def _stats(self, index: int) -> TensorStats | None:
+    def _stats_of(self, index: int) -> TensorStats | None:
         tensor = self.measured[index] if self.measured else None
         return None if tensor is None else tensor.stats
 
-    def _tensor(self, index: int, info: TensorInfo, canonical: str, *, stats: bool) -> dict[str, Any]:
+    def _tensor(self, index: int, info: TensorInfo, canonical: str) -> dict[str, Any]:
         record: dict[str, Any] = {
             "name": info.name,
             **({"canonical": canonical} if canonical != info.name else {}),
@@ -102,17 +104,16 @@ class Inspection:
             record["decode"] = decode
         if index in self._tied:
             record["tied"] = self.checkpoint.tensors[self._tied[index]].name
-        measured = self._stats(index) if stats else None
-        return record if measured is None else {**record, "stats": measured.to_json()}
+        if self.stats and (measured := self._stats_of(index)):
+            record["stats"] = measured.to_json()
+        return record
 
-    def _cells(self, index: int, info: TensorInfo, *, stats: bool) -> tuple[str, ...]:
+    def _cells(self, index: int, info: TensorInfo) -> tuple[str, ...]:
         cells: tuple[str, ...] = (visible(info.name), info.dtype.name, shape(info.shape), size(info.nbytes))
-        if stats:
-            cells += _numbers(self._stats(index))
-        notes = [how_decoded(info)] if how_decoded(info) else []
-        if index in self._tied:
-            notes.append(f"tied to {visible(self.checkpoint.tensors[self._tied[index]].name)}")
-        return (*cells, ", ".join(notes))
+        if self.stats:
+            cells += _numbers(self._stats_of(index))
+        tie = f"tied to {visible(self.checkpoint.tensors[self._tied[index]].name)}" if index in self._tied else ""
+        return (*cells, ", ".join(filter(None, (how_decoded(info), tie))))
 
 
 class _Nothing:
@@ -130,10 +131,10 @@ class _Nothing:
     put_png = put
 
 
-def inspect(path: Path, *, measure: bool, jobs: int) -> Inspection:
-    """Open a checkpoint, and measure every tensor if `measure`."""
+def inspect(path: Path, *, stats: bool, odd: bool, jobs: int) -> Inspection:
+    """Open a checkpoint, and measure every tensor if `stats` are wanted, or what is `odd`."""
     checkpoint = open_checkpoint(path)
-    return Inspection(checkpoint, _measured(checkpoint, jobs) if measure else None)
+    return Inspection(checkpoint, _measured(checkpoint, jobs) if stats or odd else None, stats)
 
 
 def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[Measured | None, ...]:
@@ -193,9 +194,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def as_json(inspection: Inspection, *, stats: bool) -> str:
+def as_json(inspection: Inspection) -> str:
     """The record as JSON: a line for each fact and for each tensor."""
-    record = inspection.record(stats=stats)
+    record = inspection.record()
     lines = [f"    {json.dumps(tensor)}" for tensor in record["tensors"]]
     head = json.dumps({**record, "tensors": []}, indent=2)
     return head.removesuffix("[]\n}") + "[\n" + ",\n".join(lines) + "\n  ]\n}"

@@ -9,7 +9,8 @@ What a whole model became is remembered, too: its pages need not be made again w
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,11 +20,12 @@ from blake3 import blake3
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.source import Identity, Source
 from mwv.decode.banded import RECIPE_VERSION
-from mwv.decode.open import FileTensor
+from mwv.decode.tensor import Tensor
 from mwv.layout.grid import Grid
 from mwv.measure import slabs
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
+from mwv.pyramid.survey import Subject
 from mwv.site.text import canonical
 from mwv.store.index import OUTCOMES
 
@@ -42,39 +44,34 @@ class Index(Protocol):
 
 
 class Memory:
-    """Recalls and remembers for the tensors of one build."""
+    """Recalls and remembers for tensors whose files are opened after it was made."""
 
-    def __init__(self, index: Index, *, trust: bool = True) -> None:
-        """`trust` false recalls no digests: for a second try after a file turned out to be another than it looked."""
+    def __init__(self, index: Index) -> None:
         self._index = index
-        self._trust = trust
         self._opened_ns = time.time_ns()
 
-    def digests(self, tensor: FileTensor) -> tuple[bytes, ...] | None:
+    def recall(self, subject: Subject) -> Subject:
+        """The subject with what is remembered about it."""
+        digests = self.digests(subject.tensor)
+        return subject if digests is None else replace(subject, digests=digests, stats=self._stats(digests, subject.grid))
+
+    def digests(self, tensor: Tensor) -> tuple[bytes, ...] | None:
         """Value digests of all bands, if the file is unchanged since they were remembered."""
         key = self._file_key(tensor)
-        joined = self._index.recall("digests", key) if key is not None and self._trust else None
+        joined = self._index.recall("digests", key) if key is not None else None
         if joined is None or len(joined) != tensor.bands * _DIGEST:
             return None
         return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))
 
-    def stats(self, digests: tuple[bytes, ...], grid: Grid) -> TensorStats | None:
-        """Statistics of a tensor with these digests, drawn on this grid."""
-        body = self._index.recall("stats", _stats_key(digests, grid))
-        try:
-            return None if body is None else TensorStats.from_bytes(body)
-        except ValueError:
-            return None
-
-    def remember(self, tensors: list[tuple[FileTensor, Grid, tuple[bytes, ...], TensorStats]]) -> None:
-        """Keep what was learnt about tensors whose sources were seen not to have changed meanwhile."""
+    def remember(self, learnt: Iterable[tuple[Subject, Sequence[bytes], TensorStats]]) -> None:
+        """Keep digests and statistics of subjects whose sources were seen not to have changed meanwhile."""
         digests: dict[str, bytes] = {}
         stats: dict[str, bytes] = {}
-        for tensor, grid, bands, numbers in tensors:
-            key = self._file_key(tensor)
+        for subject, bands, numbers in learnt:
+            key = self._file_key(subject.tensor)
             if key is not None:
                 digests[key] = b"".join(bands)
-            stats[_stats_key(bands, grid)] = numbers.to_bytes()
+            stats[_stats_key(bands, subject.grid)] = numbers.to_bytes()
         self._index.remember_many("digests", digests)
         self._index.remember_many("stats", stats)
 
@@ -99,11 +96,18 @@ class Memory:
         """Whether a file has an identity, and could not have changed unseen since it was written."""
         return source.identity is not None and self._opened_ns - source.identity.mtime_ns >= _SETTLED_NS
 
-    def _file_key(self, tensor: FileTensor) -> str | None:
-        identities = [source.identity for source in tensor.sources]
+    def _stats(self, digests: Sequence[bytes], grid: Grid) -> TensorStats | None:
+        """Statistics of a tensor with these digests, drawn on this grid."""
+        body = self._index.recall("stats", _stats_key(digests, grid))
+        try:
+            return None if body is None else TensorStats.from_bytes(body)
+        except ValueError:
+            return None
+
+    def _file_key(self, tensor: Tensor) -> str | None:
         if not all(map(self._settled, tensor.sources)):
             return None
-        files = [_spelt(identity) for identity in identities if identity is not None]
+        files = [_spelt(source.identity) for source in tensor.sources if source.identity]
         return key_of("digests", RECIPE_VERSION, files, tensor.place)
 
 
@@ -130,6 +134,6 @@ def _program() -> str:
     return blake3(b"".join(blake3(path.read_bytes()).digest() for path in sources)).hexdigest()
 
 
-def _stats_key(digests: tuple[bytes, ...], grid: Grid) -> str:
+def _stats_key(digests: Sequence[bytes], grid: Grid) -> str:
     shape = (grid.rows, grid.cols, grid.patch, grid.elements)
     return key_of("stats", slabs.VERSION, blake3(b"".join(digests)).hexdigest(), shape)

@@ -165,12 +165,13 @@ def _settings(
     sources += listed
     if not sources and not demo and not rest["remove"]:
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
-    if title is not None and (demo or len(sources) != 1):
-        raise UsageError("--title names one model: give exactly one source with it")
-    if rest["png"] is not None and (demo or len(sources) != 1):
-        raise UsageError("--png shows one model: give exactly one source with it")
-    if source_url is not None and (demo or len(sources) != 1):
-        raise UsageError("--source-url is where one model lies: give exactly one source with it")
+    for said, what in (
+        (title, "--title names one model"),
+        (rest["png"], "--png shows one model"),
+        (source_url, "--source-url is where one model lies"),
+    ):
+        if said is not None and (demo or len(sources) != 1):
+            raise UsageError(f"{what}: give exactly one source with it")
     url = "" if source_url is None else folder_address(source_url)
     if url is None:
         raise UsageError(

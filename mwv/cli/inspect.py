@@ -27,8 +27,8 @@ def inspect(source: Path, as_json: bool, stats: bool, fail_on: tuple[str, ...], 
     kinds = _kinds(fail_on)
     from mwv import inspect as inspector
 
-    found = inspector.inspect(source, measure=stats or bool(kinds), jobs=jobs or processors())
-    click.echo(inspector.as_json(found, stats=stats) if as_json else "\n".join(found.lines(stats=stats)))
+    found = inspector.inspect(source, stats=stats, odd=bool(kinds), jobs=jobs or processors())
+    click.echo(inspector.as_json(found) if as_json else "\n".join(found.lines()))
     bad = [finding for finding in found.findings if finding.kind in kinds]
     if bad:
         count = "1 finding" if len(bad) == 1 else f"{len(bad):,} findings"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,5 +181,4 @@ def _numbers(part: TensorInfo, packed: NDArray[np.uint8]) -> Array:
     """Stored numbers of a part: floats as float32 or float64, integers as such."""
     if part.dtype.kind == "block":
         return blocks.dequantise(part.dtype, packed)
-    numbers: NDArray[Any] = plain.numbers(part.dtype, plain.unpack(part.dtype, part.byteorder, packed))
-    return numbers
+    return plain.numbers(part.dtype, plain.unpack(part.dtype, part.byteorder, packed))

@@ -7,6 +7,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mwv.checkpoint.source import Source
+
 BAND_ROWS: Final = 64
 """Storage rows in a band, the unit of reading, hashing and dequantising."""
 
@@ -42,6 +44,14 @@ class Tensor(Protocol):
 
     Grid rows and columns are those of `layout.Grid`; a band is `BAND_ROWS` storage rows, the last may have fewer.
     """
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files whose bytes its values depend on."""
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """All that tells its bands from others of the same files."""
 
     @property
     def bands(self) -> int:

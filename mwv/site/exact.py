@@ -15,6 +15,7 @@ from blake3 import blake3
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.open import FileTensor, open_tensor
+from mwv.decode.tensor import BAND_ROWS
 from mwv.errors import MwvError, SourceChangedError
 from mwv.layout.grid import LONGEST_ROW
 from mwv.site.data import parse
@@ -176,7 +177,7 @@ def _read(model: _Model, window: Window, digests: Digests) -> dict[str, Any]:
     end_row, end_col = min(window.row + window.rows, rows), min(window.col + window.cols, cols)
     if not (0 <= window.row < end_row <= window.row + SIDE and 0 <= window.col < end_col <= window.col + SIDE):
         raise IndexError
-    height = 64 * high
+    height = BAND_ROWS * high
     proven = _proven(model, scene["placements"]["tensor"][window.placement], digests)[window.placement]
     lines: list[list[str]] = []
     for band in range(window.row // height, (end_row - 1) // height + 1):

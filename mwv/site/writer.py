@@ -36,6 +36,14 @@ class SiteReport:
     deleted: int
 
 
+@dataclass(frozen=True)
+class _Added:
+    """What this call brought of a model beside its data files."""
+
+    tiles: TileList
+    picture: DataFile
+
+
 class SiteWriter:
     """A site being built; a context manager that holds the destination against other builds.
 
@@ -51,8 +59,7 @@ class SiteWriter:
         self._title = old.title
         self._models = dict(old.models)
         self._files = {path: entry for path, entry in old.files.items() if path.partition("/")[0] in old.models}
-        self._tiles: dict[str, TileList] = {}
-        self._fresh: dict[str, dict[str, bytes]] = {}
+        self._added: dict[str, _Added] = {}
         self._named: set[str] = set()
         """Slugs of the models that this call was about."""
 
@@ -120,8 +127,7 @@ class SiteWriter:
         data.append(_listing("tiles", encode_tiles(tiles, model.slug)))
         picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
         self._forget(model.slug)
-        self._tiles[model.slug] = tiles
-        self._fresh[model.slug] = {picture.name: overview}
+        self._added[model.slug] = _Added(tiles, picture)
         for file in data:
             path = f"{model.slug}/{file.name}"
             if not self._kept([path]):  # its name tells all that it says
@@ -154,8 +160,9 @@ class SiteWriter:
         for slug in sorted(self._models):
             if again or not self._kept_pages(slug):
                 self._write_pages(slug)
-            for name, content in self._fresh.get(slug, {}).items():
-                self._folder.write(f"{slug}/{name}", content)
+            if slug in self._added:
+                picture = self._added[slug].picture
+                self._folder.write(f"{slug}/{picture.name}", picture.content)
         self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
         self._put("site.js", site_script(self._title, [self._models[slug] for slug in sorted(self._models)]), "data")
         gallery = None
@@ -235,8 +242,7 @@ class SiteWriter:
 
     def _forget(self, slug: str) -> None:
         self._models.pop(slug, None)
-        self._tiles.pop(slug, None)
-        self._fresh.pop(slug, None)
+        self._added.pop(slug, None)
         self._files = {path: entry for path, entry in self._files.items() if not path.startswith(f"{slug}/")}
 
     def _put(self, path: str, content: bytes, kind: str) -> None:
@@ -245,7 +251,7 @@ class SiteWriter:
 
     def _kept_pages(self, slug: str) -> bool:
         """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
-        if slug not in self._fresh:
+        if slug not in self._added:
             return True
         return self._models[slug] == self._folder.manifest.models.get(slug) and self._kept(_pages(slug))
 
@@ -269,12 +275,12 @@ class SiteWriter:
         own = {"index.html", "site.json"}
         gone = {path for path in old.files.keys() | self._folder.strays if path not in self._files and path not in own}
         for slug in old.models:
-            if slug not in self._models or slug in self._tiles:
+            if slug not in self._models or slug in self._added:
                 gone.update(self._old_tiles(slug).files)
-        for tiles in self._tiles.values():
-            gone.difference_update(tiles.files)
+        for added in self._added.values():
+            gone.difference_update(added.tiles.files)
         for slug in self._models:
-            if slug not in self._tiles and any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
+            if slug not in self._added and any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
                 gone.difference_update(self._old_tiles(slug).files)
         return sorted(gone)
 

@@ -124,7 +124,7 @@ mwv.Colours = class extends EventTarget {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     if (low === this.low && high === this.high) return;
-    if (!gentle || matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    if (!gentle || !mwv.animated()) {
       [this.low, this.high] = [low, high];
       this.apply();
       return;
@@ -179,9 +179,8 @@ mwv.levelInView = (view) => Math.min(Math.max(-Math.floor(view.map.getZoom() + 1
 mwv.viewWindow = async function (view) {
   const level = mwv.levelInView(view);
   const bounds = view.map.getBounds();
-  const box = [bounds.getWest(), bounds.getNorth(), bounds.getEast(), bounds.getSouth()];
-  // With y growing downward, Leaflet's north and south change places.
-  [box[1], box[3]] = [Math.min(box[1], box[3]), Math.max(box[1], box[3])];
+  // With y growing downward, Leaflet's south is above.
+  const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
   const { positions } = mwv.colours;
   /** Position in steps and weight. @type {[number, number][]} */
   let found;

@@ -70,20 +70,9 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
     ];
   },
 
-  /** Windows of the chosen placement: element and pixel at the corner, rows and columns, pixels across and down. */
-  pieces() {
-    const { placements } = this.scene.facts;
-    const [, , , , , , high, wide] = this.scene.grid(this.placement);
-    const numbers = placements.pieces[this.placement];
-    return Array.from({ length: numbers.length / mwv.PIECE_FIELDS }, (_, i) => {
-      const [x, y, row, col, rows, cols] = numbers.slice(i * mwv.PIECE_FIELDS, (i + 1) * mwv.PIECE_FIELDS);
-      return { x, y, row, col, rows, cols, w: cols * wide, h: rows * high, high, wide };
-    });
-  },
-
   /** Boxes on the canvas plane of a range of rows or columns. */
   boxes({ profile, range: [first, last] }) {
-    return this.pieces().flatMap(({ x, y, row, col, rows, cols, w, h, high, wide }) => {
+    return this.scene.pieces(this.placement).flatMap((/** @type {any} */ { x, y, row, col, rows, cols, w, h, high, wide }) => {
       if (profile.axis === "row") {
         const [from, to] = [Math.max(first, row), Math.min(last + 1, row + rows)];
         return from < to ? [[x, y + (from - row) * high, w, (to - from) * high]] : [];
@@ -104,7 +93,7 @@ mwv.EdgeLayer = mwv.CanvasLayer.extend({
   /** Strips where they belong in the view that was last looked at, see `strip`. */
   placed() {
     if (!this.shown || this.placement < 0) return [];
-    const pieces = this.pieces();
+    const pieces = this.scene.pieces(this.placement);
     return this.profiles
       .flatMap((/** @type {any} */ profile) => pieces.map((/** @type {any} */ piece) => this.strip(profile, piece, pieces)))
       .filter((/** @type {any} */ strip) => strip !== null);

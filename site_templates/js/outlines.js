@@ -88,12 +88,11 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
     for (const { placement } of seen) {
       const heads = this.heads[placement];
       if (!heads || heads.size * view.scale < 12) continue;
-      const pieces = scene.facts.placements.pieces[placement];
       const down = heads.axis === "rows";
       const size = heads.size * view.scale;
-      for (let i = 0; i < pieces.length; i += mwv.PIECE_FIELDS) {
-        const [px, py, row, col, rows, cols] = pieces.slice(i, i + mwv.PIECE_FIELDS);
-        const [x, y, w, h] = this.onScreen(px, py, cols, rows);
+      for (const piece of scene.pieces(placement)) {
+        const { row, col } = piece;
+        const [x, y, w, h] = this.onScreen(piece.x, piece.y, piece.w, piece.h);
         if (x > view.width || y > view.height || x + w < 0 || y + h < 0) continue;
         const [left, right] = [Math.max(x, 0), Math.min(x + w, view.width)];
         const [top, bottom] = [Math.max(y, 0), Math.min(y + h, view.height)];

@@ -264,21 +264,3 @@ mwv.Panel = class {
     ];
   }
 };
-
-/**
- * Put a text on the clipboard; where the page may not, by way of a field that is copied from.
- * @param {string} text
- */
-mwv.copy = async function (text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const field = mwv.element("textarea", { class: "hidden" });
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    if (!done) throw new Error("not copied");
-  }
-};

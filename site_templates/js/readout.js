@@ -270,8 +270,8 @@ mwv.Readout = class {
 
   async copy() {
     mwv.state.flush();
-    await mwv.copyText(`${mwv.readingText(this.view.reading)}\n${location.href}`);
-    this.copyButton.textContent = "Copied";
+    const copied = mwv.copy(`${mwv.readingText(this.view.reading)}\n${location.href}`);
+    this.copyButton.textContent = await copied.then(() => "Copied", () => "Not copied");
   }
 };
 
@@ -318,18 +318,4 @@ mwv.readingText = function (reading) {
     return `${mwv.text.visible(scene.name(placement))} [${span(rows)}, ${span(cols)}]`;
   });
   return `${spans.join("; ")} ${mwv.readingValue(reading)}`.trim();
-};
-
-/** @param {string} text */
-mwv.copyText = async function (text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Only secure contexts have a clipboard; a selection can be copied anywhere.
-    const area = mwv.element("textarea", { class: "hidden", readonly: "" }, text);
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
 };

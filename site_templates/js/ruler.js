@@ -80,10 +80,14 @@ mwv.Ruler = class {
     const { view, column } = this;
     const role = view.selected < 0 ? null : view.scene.role(view.selected);
     if (role && role.layer !== null) return { stack: role.stack, layer: role.layer };
-    const size = view.map.getSize();
-    const middle = this.layerAt(size.y / 2);
-    const large = middle && middle.box[3] * view.map.getZoomScale(view.map.getZoom(), 0) > size.y / 4;
-    return { stack: column?.stack, layer: large ? middle.layer : null };
+    const middle = this.layerAt(view.map.getSize().y / 2);
+    return { stack: column?.stack, layer: middle && this.near(middle) ? middle.layer : null };
+  }
+
+  /** Whether a layer fills a good part of the view. */
+  near({ box }) {
+    const { map } = this.view;
+    return box[3] * map.getZoomScale(map.getZoom(), 0) > map.getSize().y / 4;
   }
 
   /** The tensor that is in another layer what a placement is in its own; -1 if there is none. */
@@ -133,8 +137,7 @@ mwv.Ruler = class {
     const twin = selected >= 0 && before.stack === stack ? this.twin(selected, layer) : -1;
     const { shapes } = view.scene;
     const [from, to] = twin >= 0 ? [shapes[selected].box, shapes[twin].box] : [layers.get(before.layer)?.box, goal.box];
-    const near = goal.box[3] * view.map.getZoomScale(view.map.getZoom(), 0) > view.map.getSize().y / 4;
-    const sight = view.map.getBounds();
+    const [near, sight] = [this.near(goal), view.map.getBounds()];
     view.select(twin);
     if (calm && twin >= 0 && sight.contains(mwv.latLngBox(to))) return true;
     if (near && from && sight.intersects(mwv.latLngBox(from))) view.shift(to[0] - from[0], to[1] - from[1]);

@@ -27,15 +27,14 @@ mwv.Scene = class {
     this.cells = null;
     /** What each placement covers: its panels and the gaps between them. */
     this.shapes = [];
-    facts.placements.pieces.forEach((/** @type {number[]} */ numbers, /** @type {number} */ placement) => {
-      const [, , , , , , high, wide] = this.grid(placement);
+    for (let placement = 0; placement < this.count; placement += 1) {
       this.first.push(this.owner.length);
-      for (let i = 0; i < numbers.length; i += mwv.PIECE_FIELDS) {
-        this.rects.push(numbers[i], numbers[i + 1], numbers[i + 5] * wide, numbers[i + 4] * high);
+      for (const { x, y, w, h } of this.pieces(placement)) {
+        this.rects.push(x, y, w, h);
         this.owner.push(placement);
       }
-      this.shapes.push(mwv.shape(this.rects.slice(-4 * (numbers.length / mwv.PIECE_FIELDS))));
-    });
+      this.shapes.push(mwv.shape(this.rects.slice(4 * this.first[placement])));
+    }
     this.shortNames = mwv.shortNames(facts.placements);
   }
 
@@ -43,6 +42,20 @@ mwv.Scene = class {
   grid(placement) {
     const { grids, grid } = this.facts.placements;
     return grids[grid[placement]];
+  }
+
+  /**
+   * Windows of a placement's grid: pixel and element at the corner, rows and columns, pixels across and down (`w`, `h`), those of
+   * an element (`wide`, `high`).
+   * @param {number} placement
+   */
+  pieces(placement) {
+    const numbers = this.facts.placements.pieces[placement];
+    const [, , , , , , high, wide] = this.grid(placement);
+    return Array.from({ length: numbers.length / mwv.PIECE_FIELDS }, (_, i) => {
+      const [x, y, row, col, rows, cols] = numbers.slice(i * mwv.PIECE_FIELDS, (i + 1) * mwv.PIECE_FIELDS);
+      return { x, y, row, col, rows, cols, w: cols * wide, h: rows * high, high, wide };
+    });
   }
 
   /** @param {number} placement */
@@ -80,20 +93,24 @@ mwv.Scene = class {
    * @param {number} y
    */
   at(x, y) {
-    const { rects, owner } = this;
+    const { rects } = this;
     const hit = this.near(x, y).find((i) => {
       const [left, top, width, height] = rects.slice(4 * i, 4 * i + 4);
       return x >= left && y >= top && x < left + width && y < top + height;
     });
     if (hit === undefined) return null;
-    const placement = owner[hit];
-    const piece = this.facts.placements.pieces[placement].slice((hit - this.first[placement]) * mwv.PIECE_FIELDS);
-    const grid = this.grid(placement);
+    const { placement, piece } = this.piece(hit);
     return {
       placement,
-      row: piece[2] + Math.floor((y - rects[4 * hit + 1]) / grid[6]),
-      col: piece[3] + Math.floor((x - rects[4 * hit]) / grid[7]),
+      row: piece.row + Math.floor((y - piece.y) / piece.high),
+      col: piece.col + Math.floor((x - piece.x) / piece.wide),
     };
+  }
+
+  /** The placement and the piece that a rectangle is of. @param {number} i */
+  piece(i) {
+    const placement = this.owner[i];
+    return { placement, piece: this.pieces(placement)[i - this.first[placement]] };
   }
 
   /** Rectangles that reach into the cell of a pixel, in their order. @param {number} x @param {number} y @returns {number[]} */

@@ -1,6 +1,6 @@
 // @ts-check
 "use strict";
-/* Names and numbers in, text for people out; the same rules as mwv/site/text.py. */
+/* Names and numbers in, text for people out, by the same rules as mwv/site/text.py; and the elements that hold it. */
 mwv.text = {
   /**
    * Text in which every character that cannot be seen, or that rearranges others, is written as ⟨U+…⟩.
@@ -82,3 +82,20 @@ mwv.svg = function (tag, attributes = {}, ...children) {
 
 /** A name in pieces with places between its parts where a line may break. @param {string} name */
 mwv.breakable = (name) => name.split(/(?<=[./_])/).flatMap((part, i) => (i ? [mwv.element("wbr"), part] : [part]));
+
+/**
+ * Put a text on the clipboard. Only secure contexts have one; elsewhere a field is copied from. Throws where neither may be.
+ * @param {string} text
+ */
+mwv.copy = async function (text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = mwv.element("textarea", { class: "hidden", readonly: "" }, text);
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    if (!done) throw new Error("not copied");
+  }
+};

@@ -139,22 +139,19 @@ mwv.exactCanvas = function () {
  * @returns {{placement: number, rows: [number, number], cols: [number, number]}[]}
  */
 mwv.elementsUnder = function (scene, x, y, side) {
-  const { rects, owner, facts } = scene;
+  const { rects } = scene;
   /** @type {Map<number, any>} */
   const found = new Map();
-  for (let i = 0, r = 0; i < owner.length; i += 1, r += 4) {
+  for (let i = 0, r = 0; r < rects.length; i += 1, r += 4) {
     const [left, top, width, height] = [rects[r], rects[r + 1], rects[r + 2], rects[r + 3]];
     if (x >= left + width || y >= top + height || x + side <= left || y + side <= top) continue;
-    const placement = owner[i];
-    const grid = scene.grid(placement);
-    const piece = (i - owner.indexOf(placement)) * mwv.PIECE_FIELDS;
-    const [row, col] = facts.placements.pieces[placement].slice(piece + 2, piece + 4);
+    const { placement, piece } = scene.piece(i);
     const span = (/** @type {number} */ first, /** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ thick) => [
       first + Math.floor(from / thick),
       first + Math.floor((to - 1) / thick),
     ];
-    const rows = span(row, Math.max(y - top, 0), Math.min(y + side - top, height), grid[6]);
-    const cols = span(col, Math.max(x - left, 0), Math.min(x + side - left, width), grid[7]);
+    const rows = span(piece.row, Math.max(y - top, 0), Math.min(y + side - top, height), piece.high);
+    const cols = span(piece.col, Math.max(x - left, 0), Math.min(x + side - left, width), piece.wide);
     const known = found.get(placement) ?? { placement, rows, cols };
     const union = (/** @type {number[]} */ a, /** @type {number[]} */ b) => [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
     found.set(placement, { placement, rows: union(known.rows, rows), cols: union(known.cols, cols) });

@@ -58,7 +58,7 @@ def odd_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def inspected(path: Path, jobs: int = 2) -> dict[str, Any]:
-    return json.loads(as_json(inspect(path, measure=True, jobs=jobs), stats=True))
+    return json.loads(as_json(inspect(path, stats=True, odd=True, jobs=jobs)))
 
 
 def complaint(done: Finished) -> list[str]:

@@ -9,7 +9,7 @@ from PIL import Image
 from mwv import build
 from mwv.checkpoint.open import open_checkpoint
 from mwv.pyramid.render import Renderer
-from mwv.pyramid.survey import Subject, Survey
+from mwv.pyramid.survey import Survey
 from mwv.settings import ModelSettings
 
 
@@ -33,17 +33,9 @@ class DictBlobs:
     put_png = put
 
 
-def survey_of(drawing, blobs, budget=64 << 20):
-    subjects = [
-        None if t is None else Subject(p.name, t, p.grid)
-        for p, t in zip(drawing.canvas.placements, drawing.stored, strict=True)
-    ]
-    return Survey(subjects, blobs, budget)
-
-
 def rendered(drawing, blobs, jobs=1, budget=64 << 20):
     """(pyramid, renderer, survey) of a drawing."""
-    survey = survey_of(drawing, blobs, budget)
+    survey = Survey(drawing.subjects, blobs, budget)
     renderer = Renderer(drawing.plan, survey, blobs)
     return renderer.run(jobs), renderer, survey
 

@@ -6,11 +6,12 @@ import pytest
 import scenes
 from safetensors.numpy import save_file
 
-from mwv.build import _stored
+from mwv.build import subjects_of
 from mwv.decode.stored import StoredTensor
 from mwv.errors import SourceChangedError
 from mwv.layout.transformer import arrange
 from mwv.pyramid.plan import make_plan
+from mwv.pyramid.survey import Survey
 
 
 def transformer(rng, dtype=np.float32, layers=2, width=192, special=True):
@@ -161,8 +162,8 @@ def test_a_missing_layer_keeps_its_place(tmp_path):
     save_file(part, tmp_path / "model.safetensors")
     drawing = scenes.draw(tmp_path / "model.safetensors")
     canvas = arrange([(t.name, t.shape) for t in drawing.shown], layers=3, index_names=tuple(arrays))
-    stored = tuple(_stored(drawing.checkpoint, drawing.shown, p) for p in canvas.placements)
-    drawing = dataclasses.replace(drawing, canvas=canvas, plan=make_plan(canvas), stored=stored)
+    subjects = subjects_of(drawing.checkpoint, drawing.shown, canvas)
+    drawing = dataclasses.replace(drawing, canvas=canvas, plan=make_plan(canvas), subjects=subjects)
     assert any(p.tensor is None for p in canvas.placements)
     blobs = scenes.DictBlobs()
     pyramid, _, _ = scenes.rendered(drawing, blobs)
@@ -173,7 +174,7 @@ def test_a_file_that_changes_between_hashing_and_drawing_is_an_error(tmp_path):
     path = tmp_path / "model.safetensors"
     save_file({"a.weight": np.random.default_rng(0).standard_normal((4096, 300)).astype(np.float32)}, path)
     drawing, blobs = scenes.draw(path), scenes.DictBlobs()
-    survey = scenes.survey_of(drawing, blobs, budget=1)
+    survey = Survey(drawing.subjects, blobs, 1)
     survey.digests(0, 0, 1)
     with path.open("r+b") as file:
         file.seek(2000)
