@@ -169,12 +169,13 @@ mwv.State = class {
     return [low, high].map((steps) => Number(mwv.fromSteps(steps).toPrecision(4))).join();
   }
 
-  /** @param {string} text */
+  /** @param {string} text two magnitudes on the scale or less than an octave beyond its ends */
   setWindow(text) {
     const { colours } = this.view;
-    const ends = text.split(",").map((part) => (Number(part) > 0 ? mwv.steps(Number(part)) : NaN));
-    const numbers = ends.length === 2 && ends.every(Number.isFinite) && ends[0] < ends[1];
+    const [low, high] = text.split(",").map((part) => mwv.steps(Number(part)));
+    const [least, most] = [mwv.SCALE[0] - 1, mwv.SCALE[1] + 1].map((octave) => octave * mwv.colours.steps);
+    const numbers = low > least && low < high && high < most;
     colours.follow(numbers ? "" : text === "view" ? text : "level");
-    if (numbers) colours.setWindow(ends[0], ends[1], false);
+    if (numbers) colours.setWindow(low, high, false);
   }
 };

@@ -16,7 +16,18 @@ mwv.animated = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
 mwv.Map = L.Map.extend({
   options: { zoomAnimation: mwv.animated(), inertia: mwv.animated() },
 
+  /** End a zoom that is being shown: until then Leaflet drops whatever else moves the map, or undoes it at the end. */
+  land() {
+    if (this._animatingZoom) this._onZoomTransitionEnd();
+  },
+
+  setZoom(/** @type {number} */ zoom, /** @type {any} */ options) {
+    this.land();
+    return L.Map.prototype.setZoom.call(this, zoom, options);
+  },
+
   panBy(/** @type {any} */ offset, /** @type {any} */ options) {
+    this.land();
     return L.Map.prototype.panBy.call(this, offset, mwv.animated() ? options : { ...options, animate: false });
   },
 });
@@ -194,6 +205,7 @@ mwv.View = class extends EventTarget {
 
   /** @param {any} center @param {number} zoom */
   go(center, zoom, animate = true) {
+    this.map.land();
     if (animate && mwv.animated()) {
       this.map.setView(center, zoom);
     } else {

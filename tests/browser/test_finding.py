@@ -182,6 +182,8 @@ HOSTILE = (
     "#t=no such tensor&s=99&p=<img src=x onerror=alert(1)>&w=5,1",
     "#s=-1&w=NaN,NaN&p=__proto__",
     "#w=0,1e400&s=constructor&t=__proto__",
+    "#w=5e-324,1",
+    "#w=1,1.7e308",
     "#&&==&=a&t",
     "#" + "a" * 20000,
 )
@@ -376,6 +378,29 @@ def test_keys_move_and_zoom(page: Page, tiny_root: str) -> None:
         calm(page)
         look(page, LEFT, TOP, 0)
         calm(page)
+
+
+def hasty(page: Page, *keys: str) -> None:
+    """Press keys so fast, two frames apart, that the movement of each is still under way at the next."""
+    page.evaluate(
+        """async (keys) => {
+            for (const key of keys) {
+                document.querySelector("#map").dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+                for (let i = 0; i < 2; i += 1) await new Promise(requestAnimationFrame);
+            }
+        }""",
+        keys,
+    )
+
+
+def test_what_comes_while_a_zoom_is_shown_is_not_lost(page: Page, tiny_http: str) -> None:
+    opened(page, tiny_http, f"#at={LEFT},{TOP},-2")
+    hasty(page, "+", "+", "+", "ArrowRight")
+    calm(page)
+    assert shown(page)["zoom"] == 1 and shown(page)["x"] > LEFT + 10
+    hasty(page, "n", "0")
+    calm(page)
+    assert shown(page)["whole"] and shown(page)["tensor"]
 
 
 def test_keys_go_from_layer_to_layer_in_the_same_slot(page: Page, tiny_root: str) -> None:
