@@ -1,4 +1,4 @@
-"""What the user asked for, as one frozen record."""
+"""Options and the entries of a zoo in, what the user asked for as one frozen record out."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""GPTQ and AWQ: integers of a few bits in 32-bit words, with scales and zero points for each group of inputs.
+"""Parts of a GPTQ or AWQ layer in, values out: integers of a few bits in 32-bit words, scales and zero points by input group.
 
 Both store a linear layer transposed, inputs × outputs. GPTQ packs along the inputs, the lowest bits first (values may reach
 into the next word), and zero points along the outputs, one less than they mean in its first version; `g_idx` gives the group
