@@ -94,7 +94,7 @@ def test_kernels_with_an_order_of_their_own_are_not_guessed(tmp_path: Path) -> N
 def test_inspect_tells_what_was_made_of_what(tmp_path: Path) -> None:
     parts, expected = gptq_layer(4, 64, 64, 32)
     written(tmp_path / "layer", parts)
-    found = json.loads(as_json(inspect(tmp_path / "layer", measure=True, jobs=1), stats=True))
+    found = json.loads(as_json(inspect(tmp_path / "layer", stats=True, odd=False, jobs=1)))
     told = {tensor["name"]: tensor for tensor in found["tensors"]}
     whole = told[f"{LAYER}.weight"]
     assert whole["decode"] == "values made of qweight, scales, qzeros and g_idx"
