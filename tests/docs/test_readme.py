@@ -148,3 +148,17 @@ def test_the_table_of_naming_families_has_all_that_are_tested() -> None:
     cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("|")][2:]
     found = [family for cell in cells for family in re.findall(r"`(\w+)`", cell)]
     assert sorted(found) == sorted(path.stem for path in (ROOT / "tests" / "layout" / "snapshots").glob("*.txt"))
+
+
+def test_every_format_and_packing_names_tests_that_are_there() -> None:
+    read = README[README.index("## What is read") : README.index("Layers, experts and parts")]
+    folder, proven = "", []
+    for row in re.findall(r"^\|.*\|$", read, re.MULTILINE):
+        cells = row.strip("|").split("|")
+        if head := re.search(r"proved by `tests/(.*)`", cells[-1]):
+            folder = head[1]
+        elif not set(row) <= set("|-") and "see below" not in row:
+            proven.append(re.findall(r"`(test_\w+\.py|\w+/test_\w+\.py)`", cells[-1]))
+            assert proven[-1], row
+            assert all((ROOT / "tests" / folder / name).is_file() for name in proven[-1]), row
+    assert len(proven) > 20
