@@ -20,6 +20,7 @@ EXTENSIONS: Final[dict[str, Format]] = {
     ".pt": "pytorch",
     ".pth": "pytorch",
     ".ckpt": "pytorch",
+    ".jit": "pytorch",
     ".npy": "numpy",
     ".npz": "numpy",
     ".h5": "hdf5",

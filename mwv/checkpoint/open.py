@@ -36,7 +36,7 @@ _OTHERS: Final[dict[Format, Callable[[Source, int], Header]]] = {
 
 # File names that say nothing about the model; its directory's name does.
 _GENERIC: Final = re.compile(
-    r"(model|pytorch_model|diffusion_pytorch_model|open_clip_(pytorch_)?model|adapter_model|consolidated(\.\d+)?|weights|checkpoint"
+    r"(model|pytorch_model|diffusion_pytorch_model|open_clip_(pytorch_)?model|adapter_model|consolidated(\.\d+)?|weights|pretrained|checkpoint"
     r"|ggml-model)([.-](fp16|fp32|bf16|f16|f32|ema|non_ema))?",
     re.I,
 )
@@ -126,7 +126,8 @@ def checkpoint_name(file: Path) -> str:
     """What to call a model: its file's name, or the directory's (a repository's in the Hub's cache) if that says nothing."""
     file = file.absolute()
     parts = shard_name(file.name)
-    stem = parts.stem if parts else file.stem if file.suffix.lower() in EXTENSIONS else file.name
+    named = Path(file.name.removesuffix(".tar"))  # model.pth.tar is no archive, but a habit of training scripts
+    stem = parts.stem if parts else named.stem if named.suffix.lower() in EXTENSIONS else file.name
     directory = file.parent
     # models--owner--name/snapshots/revision/
     if directory.parent.name == "snapshots" and directory.parent.parent.name.startswith("models--"):
