@@ -271,8 +271,7 @@ mwv.copy = async function (text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    const field = mwv.element("textarea", { class: "hidden" });
-    field.value = text;
+    const field = mwv.element("textarea", { class: "hidden", readonly: "" }, text);
     document.body.append(field);
     field.select();
     const done = document.execCommand("copy");

@@ -186,7 +186,8 @@ mwv.Readout = class {
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
     lines.push(line("place", mwv.placeText(first)));
-    if (elements.length > 1) lines.push(line("quiet", `and ${elements.length - 1} more tensors under this pixel`));
+    const more = elements.length - 1;
+    if (more) lines.push(line("quiet", `and ${more} more tensor${mwv.text.plural(more)} under this pixel`));
     const why = reading.problem || mwv.withoutValues(this.view);
     if (why) lines.push(line("quiet why", why));
     this.lines.replaceChildren(...lines);
@@ -270,8 +271,8 @@ mwv.Readout = class {
 
   async copy() {
     mwv.state.flush();
-    await mwv.copyText(`${mwv.readingText(this.view.reading)}\n${location.href}`);
-    this.copyButton.textContent = "Copied";
+    const text = `${mwv.readingText(this.view.reading)}\n${location.href}`;
+    this.copyButton.textContent = await mwv.copy(text).then(() => "Copied", () => "Not copied");
   }
 };
 
@@ -318,18 +319,4 @@ mwv.readingText = function (reading) {
     return `${mwv.text.visible(scene.name(placement))} [${span(rows)}, ${span(cols)}]`;
   });
   return `${spans.join("; ")} ${mwv.readingValue(reading)}`.trim();
-};
-
-/** @param {string} text */
-mwv.copyText = async function (text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Only secure contexts have a clipboard; a selection can be copied anywhere.
-    const area = mwv.element("textarea", { class: "hidden", readonly: "" }, text);
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
 };
