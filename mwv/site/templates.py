@@ -76,6 +76,7 @@ class Templates:
             size=text.size,
             amount=text.amount,
             thousands=text.thousands,
+            plural=text.plural,
             shape=lambda sizes: text.shape(tuple(sizes)),
             number=text.number,
             prose=prose,

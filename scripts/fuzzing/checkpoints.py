@@ -237,6 +237,8 @@ def directory(folder: Path) -> Given:
 
 def load_late() -> None:
     """Load what is loaded when it is first needed, so that every import while something is read is one too many."""
+    import unicodedata  # noqa: F401  what Python's parser asks about letters beyond ASCII
+
     import ml_dtypes  # noqa: F401
     from gguf import GGML_QUANT_SIZES
 

@@ -186,7 +186,8 @@ mwv.Readout = class {
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
     lines.push(line("place", mwv.placeText(first)));
-    if (elements.length > 1) lines.push(line("quiet", `and ${elements.length - 1} more tensors under this pixel`));
+    const more = elements.length - 1;
+    if (more) lines.push(line("quiet", `and ${more} more tensor${mwv.text.plural(more)} under this pixel`));
     const why = reading.problem || mwv.withoutValues(this.view);
     if (why) lines.push(line("quiet why", why));
     this.lines.replaceChildren(...lines);
@@ -270,8 +271,8 @@ mwv.Readout = class {
 
   async copy() {
     mwv.state.flush();
-    const copied = mwv.copy(`${mwv.readingText(this.view.reading)}\n${location.href}`);
-    this.copyButton.textContent = await copied.then(() => "Copied", () => "Not copied");
+    const text = `${mwv.readingText(this.view.reading)}\n${location.href}`;
+    this.copyButton.textContent = await mwv.copy(text).then(() => "Copied", () => "Not copied");
   }
 };
 

@@ -230,10 +230,10 @@ mwv.Table = class {
     const wanted = this.wanted();
     this.words = mwv.fuzzy.words(wanted.query);
     this.listed = mwv.wantedRows(rows, wanted);
-    const { thousands, size } = mwv.text;
+    const { thousands, plural, size } = mwv.text;
     const [elements, bytes] = this.listed.reduce(([a, b], row) => [a + row.elements, b + row.bytes], [0, 0]);
     const of = this.listed.length === rows.length ? "" : ` of ${thousands(rows.length)}`;
-    this.count.textContent = `${thousands(this.listed.length)}${of} tensors · ${thousands(elements)} elements · ${size(bytes)}`;
+    this.count.textContent = `${thousands(this.listed.length)}${of} tensor${plural(rows.length)} · ${thousands(elements)} element${plural(elements)} · ${size(bytes)}`;
     mwv.COLUMNS.forEach(({ key }, i) => {
       const state = key !== this.sort ? "none" : this.down ? "descending" : "ascending";
       this.heads[i].setAttribute("aria-sort", state);

@@ -21,6 +21,9 @@ mwv.text = {
     return String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   },
 
+  /** What a noun ends in after a number of things. @param {number} n */
+  plural: (n) => (n === 1 ? "" : "s"),
+
   /**
    * Bytes in binary units, three digits.
    * @param {number} n

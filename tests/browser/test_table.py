@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy as np
 import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
+from safetensors.numpy import save_file
 from serving import served
 from sheets import click_on
 from synthetic import ODD_NAMES, Built
 from viewing import open_model, settle
 
+from mwv.build import build
+from mwv.settings import ModelSettings, Settings
 from mwv.site.text import visible
 from mwv.site.writer import SiteWriter
 
@@ -64,6 +68,21 @@ def row(page: Page, name: str) -> Locator:
 
 def column(page: Page, title: str) -> Locator:
     return page.get_by_role("columnheader", name=title, exact=True)
+
+
+def test_one_of_a_thing_is_not_told_as_many(page: Page, tmp_path: Path) -> None:
+    save_file({"w": np.array([0.5], np.float32)}, tmp_path / "one.safetensors")
+    build(Settings((ModelSettings(tmp_path / "one.safetensors"),), tmp_path / "site", tmp_path / "cache", jobs=1))
+    root = (tmp_path / "site").as_uri()
+    open_model(page, root, "one")
+    expect(page.locator(".summary span").first).to_have_text("1 parameter")
+    open_table(page)
+    expect(page.locator("#table .count")).to_have_text("1 tensor · 1 element · 4 B")
+    page.goto(f"{root}/one/tensors.html")
+    expect(page.locator(".masthead")).to_contain_text("1 tensor · 1 parameter · 4 B")
+    page.goto(f"{root}/index.html")
+    expect(page.locator(".masthead")).to_contain_text("1 model · 1 parameter · 4 B")
+    expect(page.locator(".card .lead")).to_have_text("1 parameter")
 
 
 def test_every_tensor_is_listed_with_its_numbers(page: Page, root: str, models: dict[str, Built]) -> None:
