@@ -8,6 +8,23 @@ mwv.crs = L.extend({}, L.CRS.Simple, { transformation: new L.Transformation(1, 0
 /** Levels that one super-block archive holds, from the leaf up. */
 mwv.ARCHIVE_LEVELS = 5;
 
+/**
+ * What an attempt gives; two more attempts, after half a second and two, when it fails.
+ * @template T
+ * @param {() => Promise<T>} attempt
+ * @returns {Promise<T>}
+ */
+mwv.patiently = async function (attempt) {
+  for (const wait of [500, 2000]) {
+    try {
+      return await attempt();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+  return attempt();
+};
+
 mwv.TileLayer = L.GridLayer.extend({
   /**
    * @param {any} scene
@@ -63,19 +80,13 @@ mwv.TileLayer = L.GridLayer.extend({
     return image;
   },
 
-  /** Set the source and wait until it can be seen; two more tries when that fails. */
-  async show(image, name, level, coords) {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        image.src = await this.url(name, level, coords);
-        // Loaded is not yet decoded: a tile that replaces others before it is decoded would flash.
-        await image.decode();
-        return;
-      } catch (error) {
-        if (attempt === 2) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 500 * 4 ** attempt));
-      }
-    }
+  /** Set the source and wait until it can be seen. */
+  show(image, name, level, coords) {
+    return mwv.patiently(async () => {
+      image.src = await this.url(name, level, coords);
+      // Loaded is not yet decoded: a tile that replaces others before it is decoded would flash.
+      await image.decode();
+    });
   },
 
   url(name, level, { x, y }) {

@@ -57,12 +57,14 @@ mwv.Codes = class {
   async decoded(level, x, y) {
     const name = await this.scene.tile(level, x, y);
     if (name === "") return null;
-    const address = await this.layer.url(name, level, { x, y });
-    const answer = await fetch(address);
-    if (!answer.ok) throw new Error(`${address} could not be loaded`);
-    const blob = await answer.blob();
-    if (address.startsWith("blob:")) URL.revokeObjectURL(address);
-    return mwv.gray(await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" }));
+    return mwv.patiently(async () => {
+      const address = await this.layer.url(name, level, { x, y });
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error(`${address} could not be loaded`);
+      const blob = await answer.blob();
+      if (address.startsWith("blob:")) URL.revokeObjectURL(address);
+      return mwv.gray(await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" }));
+    });
   }
 
   /**

@@ -481,7 +481,9 @@ main()
     command = [sys.executable, "-c", program, "build", source, "-o", "site", "--cache", "cache", "--jobs", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130
-    assert done.stderr.strip() == "mwv: interrupted; a build that is started again goes on where it was"
+    # On a slow machine lines of progress come before.
+    assert done.stderr.splitlines()[-1] == "mwv: interrupted; a build that is started again goes on where it was"
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "site").exists()
     assert list((tmp_path / "cache" / "running").iterdir()) == []
     again = mwv("build", source, "--cache", "cache", "--report", "r.json", cwd=tmp_path)
