@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
+from safetensors.numpy import save_file
 
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.open import open_checkpoint
@@ -113,3 +114,17 @@ def test_names_of_an_index_that_became_values_are_not_missing(tmp_path: Path) ->
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     names = set(open_checkpoint(tmp_path).index_names)
     assert names == {f"{LAYER}.scales", f"{LAYER}.qzeros", f"{LAYER}.g_idx", "model.layers.1.w"}
+
+
+@pytest.mark.parametrize("part", ["scales", "qzeros", "g_idx"])
+def test_a_part_in_a_shard_that_is_missing_is_not_replaced_by_a_default(tmp_path: Path, part: str) -> None:
+    parts, _ = gptq_layer(4, 128, 64, 32, act_order=True)
+    missing = f"{LAYER}.{part}"
+    first, second = (f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+    save_file({name: np.ascontiguousarray(content) for name, content in parts.items() if name != missing}, tmp_path / first)
+    promised = {name: second if name == missing else first for name in parts}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": promised}))
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "gptq", "bits": 4}}))
+    stored = info(open_checkpoint(tmp_path), f"{LAYER}.qweight")
+    assert stored.packing is None
+    assert stored.note == f"stored integers of a packed weight, not decoded: {missing} is missing"

@@ -12,8 +12,9 @@ from mwv.checkpoint.packing.microscaled import microscaled
 from mwv.checkpoint.packing.quanto import eetq, quanto, quanto_packed
 from mwv.checkpoint.packing.rotary import rotary
 from mwv.checkpoint.packing.scaled import scaled
-from mwv.checkpoint.packing.stored import Recogniser, Stored
+from mwv.checkpoint.packing.stored import PartMissingError, Recogniser, Stored
 from mwv.checkpoint.packing.torchao import torchao
+from mwv.checkpoint.wording import printable
 
 _RECOGNISERS: Final[tuple[Recogniser, ...]] = (
     *(gptq, compressed, four_bit, llm_int8, hqq, quanto, quanto_packed, eetq, torchao),
@@ -49,7 +50,10 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
 
 def _recognised(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     for recognise in _RECOGNISERS:
-        found = recognise(info, stored)
+        try:
+            found = recognise(info, stored)
+        except PartMissingError as error:
+            return f"{printable(str(error), 200)} is missing"
         if isinstance(found, TensorInfo) and found.packing is not None:
             if found.shape[-1] > _LONGEST_ROW:
                 return "its rows are too long"

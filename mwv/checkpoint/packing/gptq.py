@@ -25,7 +25,7 @@ def gptq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if not info.name.endswith(_MAIN) or info.dtype.name not in ("I32", "U32"):
         return None
     base = info.name.removesuffix(_MAIN)
-    scales, zeros, index = (stored.tensors.get(f"{base}.{part}") for part in ("scales", "qzeros", "g_idx"))
+    scales, zeros, index = (stored.part(f"{base}.{part}") for part in ("scales", "qzeros", "g_idx"))
     codes, groups = matrix(info), matrix(scales)
     if scales is None or codes is None or groups is None or scales.dtype.kind != "float":
         return "its scales are missing or of another shape"

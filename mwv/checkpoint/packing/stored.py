@@ -23,6 +23,10 @@ Block = tuple[int, int]
 """Rows and columns that have a scale in common; 0 is all there are."""
 
 
+class PartMissingError(Exception):
+    """A packed weight needs a tensor that an index promises and that is not there."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """The tensors of a checkpoint by name, its format and configuration, and a way to read small tensors."""
@@ -34,6 +38,18 @@ class Stored:
     """All bytes of a tensor of at most SMALL bytes."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Text that the files carry beside their tensors."""
+    missing: frozenset[str] = frozenset()
+    """Names of tensors that an index promises, in shards that are not there."""
+
+    def part(self, name: str) -> TensorInfo | None:
+        """The tensor of a name, None if the model has none; PartMissingError if it has one that is not there."""
+        if name in self.missing:
+            raise PartMissingError(name)
+        return self.tensors.get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the model has a tensor of this name; PartMissingError if it has one that is not there."""
+        return self.part(name) is not None
 
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
@@ -54,7 +70,7 @@ class Stored:
 
     def integers(self, name: str) -> list[int] | None:
         """What a small tensor of whole numbers or truth values holds; None if there is none of this name."""
-        info = self.tensors.get(name)
+        info = self.part(name)
         if info is None or info.dtype.kind not in ("int", "uint", "bool"):
             return None
         raw, size = self.content(info), info.dtype.block_bytes
