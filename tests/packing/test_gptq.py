@@ -1,6 +1,7 @@
 """In: layers quantised as GPTQ and AWQ do. Out: their values by the formula in float64, and tiles that follow every part."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,23 @@ def test_a_part_in_a_shard_that_is_missing_is_not_replaced_by_a_default(tmp_path
     stored = info(open_checkpoint(tmp_path), f"{LAYER}.qweight")
     assert stored.packing is None
     assert stored.note == f"stored integers of a packed weight, not decoded: {missing} is missing"
+
+
+ODD: list[tuple[Callable[[], dict], dict, str]] = [
+    (lambda: _with(gptq_layer(4, 128, 64, 32), g_idx=np.zeros(128, np.float32)), {}, "index of its groups"),
+    (lambda: _with(gptq_layer(4, 128, 64, 32), g_idx=np.zeros(5, np.int32)), {}, "contradict each other"),
+    (lambda: _with(gptq_layer(4, 320, 64, 128), g_idx=None), {}, "how many inputs a group has"),
+    (lambda: _with(awq_layer(384), scales=np.ones((5, 136), np.float16), qzeros=None), {}, "how many inputs a group has"),
+    (lambda: _with(awq_layer(), scales=np.ones((300, 136), np.float16), qzeros=None), {"group_size": 1}, "a group has"),
+]
+
+
+def _with(layer: tuple[dict, np.ndarray], **changed: np.ndarray | None) -> dict:
+    parts = {**layer[0], **{f"{LAYER}.{part}": content for part, content in changed.items()}}
+    return {name: content for name, content in parts.items() if content is not None}
+
+
+@pytest.mark.parametrize(("parts", "said", "why"), ODD)
+def test_groups_are_not_guessed(tmp_path: Path, parts: Callable[[], dict], said: dict, why: str) -> None:
+    found = info(written(tmp_path, parts(), {"quantization_config": said}), f"{LAYER}.qweight")
+    assert found.packing is None and why in found.note
