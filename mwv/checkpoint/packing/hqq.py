@@ -11,6 +11,7 @@ from mwv.checkpoint.checks import MAX_DIMENSIONS
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.packing.stored import Stored, flat, sliced, whole
+from mwv.checkpoint.wording import shown
 
 _MAIN: Final = ".W_q"
 _PACKINGS: Final = {
@@ -37,7 +38,7 @@ def hqq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     shape, axis = facts["shape"], facts["axis"]
     packing = "".join(chr(code & 127) for code in facts["packing"] or ())
     if packing not in _PACKINGS:
-        return f"packing {packing!r} is not known" if packing else "it does not say how its codes are packed"
+        return f"packing {shown(packing)} is not known" if packing else "it does not say how its codes are packed"
     if shape is None or not 0 < len(shape) <= MAX_DIMENSIONS or min(shape) < 1 or axis not in ([0], [1]):
         return "it does not say its shape or axis"
     elements = math.prod(shape)

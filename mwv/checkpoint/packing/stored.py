@@ -14,6 +14,8 @@ from mwv.errors import FormatError
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
+_FEW: Final = 64
+"""Numbers of the longest tensor that tells them one by one; a shape has so many at most."""
 _GROUPS: Final = 64
 """Groups of layers that a configuration can set apart; real ones have a few."""
 _SIDE: Final = 1 << 31
@@ -69,9 +71,9 @@ class Stored:
         return json_object(self.metadata.get(key, "").encode())
 
     def integers(self, name: str) -> list[int] | None:
-        """What a small tensor of whole numbers or truth values holds; None if there is none of this name."""
+        """What a tensor of a few whole numbers or truth values holds; None if there is none of this name."""
         info = self.part(name)
-        if info is None or info.dtype.kind not in ("int", "uint", "bool"):
+        if info is None or info.dtype.kind not in ("int", "uint", "bool") or info.elements > _FEW:
             return None
         raw, size = self.content(info), info.dtype.block_bytes
         signed = info.dtype.kind == "int"
