@@ -94,7 +94,9 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
         notes += ignored
     by_name = {info.name: info for info in tensors}
     missing = frozenset(selection.index_names) - by_name.keys()
-    stored = Stored(by_name, kind, config, lambda info: _content(sources[info.shard], info), metadata, missing)
+    stored = Stored(
+        by_name, kind, config, lambda info: _content(sources[info.shard], info), metadata, missing, selection.unknown
+    )
     whole = find_packed(stored)
     replaced = by_name.keys() - {info.name for info in whole}
     return Checkpoint(

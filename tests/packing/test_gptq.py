@@ -131,6 +131,15 @@ def test_a_part_in_a_shard_that_is_missing_is_not_replaced_by_a_default(tmp_path
     assert stored.note == f"stored integers of a packed weight, not decoded: {missing} is missing"
 
 
+def test_without_an_index_a_missing_shard_may_hold_parts_and_the_note_says_so(tmp_path: Path) -> None:
+    parts, _ = gptq_layer(4, 128, 64, 32)
+    for count in (1, 2):
+        file = tmp_path / f"model-00001-of-0000{count}.safetensors"
+        save_file({name: np.ascontiguousarray(content) for name, content in parts.items()}, file)
+        note = info(open_checkpoint(file), f"{LAYER}.weight").note
+        assert note.endswith("unless the missing shards hold more of its parts") == (count == 2)
+
+
 ODD: list[tuple[Callable[[], dict], dict, str]] = [
     (lambda: _with(gptq_layer(4, 128, 64, 32), g_idx=np.zeros(128, np.float32)), {}, "index of its groups"),
     (lambda: _with(gptq_layer(4, 128, 64, 32), g_idx=np.zeros(5, np.int32)), {}, "contradict each other"),

@@ -44,6 +44,8 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
         elif found is not None and found.packing is not None:
             names.add(found.name)
             owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}
+            if stored.unknown and stored.format != "gguf":  # GGUF keeps a tensor whole
+                found = replace(found, note=f"{found.note}, unless the missing shards hold more of its parts")
         result[name] = found or info
     return [replace(info, part_of=owners[name]) if name in owners else info for name, info in result.items()]
 

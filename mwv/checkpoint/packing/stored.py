@@ -43,6 +43,9 @@ class Stored:
     missing: frozenset[str] = frozenset()
     """Names of tensors that an index promises, in shards that are not there."""
 
+    unknown: bool = False
+    """Whether shards are missing of which nothing tells what they hold."""
+
     def part(self, name: str) -> TensorInfo | None:
         """The tensor of a name, None if the model has none; PartMissingError if it has one that is not there."""
         if name in self.missing:
