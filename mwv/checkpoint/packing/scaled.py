@@ -23,7 +23,7 @@ def scaled(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     scales = _scales(info, stored)
     if scales is None:
         return None
-    if stored.has(f"{info.name}_scale_2"):
+    if stored.has(f"{info.name}_scale_2") or (stored.has(f"{info.name}_scale") and stored.has(f"{info.name}_scale_inv")):
         return "it has two scales"
     found = factors(info.name, info.shape, scales, stored)
     if isinstance(found, str):
