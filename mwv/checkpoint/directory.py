@@ -17,6 +17,7 @@ Files that never hold weights (texts, tokenizers, pictures) are not mentioned.
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -84,7 +85,7 @@ def select_directory(directory: Path) -> Selection:
     lines = [f"{printable(name, 200)}: {reason}" for name, reason in sorted(notes.items())[:MAX_NOTES]]
     if more := len(notes) - len(lines):
         lines.append(f"{more} more files that are not of this model")
-    return Selection(selection.files, selection.index_names, (*selection.notes, *lines))
+    return replace(selection, notes=(*selection.notes, *lines))
 
 
 def _regular_files(directory: Path, notes: dict[str, str]) -> list[Path]:

@@ -109,6 +109,8 @@ def _header(place: str, source: Source, file: Range) -> _Array:
             if version not in _READERS:
                 raise ValueError(f"version {version[0]}.{version[1]}")
             shape, by_columns, dtype = _READERS[version](stream, max_header_size=MAX_HEADER)
+            if any(type(n) is not int for n in shape):  # NumPy takes truth values for numbers
+                raise ValueError(f"shape is not valid: {shape}")
     except Exception as error:  # also what Python's parser and tokenizer raise, whichever they will
         raise FormatError(
             f"{place}: the header of {shown(file.name)} cannot be read ({printable(str(error), 100)}); fetch the file again"

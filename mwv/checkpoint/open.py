@@ -93,7 +93,10 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
         config, ignored = read_config(selection.files[0].parent)
         notes += ignored
     by_name = {info.name: info for info in tensors}
-    stored = Stored(by_name, kind, config, lambda info: _content(sources[info.shard], info), metadata)
+    missing = frozenset(selection.index_names) - by_name.keys()
+    stored = Stored(
+        by_name, kind, config, lambda info: _content(sources[info.shard], info), metadata, missing, selection.unknown
+    )
     whole = find_packed(stored)
     replaced = by_name.keys() - {info.name for info in whole}
     return Checkpoint(

@@ -6,7 +6,7 @@ that are not there are noted; what is there is shown.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,8 @@ class Selection:
     files: tuple[Path, ...]
     index_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unknown: bool = False
+    """Whether files are missing of which no index tells what they hold."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def select_file(path: Path) -> Selection:
     parts = shard_name(path.name)
     if parts:
         selection = select_set(path.parent, parts)
-        return Selection(selection.files, (), (*notes, *selection.notes))
+        return replace(selection, notes=(*notes, *selection.notes))
     return Selection((path,), (), tuple(notes))
 
 
@@ -118,7 +120,8 @@ def select_set(directory: Path, parts: ShardName) -> Selection:
         )
     names = [parts.sibling(number) for number in range(1, parts.count + 1)]
     present = tuple(directory / name for name in names if is_file(directory / name))
-    return Selection(present, (), _missing(set(names) - {path.name for path in present}))
+    missing = set(names) - {path.name for path in present}
+    return Selection(present, (), _missing(missing), bool(missing))
 
 
 def _missing(names: Iterable[str]) -> tuple[str, ...]:

@@ -190,6 +190,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "negative": (raw(described("(-2,)"), DATA), "a dimension of -2 elements is impossible"),
     "65 dimensions": (raw(described("(" + "1," * 65 + ")"), DATA), "65 dimensions"),
     "shape is a list": (raw(described("[2]"), DATA), CANNOT),
+    "shape of truth values": (raw(described("(True,)"), DATA), CANNOT),
     "shape of texts": (raw(described("('2',)"), DATA), CANNOT),
     "shape is a call": (raw(described("exit()"), DATA), CANNOT),
     "order is a number": (raw(described(order="0"), DATA), CANNOT),

@@ -1,11 +1,13 @@
 """In: layers quantised as GPTQ and AWQ do. Out: their values by the formula in float64, and tiles that follow every part."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
+from safetensors.numpy import save_file
 
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.open import open_checkpoint
@@ -113,3 +115,46 @@ def test_names_of_an_index_that_became_values_are_not_missing(tmp_path: Path) ->
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     names = set(open_checkpoint(tmp_path).index_names)
     assert names == {f"{LAYER}.scales", f"{LAYER}.qzeros", f"{LAYER}.g_idx", "model.layers.1.w"}
+
+
+@pytest.mark.parametrize("part", ["scales", "qzeros", "g_idx"])
+def test_a_part_in_a_shard_that_is_missing_is_not_replaced_by_a_default(tmp_path: Path, part: str) -> None:
+    parts, _ = gptq_layer(4, 128, 64, 32, act_order=True)
+    missing = f"{LAYER}.{part}"
+    first, second = (f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+    save_file({name: np.ascontiguousarray(content) for name, content in parts.items() if name != missing}, tmp_path / first)
+    promised = {name: second if name == missing else first for name in parts}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": promised}))
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "gptq", "bits": 4}}))
+    stored = info(open_checkpoint(tmp_path), f"{LAYER}.qweight")
+    assert stored.packing is None
+    assert stored.note == f"stored integers of a packed weight, not decoded: {missing} is missing"
+
+
+def test_without_an_index_a_missing_shard_may_hold_parts_and_the_note_says_so(tmp_path: Path) -> None:
+    parts, _ = gptq_layer(4, 128, 64, 32)
+    for count in (1, 2):
+        file = tmp_path / f"model-00001-of-0000{count}.safetensors"
+        save_file({name: np.ascontiguousarray(content) for name, content in parts.items()}, file)
+        note = info(open_checkpoint(file), f"{LAYER}.weight").note
+        assert note.endswith("unless the missing shards hold more of its parts") == (count == 2)
+
+
+ODD: list[tuple[Callable[[], dict], dict, str]] = [
+    (lambda: _with(gptq_layer(4, 128, 64, 32), g_idx=np.zeros(128, np.float32)), {}, "index of its groups"),
+    (lambda: _with(gptq_layer(4, 128, 64, 32), g_idx=np.zeros(5, np.int32)), {}, "contradict each other"),
+    (lambda: _with(gptq_layer(4, 320, 64, 128), g_idx=None), {}, "how many inputs a group has"),
+    (lambda: _with(awq_layer(384), scales=np.ones((5, 136), np.float16), qzeros=None), {}, "how many inputs a group has"),
+    (lambda: _with(awq_layer(), scales=np.ones((300, 136), np.float16), qzeros=None), {"group_size": 1}, "a group has"),
+]
+
+
+def _with(layer: tuple[dict, np.ndarray], **changed: np.ndarray | None) -> dict:
+    parts = {**layer[0], **{f"{LAYER}.{part}": content for part, content in changed.items()}}
+    return {name: content for name, content in parts.items() if content is not None}
+
+
+@pytest.mark.parametrize(("parts", "said", "why"), ODD)
+def test_groups_are_not_guessed(tmp_path: Path, parts: Callable[[], dict], said: dict, why: str) -> None:
+    found = info(written(tmp_path, parts(), {"quantization_config": said}), f"{LAYER}.qweight")
+    assert found.packing is None and why in found.note

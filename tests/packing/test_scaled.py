@@ -254,6 +254,7 @@ def test_blocks_that_begin_elsewhere_are_another_digest(tmp_path: Path) -> None:
         ({"weight_scale": torch.ones(136, 1, dtype=torch.int32)}, "its scales are integers"),
         ({"weight_scale": torch.ones(136, 1, dtype=torch.uint8)}, "its scales are integers"),
         ({"weight_scale": torch.ones(136, 1), "weight_scale_2": torch.ones(1)}, "it has two scales"),
+        ({"weight_scale": torch.ones(136, 1), "weight_scale_inv": torch.ones(136, 1)}, "it has two scales"),
         (
             {"weight_scale": torch.ones(136, 1), "weight_zero_point": torch.ones(136, dtype=torch.int8)},
             "its zero points have another shape than its scales",

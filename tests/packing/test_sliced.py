@@ -138,6 +138,7 @@ def test_what_the_numbers_mean_changes_the_digest(tmp_path: Path, key: str) -> N
         ("packing", None, "does not say how its codes are packed"),
         ("packing", np.frombuffer(b"4bit_u\xff", np.uint8), "is not known"),
         ("packing", np.zeros(5000, np.uint8), "does not say how its codes are packed"),
+        ("packing", np.zeros(500, np.int64), "does not say how its codes are packed"),
         ("shape", None, "does not say its shape or axis"),
         ("shape", np.array([-200, -96]), "does not say its shape or axis"),
         ("shape", np.array([2**62, 2**62]), "contradict each other"),

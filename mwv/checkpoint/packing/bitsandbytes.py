@@ -21,11 +21,11 @@ _KERNELS: Final = {1: "col32", 2: "col_turing", 3: "col_ampere"}
 
 def four_bit(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     """The weight whose codes `info` holds, two a byte, whatever type the bytes are stored as."""
-    name, tensors = info.name, stored.tensors
-    kind = next((kind for kind in ("nf4", "fp4") if f"{name}.quant_state.bitsandbytes__{kind}" in tensors), None)
-    if kind is None:
-        return "its quant_state is missing" if f"{name}.absmax" in tensors and f"{name}.quant_map" in tensors else None
-    state = tensors[f"{name}.quant_state.bitsandbytes__{kind}"]
+    name = info.name
+    states = ((kind, stored.part(f"{name}.quant_state.bitsandbytes__{kind}")) for kind in ("nf4", "fp4"))
+    kind, state = next(((kind, state) for kind, state in states if state is not None), ("", None))
+    if state is None:
+        return "its quant_state is missing" if stored.has(f"{name}.absmax") and stored.has(f"{name}.quant_map") else None
     said = json_object(stored.content(state))
     shape, block = _shape(said.get("shape")), said.get("blocksize")
     if shape is None or not _counts(block):
@@ -34,7 +34,7 @@ def four_bit(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     codes = flat(info, PLAIN["U8"])
     if codes is None or codes.shape != (-(-elements // 2),):
         return "it has not as many codes as its quant_state says"
-    table, absmax = _floats(f"{name}.quant_map", 16, stored), flat(tensors.get(f"{name}.absmax"))
+    table, absmax = _floats(f"{name}.quant_map", 16, stored), flat(stored.part(f"{name}.absmax"))
     if table is None:
         return "its table of 16 values is missing or of another shape"
     blocks = -(-elements // block)
@@ -58,13 +58,13 @@ def four_bit(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
 def llm_int8(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     """The weight of a layer of LLM.int8, whose rows are scaled to ±127."""
     base = info.name.removesuffix("weight")
-    if base == info.name or info.dtype.name != "I8" or f"{base}SCB" not in stored.tensors:
+    if base == info.name or info.dtype.name != "I8" or not stored.has(f"{base}SCB"):
         return None
-    scales = flat(stored.tensors[f"{base}SCB"])
+    scales = flat(stored.part(f"{base}SCB"))
     size = matrix(info)
     if size is None or not info.elements or scales is None or scales.dtype.kind != "float" or scales.shape != size[:1]:
         return "its scales have another shape than its rows"
-    order = stored.tensors.get(f"{base}weight_format")
+    order = stored.part(f"{base}weight_format")
     said = stored.integers(f"{base}weight_format")
     if order is not None and said != [0]:
         kernel = _KERNELS.get(said[0]) if said is not None and len(said) == 1 else None
@@ -75,7 +75,7 @@ def llm_int8(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
 
 def _floats(name: str, count: int, stored: Stored) -> TensorInfo | None:
     """The tensor of this name as a vector of so many floats; None if it is none."""
-    found = flat(stored.tensors.get(name))
+    found = flat(stored.part(name))
     return found if found is not None and found.dtype.kind == "float" and found.shape == (count,) else None
 
 

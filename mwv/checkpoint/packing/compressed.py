@@ -23,7 +23,7 @@ def compressed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     """The weight whose codes `info` holds."""
     if info.name.endswith(f"weight{_PACKED}") and info.dtype.name == "I32":
         return _integers(info, stored)
-    if info.name.endswith(f".{_SPARSE}") and info.name.removesuffix(_SPARSE) + "bitmask" in stored.tensors:
+    if info.name.endswith(f".{_SPARSE}") and stored.has(info.name.removesuffix(_SPARSE) + "bitmask"):
         return _sparse(info, stored)
     return None
 
@@ -31,9 +31,9 @@ def compressed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
 def _integers(info: TensorInfo, stored: Stored) -> TensorInfo | str:
     name = info.name.removesuffix(_PACKED)
     owner = name.removesuffix("weight")
-    if f"{owner}scale_packed" in stored.tensors or stored.word("format").startswith("marlin"):
+    if stored.has(f"{owner}scale_packed") or stored.word("format").startswith("marlin"):
         return "packed for the Marlin kernel"
-    words, told, scales = matrix(info), stored.tensors.get(f"{name}_shape"), stored.tensors.get(f"{name}_scale")
+    words, told, scales = matrix(info), stored.part(f"{name}_shape"), stored.part(f"{name}_scale")
     if words is None or scales is None:
         return "its scales are missing or it is no matrix"
     said = {bits for place in stored.weights if type(bits := place.get("num_bits")) is int and bits in _BITS}
@@ -45,7 +45,7 @@ def _integers(info: TensorInfo, stored: Stored) -> TensorInfo | str:
     if len(fitting) != 1:
         return "its shapes and the configuration do not tell how many bits a code has"
     bits = fitting.pop()
-    packed = stored.tensors.get(f"{name}_zero_point")
+    packed = stored.part(f"{name}_zero_point")
     if packed is not None and packed.dtype.name != "I32":
         packed = None
     found = factors(name, shape, scales, stored, plain_zeros=packed is None)
@@ -62,19 +62,19 @@ def _integers(info: TensorInfo, stored: Stored) -> TensorInfo | str:
 
 def _sparse(info: TensorInfo, stored: Stored) -> TensorInfo | str:
     owner = info.name.removesuffix(_SPARSE)
-    told, mask = stored.tensors.get(f"{owner}shape"), stored.tensors[f"{owner}bitmask"]
+    told, mask = stored.part(f"{owner}shape"), stored.part(f"{owner}bitmask")
     codes = matrix(info)
     if codes is None:
         return "its rows have different numbers of codes"
     if info.dtype.kind != "float" and info.dtype.name != "I8":
         return "its codes are integers of an unknown meaning"
     shape = (codes[0], 2 * codes[1])
-    if mask.dtype.name != "U8" or mask.shape != (shape[0], -(-shape[1] // 8)) or not info.elements:
+    if mask is None or mask.dtype.name != "U8" or mask.shape != (shape[0], -(-shape[1] // 8)) or not info.elements:
         return "its bit mask has another shape"
     if told is not None and _dimensions(told, stored) != shape:
         return "its shape is not twice as wide as its codes"
     name = f"{owner}weight"
-    scales = stored.tensors.get(f"{name}_scale")
+    scales = stored.part(f"{name}_scale")
     found = factors(name, shape, scales, stored) if scales is not None else None
     if isinstance(found, str):
         return found

@@ -12,8 +12,9 @@ from mwv.checkpoint.packing.microscaled import microscaled
 from mwv.checkpoint.packing.quanto import eetq, quanto, quanto_packed
 from mwv.checkpoint.packing.rotary import rotary
 from mwv.checkpoint.packing.scaled import scaled
-from mwv.checkpoint.packing.stored import Recogniser, Stored
+from mwv.checkpoint.packing.stored import PartMissingError, Recogniser, Stored
 from mwv.checkpoint.packing.torchao import torchao
+from mwv.checkpoint.wording import printable
 
 _RECOGNISERS: Final[tuple[Recogniser, ...]] = (
     *(gptq, compressed, four_bit, llm_int8, hqq, quanto, quanto_packed, eetq, torchao),
@@ -43,13 +44,18 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
         elif found is not None and found.packing is not None:
             names.add(found.name)
             owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}
+            if stored.unknown and stored.format != "gguf":  # GGUF keeps a tensor whole
+                found = replace(found, note=f"{found.note}, unless the missing shards hold more of its parts")
         result[name] = found or info
     return [replace(info, part_of=owners[name]) if name in owners else info for name, info in result.items()]
 
 
 def _recognised(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     for recognise in _RECOGNISERS:
-        found = recognise(info, stored)
+        try:
+            found = recognise(info, stored)
+        except PartMissingError as error:
+            return f"{printable(str(error), 200)} is missing"
         if isinstance(found, TensorInfo) and found.packing is not None:
             if found.shape[-1] > _LONGEST_ROW:
                 return "its rows are too long"

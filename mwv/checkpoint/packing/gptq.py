@@ -11,6 +11,7 @@ from mwv.checkpoint.packing.stored import Stored, matrix, whole
 
 _MAIN: Final = ".qweight"
 _BITS: Final = (2, 3, 4, 8)
+_UNGROUPED: Final = "its shapes and the configuration do not tell how many inputs a group has"
 _FOREIGN: Final = {
     "gemv": "packed for AWQ's GEMV kernel",
     "gemv_fast": "packed for AWQ's GEMV kernel",
@@ -25,7 +26,7 @@ def gptq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if not info.name.endswith(_MAIN) or info.dtype.name not in ("I32", "U32"):
         return None
     base = info.name.removesuffix(_MAIN)
-    scales, zeros, index = (stored.tensors.get(f"{base}.{part}") for part in ("scales", "qzeros", "g_idx"))
+    scales, zeros, index = (stored.part(f"{base}.{part}") for part in ("scales", "qzeros", "g_idx"))
     codes, groups = matrix(info), matrix(scales)
     if scales is None or codes is None or groups is None or scales.dtype.kind != "float":
         return "its scales are missing or of another shape"
@@ -37,7 +38,7 @@ def gptq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if zeros is not None and (matrix(zeros) is None or zeros.dtype.name not in ("I32", "U32") or zeros.shape[0] != groups[0]):
         return "its zero points have another shape than its scales"
     if index is not None and (len(index.shape) != 1 or index.dtype.kind != "int"):
-        index = None
+        return "the index of its groups has another shape or type"
     if codes[1] == groups[1] and "awq" not in stored.method:
         return _gptq(base, info, scales, zeros, index, stored)
     return _awq(base, info, scales, zeros, stored)
@@ -58,14 +59,14 @@ def _gptq(
     if bits not in _BITS:
         return f"codes of {bits} bits" if bits else "its shapes do not tell how many bits a code has"
     inputs = 32 * words // bits if inputs is None else inputs
-    if inputs * bits > 32 * words or not groups or not inputs:
+    if -(-inputs * bits // 32) != words or not groups or not inputs:
         return "its shapes contradict each other"
-    group = stored.number("group_size", "q_group_size")
-    if group is None or group <= 0 or -(-inputs // group) != groups:
-        group = -(-inputs // groups)
+    group = _group(inputs, groups, stored)
+    if group is None and index is None:
+        return _UNGROUPED
     # The second version of the format says so; the first stores zero points less one.
     offset = 0 if stored.word("checkpoint_format") == "gptq_v2" else 1
-    numbers = {"bits": bits, "group": group, "zero_offset": offset}
+    numbers = {"bits": bits, "group": group or inputs, "zero_offset": offset}
     parts = {"codes": codes, "scales": scales, "zeros": zeros, "g_idx": index}
     return whole(f"{base}.weight", (outputs, inputs), f"GPTQ {bits}-bit", "gptq", numbers, "codes", parts)
 
@@ -78,11 +79,17 @@ def _awq(base: str, codes: TensorInfo, scales: TensorInfo, zeros: TensorInfo | N
         return f"AWQ codes of {bits} bits" if bits else "its shapes contradict each other"
     if not groups or not inputs or (zeros is not None and zeros.shape[1] != words):
         return "its shapes contradict each other"
-    group = stored.number("group_size", "q_group_size")
-    if group is None or group <= 0 or -(-inputs // group) != groups:
-        group = -(-inputs // groups)
+    group = _group(inputs, groups, stored)
+    if group is None:
+        return _UNGROUPED
     parts = {"codes": codes, "scales": scales, "zeros": zeros}
     return whole(f"{base}.weight", (outputs, inputs), "AWQ 4-bit", "awq", {"group": group}, "codes", parts)
+
+
+def _group(inputs: int, groups: int, stored: Stored) -> int | None:
+    """Inputs of a group, as the configuration says if it makes so many groups, else all alike; None if neither can be."""
+    said = stored.number("group_size", "q_group_size")
+    return said if said and said > 0 and -(-inputs // said) == groups else _quotient(inputs, groups)
 
 
 def _quotient(product: int, divisor: int) -> int | None:

@@ -11,6 +11,7 @@ from mwv.checkpoint.checks import MAX_DIMENSIONS
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.packing.stored import Stored, flat, sliced, whole
+from mwv.checkpoint.wording import shown
 
 _MAIN: Final = ".W_q"
 _PACKINGS: Final = {
@@ -37,12 +38,12 @@ def hqq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     shape, axis = facts["shape"], facts["axis"]
     packing = "".join(chr(code & 127) for code in facts["packing"] or ())
     if packing not in _PACKINGS:
-        return f"packing {packing!r} is not known" if packing else "it does not say how its codes are packed"
+        return f"packing {shown(packing)} is not known" if packing else "it does not say how its codes are packed"
     if shape is None or not 0 < len(shape) <= MAX_DIMENSIONS or min(shape) < 1 or axis not in ([0], [1]):
         return "it does not say its shape or axis"
     elements = math.prod(shape)
     groups = facts["group_size"] or [shape[-1] if axis == [1] else elements // shape[-1]]
-    scale, zero = (flat(stored.tensors.get(f"{base}.{key}")) for key in ("scale", "zero"))
+    scale, zero = (flat(stored.part(f"{base}.{key}")) for key in ("scale", "zero"))
     if scale is None or zero is None or {scale.dtype.kind, zero.dtype.kind} != {"float"}:
         return "its scales or zero points are missing or packed themselves"
     if len(groups) != 1 or groups[0] < 1 or elements % groups[0]:
@@ -54,7 +55,7 @@ def hqq(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if not codes or -(-lines // slices) != codes["codes0"].shape[0] or scale.shape != (count,) or zero.shape != (count,):
         return "its shapes contradict each other"
     numbers = {"mask": (1 << bits) - 1, "first_bit": bits * (slices - 1), "bit_step": -bits, "columns": 1 - axis[0]}
-    beside = {key: stored.tensors.get(f"{base}.{key}") for key in _FACTS}
+    beside = {key: stored.part(f"{base}.{key}") for key in _FACTS}
     said = facts["nbits"]
     label = f"HQQ {said[0] if said and len(said) == 1 and 0 < said[0] <= bits else bits}-bit"
     parts = {**codes, "scale": scale, "zero": zero}

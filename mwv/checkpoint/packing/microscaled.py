@@ -30,19 +30,19 @@ def microscaled(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
         return None
     if blocks := _BLOCKS.fullmatch(info.name):
         name = blocks[1]
-        scales = stored.tensors.get(f"{name}{blocks[2]}scales")
+        scales = stored.part(f"{name}{blocks[2]}scales")
         if scales is None:
             return None
         if (*scales.shape, _MX_GROUP // 2) != info.shape:
             return "its scales are for blocks of another size"
         return _mx(name, info, (*info.shape[:-2], _MX_GROUP * info.shape[-2]), scales, "F4")
-    if f"{info.name}_weight_scale" in stored.tensors:  # fused experts of modelopt, whose axes are nowhere told
+    if stored.has(f"{info.name}_weight_scale"):  # fused experts of modelopt, whose axes are nowhere told
         return "its packing is not known"
     name = info.name.removesuffix(_PACKED)
-    scales = stored.tensors.get(f"{name}_scale")
+    scales = stored.part(f"{name}_scale")
     if not name.endswith("weight") or scales is None:
         return None
-    if f"{name.removesuffix('weight')}comfy_quant" in stored.tensors:
+    if stored.has(f"{name.removesuffix('weight')}comfy_quant"):
         return "its scales may be in the order of ComfyUI's kernel"
     if scales.shape[:-1] != info.shape[:-1]:
         return "its scales are not for groups of its rows"
@@ -64,7 +64,7 @@ def _mx(name: str, info: TensorInfo, shape: tuple[int, ...], scales: TensorInfo,
 def _nv(name: str, info: TensorInfo, scales: TensorInfo, stored: Stored) -> TensorInfo | str:
     divide = name != info.name
     shape = (*info.shape[:-1], _NV_GROUP * scales.shape[-1])
-    whole = stored.tensors.get(f"{name}_global_scale" if divide else f"{name}_scale_2")
+    whole = stored.part(f"{name}_global_scale" if divide else f"{name}_scale_2")
     once = None if whole is None or whole.dtype.kind != "float" else spread(shape, whole)
     if once is None or (len(shape) == 2 and once.block != (0, 0)):
         return "the scale of the whole tensor is missing or of another shape"

@@ -19,9 +19,9 @@ _SHAPELESS: Final = "each row is one group of inputs: the file does not say how 
 def quanto(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     """The weight of eight bits whose numbers `info` holds."""
     name = info.name.removesuffix("._data")
-    if name == info.name or f"{name}._scale" not in stored.tensors:
+    scales, size = stored.part(f"{name}._scale"), info.shape
+    if name == info.name or scales is None:
         return None
-    scales, size = stored.tensors[f"{name}._scale"], info.shape
     vector = flat(scales)
     if info.dtype.name != "I8" and not info.dtype.name.startswith("F8_"):
         return f"a type that is not known ({info.dtype.name})"
@@ -40,7 +40,7 @@ def quanto_packed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     name = info.name.removesuffix("._data._data")
     if name == info.name:
         return None
-    scale, shift = (flat(stored.tensors.get(f"{name}.{key}")) for key in ("_scale", "_shift"))
+    scale, shift = (flat(stored.part(f"{name}.{key}")) for key in ("_scale", "_shift"))
     if scale is None or shift is None or scale.dtype.kind != "float" or scale.shape != shift.shape or not scale.shape[0]:
         return "its scales or shifts are missing or of another shape"
     if len(info.shape) < 2 or not info.elements or info.dtype.name != "U8":
@@ -57,14 +57,14 @@ def quanto_packed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     parts = {**codes, "scale": scale, "zero" if shift.dtype.kind == "int" else "shift": shift}
     shape, note = (groups, *info.shape[1:]), ""
     if len(info.shape) == 2 and line in _GROUPS:
-        shape, note = _ungrouped(groups, line, stored.tensors.get(f"{name.removesuffix('weight')}bias"))
+        shape, note = _ungrouped(groups, line, stored.part(f"{name.removesuffix('weight')}bias"))
     made = whole(name, shape, f"quanto {bits[0]}-bit", "sliced", numbers, "codes0", parts)
     return replace(made, note=f"{made.note}; {note}") if note else made
 
 
 def eetq(info: TensorInfo, stored: Stored) -> str | None:
     """Why a weight of EETQ is not decoded: its order depends on the graphics card that it was made on."""
-    if info.dtype.name != "I8" or not info.name.endswith(".weight") or f"{info.name}_scales" not in stored.tensors:
+    if info.dtype.name != "I8" or not info.name.endswith(".weight") or not stored.has(f"{info.name}_scales"):
         return None
     return "in the order of EETQ's kernel, which the file does not say"
 

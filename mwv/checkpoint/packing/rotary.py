@@ -18,9 +18,11 @@ _NAME: Final = re.compile(r"blk\.([0-9]{1,6})\.attn_([qk])\.(?:weight|bias)")
 
 
 def rotary(info: TensorInfo, stored: Stored) -> TensorInfo | None:
-    """The tensor in its order before the conversion; None for any other."""
+    """The tensor in its order before the conversion, or a note that it has another; None for tensors that are not permuted."""
+    if stored.format != "gguf" or stored.config.get("model_type") not in ARCHITECTURES:
+        return None
     match = _NAME.fullmatch(info.name)
-    if match is None or stored.format != "gguf" or stored.config.get("model_type") not in ARCHITECTURES:
+    if match is None:
         return None
     heads = stored.config.get("num_attention_heads")
     if match[2] == "k":
@@ -28,6 +30,6 @@ def rotary(info: TensorInfo, stored: Stored) -> TensorInfo | None:
     if isinstance(heads, list):
         heads = heads[int(match[1])] if int(match[1]) < len(heads) else None
     if type(heads) is not int or heads < 1 or len(info.shape) not in (1, 2) or info.shape[0] % (2 * heads):
-        return None
+        return replace(info, note="rows as in the file, permuted for llama.cpp: it does not tell a number of heads that fits")
     packing = Packing("rotary", {"head": info.shape[0] // heads}, {"weight": info})
     return replace(info, packing=packing, note="rows in the order of Hugging Face; in the file they are permuted for llama.cpp")

@@ -23,13 +23,13 @@ def scaled(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     scales = _scales(info, stored)
     if scales is None:
         return None
-    if f"{info.name}_scale_2" in stored.tensors:
+    if stored.has(f"{info.name}_scale_2") or (stored.has(f"{info.name}_scale") and stored.has(f"{info.name}_scale_inv")):
         return "it has two scales"
     found = factors(info.name, info.shape, scales, stored)
     if isinstance(found, str):
         return found
     across, parts = found
-    kernel = f"{info.name.removesuffix('weight')}comfy_quant" in stored.tensors
+    kernel = stored.has(f"{info.name.removesuffix('weight')}comfy_quant")
     if kernel and across.scales.elements > 1:
         return "its scales may be in the order of ComfyUI's kernel"
     return product(info.name, info.shape, f"{info.dtype.name} × {across.words}", {"codes": info, **parts}, across)
@@ -49,7 +49,7 @@ def factors(
         across = replace(across, scales=replace(across.scales, dtype=PLAIN["F8_E8M0"]))
     elif scales.dtype.kind != "float":
         return "its scales are integers"
-    zeros, index = stored.tensors.get(f"{name}_zero_point"), stored.tensors.get(f"{name}_g_idx")
+    zeros, index = stored.part(f"{name}_zero_point"), stored.part(f"{name}_g_idx")
     if not plain_zeros:
         zeros = None
     if zeros is not None:
@@ -62,15 +62,15 @@ def factors(
 
 
 def _scales(info: TensorInfo, stored: Stored) -> TensorInfo | None:
-    name, tensors = info.name, stored.tensors
+    name = info.name
     owner = name.removesuffix("weight")
-    if found := tensors.get(f"{name}_scale_inv") or tensors.get(f"{name}_scale"):
+    if found := stored.part(f"{name}_scale_inv") or stored.part(f"{name}_scale"):
         return found
     if owner == name or info.dtype.name == "I8":
         return None
-    if found := tensors.get(f"{owner}scale_weight"):
+    if found := stored.part(f"{owner}scale_weight"):
         return found
     # Many things are called a scale; one of these dimensions is surely this.
     blocks = (*info.shape[:-2], *(-(-size // 128) for size in info.shape[-2:]))
-    found = tensors.get(f"{owner}scale")
+    found = stored.part(f"{owner}scale")
     return found if found is not None and len(blocks) > 1 and found.shape == blocks else None

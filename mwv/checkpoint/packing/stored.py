@@ -14,6 +14,8 @@ from mwv.errors import FormatError
 
 SMALL: Final = 4096
 """Bytes of the longest tensor whose content tells how others are packed."""
+_FEW: Final = 64
+"""Numbers of the longest tensor that tells them one by one; a shape has so many at most."""
 _GROUPS: Final = 64
 """Groups of layers that a configuration can set apart; real ones have a few."""
 _SIDE: Final = 1 << 31
@@ -21,6 +23,10 @@ _SIDE: Final = 1 << 31
 
 Block = tuple[int, int]
 """Rows and columns that have a scale in common; 0 is all there are."""
+
+
+class PartMissingError(Exception):
+    """A packed weight needs a tensor that an index promises and that is not there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,21 @@ class Stored:
     """All bytes of a tensor of at most SMALL bytes."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Text that the files carry beside their tensors."""
+    missing: frozenset[str] = frozenset()
+    """Names of tensors that an index promises, in shards that are not there."""
+
+    unknown: bool = False
+    """Whether shards are missing of which nothing tells what they hold."""
+
+    def part(self, name: str) -> TensorInfo | None:
+        """The tensor of a name, None if the model has none; PartMissingError if it has one that is not there."""
+        if name in self.missing:
+            raise PartMissingError(name)
+        return self.tensors.get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the model has a tensor of this name; PartMissingError if it has one that is not there."""
+        return self.part(name) is not None
 
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
@@ -53,9 +74,9 @@ class Stored:
         return json_object(self.metadata.get(key, "").encode())
 
     def integers(self, name: str) -> list[int] | None:
-        """What a small tensor of whole numbers or truth values holds; None if there is none of this name."""
-        info = self.tensors.get(name)
-        if info is None or info.dtype.kind not in ("int", "uint", "bool"):
+        """What a tensor of a few whole numbers or truth values holds; None if there is none of this name."""
+        info = self.part(name)
+        if info is None or info.dtype.kind not in ("int", "uint", "bool") or info.elements > _FEW:
             return None
         raw, size = self.content(info), info.dtype.block_bytes
         signed = info.dtype.kind == "int"

@@ -27,7 +27,7 @@ def torchao(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     kind, data = said.get("_type"), said.get("_data")
     if not isinstance(kind, str):
         return "the file's metadata does not say what torchao made"
-    scales, zeros = stored.tensors.get(f"{prefix}scale"), stored.tensors.get(f"{prefix}zero_point")
+    scales, zeros = stored.part(f"{prefix}scale"), stored.part(f"{prefix}zero_point")
     scale = flat(scales)
     if scales is None or scale is None or scale.dtype.kind != "float" or not info.elements:
         return "its scales are missing or of another shape"
@@ -36,7 +36,7 @@ def torchao(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     single = scales.elements == 1
     if not single and (scales.shape[:-1] != info.shape[:-1] or not scales.shape[-1] or info.shape[-1] % scales.shape[-1]):
         return "its scales are those of blocks of rows, or of another shape"
-    beside = {key: stored.tensors.get(prefix + key) for key in _BESIDE}
+    beside = {key: stored.part(prefix + key) for key in _BESIDE}
     if kind == "Float8Tensor" and info.dtype.name.startswith("F8_") and (single or scales.shape[-1] == 1):
         rows = info.elements // info.shape[-1] // scale.shape[0] if info.shape else 1
         numbers, parts = {"rows": rows, "divisor": 1}, {"codes": info, "scales": scale}
