@@ -60,15 +60,13 @@ class FileSource:
         """Open `path`; raises SourceError for anything that is not a readable regular file."""
         self._path = path
         try:
-            # O_NONBLOCK: opening a FIFO must not wait for a writer.
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            opened = _opened(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise SourceError(f"{printable(str(path))}: cannot be opened: {reason}") from None
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
+        if opened is None:
             raise SourceError(f"{printable(str(path))}: not a regular file")
+        self._fd, status = opened
         # Also closes when the source is forgotten: a gallery opens many.
         self._close = weakref.finalize(self, os.close, self._fd)
         self._identity = _identity(path, status)
@@ -141,6 +139,21 @@ def is_directory(path: Path) -> bool:
 def where(source: Source) -> str:
     """How messages call a source: the path of a local file, else its name."""
     return printable(str(source.path) if isinstance(source, FileSource) else source.name)
+
+
+def _opened(path: Path) -> tuple[int, os.stat_result] | None:
+    """A descriptor of a regular file and its status; None for anything else, which is not opened: for some devices that alone
+    does something.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        return None
+    # O_NONBLOCK: a FIFO that has taken its place must not make us wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status
+    os.close(descriptor)
+    return None
 
 
 def _identity(path: Path, status: os.stat_result) -> Identity:
