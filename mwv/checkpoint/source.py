@@ -143,6 +143,11 @@ def where(source: Source) -> str:
     return printable(str(source.path) if isinstance(source, FileSource) else source.name)
 
 
+def why(error: Exception, path: Path) -> str:
+    """What an error says of a file, without the path: notes get into pages, which tell no place of this machine."""
+    return str(error).removeprefix(f"{printable(str(path))}: ")
+
+
 def _identity(path: Path, status: os.stat_result) -> Identity:
     return Identity(
         # Names that are no UTF-8 become text that can be written.
