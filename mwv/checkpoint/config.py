@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from mwv.checkpoint.checks import parse_json
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.source import FileSource, is_file, where
+from mwv.checkpoint.source import FileSource, is_file, where, why
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, MwvError
 
@@ -36,7 +36,7 @@ def _usable(path: Path, notes: list[str]) -> dict[str, Any]:
     try:
         return _parse(path)
     except MwvError as error:
-        notes.append(f"{path.name}: ignored: {error}")
+        notes.append(f"{path.name}: ignored: {why(error, path)}")
         return {}
 
 

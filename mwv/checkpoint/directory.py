@@ -24,7 +24,7 @@ from typing import Final
 
 from mwv.checkpoint.formats import FOREIGN, Format, by_content, by_name
 from mwv.checkpoint.shards import INDEX_SUFFIX, MAX_INDICES, Selection, read_index, select_index, select_set, shard_name
-from mwv.checkpoint.source import FileSource, is_directory, is_file
+from mwv.checkpoint.source import FileSource, is_directory, is_file, why
 from mwv.checkpoint.wording import printable
 from mwv.errors import MwvError, SourceError
 
@@ -151,7 +151,7 @@ def _select(directory: Path, paths: list[Path], indices: list[Path], notes: dict
             if names & set(read_index(index).values()):
                 indexed.append(index)
         except MwvError as error:
-            notes[index.name] = f"ignored: {error}"
+            notes[index.name] = f"ignored: {why(error, index)}"
     if indexed:
         return select_index(_only(directory, [(Path(path.name.removesuffix(INDEX_SUFFIX)).stem, path) for path in indexed]))
     sets: dict[str, tuple[str, Path]] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mwv.checkpoint.checks import parse_json
-from mwv.checkpoint.source import FileSource, is_file, where
+from mwv.checkpoint.source import FileSource, is_file, where, why
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
 
@@ -104,7 +104,7 @@ def select_file(path: Path) -> Selection:
             if path.name in read_index(index).values():
                 return select_index(index)
         except (FormatError, SourceError) as error:
-            notes.append(f"ignored: {error}")
+            notes.append(f"{printable(index.name, 200)}: ignored: {why(error, index)}")
     parts = shard_name(path.name)
     if parts:
         selection = select_set(path.parent, parts)

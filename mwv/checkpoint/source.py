@@ -141,6 +141,11 @@ def where(source: Source) -> str:
     return printable(str(source.path) if isinstance(source, FileSource) else source.name)
 
 
+def why(error: Exception, path: Path) -> str:
+    """What an error says of a file, without the path: notes get into pages, which tell no place of this machine."""
+    return str(error).removeprefix(f"{printable(str(path))}: ")
+
+
 def _opened(path: Path) -> tuple[int, os.stat_result] | None:
     """A descriptor of a regular file and its status; None for anything else, which is not opened: for some devices that alone
     does something.

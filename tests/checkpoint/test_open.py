@@ -586,3 +586,12 @@ def test_an_index_of_more_tensors_than_any_model_has_is_refused(tmp_path: Path) 
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(FormatError, match="200001 tensors, at most"):
         open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors.index.json"])
+@pytest.mark.parametrize("named", ["", "model.safetensors"])
+def test_notes_name_no_place_of_this_machine(tmp_path: Path, file: str, named: str) -> None:
+    save(tmp_path / "model.safetensors")
+    (tmp_path / file).write_text("[]")
+    (line,) = open_checkpoint(tmp_path / named).left_out
+    assert line.startswith(f"{file}: ignored: ") and str(tmp_path) not in line
