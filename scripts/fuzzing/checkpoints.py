@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from fuzzing.trees import plant
+from mwv.checkpoint import hdf5
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.facts import dtype_counts, facts, parameters, promised_layers
@@ -242,6 +243,8 @@ def load_late() -> None:
     import ml_dtypes  # noqa: F401
     from gguf import GGML_QUANT_SIZES
 
+    # A process of its own lists what is in an HDF5 file, and no input may start one here.
+    hdf5.find_spec = lambda _: None
     for codec in ("cp437", "raw_unicode_escape", "unicode_escape", *_JSON_CODECS):
         codecs.lookup(codec)
     for kind, (elements, nbytes) in GGML_QUANT_SIZES.items():
