@@ -66,10 +66,7 @@ class PackedTensor(Banded):
 
     def read(self, band: int) -> bytes:
         """The windows of all parts that a band depends on, one after the other."""
-        return b"".join(
-            self._window(self.packing.parts[role], window).tobytes()
-            for role, window in self._windows(self._rows(band, band + 1))
-        )
+        return next(self.read_run(range(band, band + 1)))
 
     def read_run(self, bands: range) -> Iterator[bytes]:
         """The bytes of several bands, one after the other."""
