@@ -19,6 +19,9 @@ from mwv.errors import FormatError
 MAX_DEPTH: Final = 64
 # Things met on all paths, and characters of all names: references to the memo make paths out of nothing.
 MAX_VISITS: Final = 600_000
+FREE_VISITS: Final = 10_000
+MOST_PATHS: Final = 8
+"""Beyond the free visits all parts are visited so often on average; tied modules do so a few times."""
 MAX_CHARACTERS: Final = 64_000_000
 PATH_COST: Final = 256
 """What a tensor costs beside its name, in characters."""
@@ -82,6 +85,8 @@ class _Walk:
         self._place = place
         self.found: list[tuple[Path, View | Unreadable]] = []
         self._above: set[int] = set()
+        self._met: set[int] = set()
+        self._parts = 0
         self._visits = 0
         self._characters = 0
 
@@ -89,7 +94,7 @@ class _Walk:
         """Note every tensor at or below `value`, with the names of the containers that lead to it."""
         if isinstance(value, View | Unreadable):
             self._characters += sum(map(len, path)) + PATH_COST
-            self._spend(1)
+            self._spend(value, 1)
             self.found.append((path, value))
             if isinstance(value, View) and value.quantizer:
                 for name, part in (("scale", value.quantizer.scale), ("zero_point", value.quantizer.zero_point)):
@@ -104,15 +109,19 @@ class _Walk:
                     self.visit(child, (*path, name) if name else path)
             self._above.discard(id(value))
 
-    def _spend(self, visits: int) -> None:
-        self._visits += visits
-        if self._visits > MAX_VISITS or self._characters > MAX_CHARACTERS:
+    def _spend(self, thing: object, parts: int) -> None:
+        self._visits += parts
+        if id(thing) not in self._met:
+            self._met.add(id(thing))
+            self._parts += parts
+        most = min(MAX_VISITS, FREE_VISITS + MOST_PATHS * self._parts)
+        if self._visits > most or self._characters > MAX_CHARACTERS:
             raise FormatError(f"{self._place}: the pickle refers to its parts too often; no checkpoint")
 
     def _children(self, value: Any) -> Iterator[tuple[str, Any]]:
         """What lies in a container, with names; an empty name adds nothing to a path."""
         if isinstance(value, list | tuple):
-            self._spend(1 + len(value))
+            self._spend(value, 1 + len(value))
             yield from ((str(i), child) for i, child in enumerate(value))
         elif isinstance(value, Pairs):
             yield from self._items(value.pairs).items()
@@ -136,7 +145,7 @@ class _Walk:
         yield from self._items(value.pairs).items()
         yield from self._children(value.items)
         if value.called == MAPPING and isinstance(value.arguments, tuple):
-            self._spend(len(value.arguments))
+            self._spend(value.arguments, len(value.arguments))
             yield from (("", self._mapping(given)) for given in value.arguments)
         else:
             yield from self._children(value.arguments)
@@ -145,12 +154,12 @@ class _Walk:
         """What a dictionary is made of, as one itself."""
         if not isinstance(given, list):
             return given
-        self._spend(len(given))
+        self._spend(given, len(given))
         return Pairs([(item[0], item[1]) for item in given if isinstance(item, list | tuple) and len(item) == 2])
 
     def _items(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
         """Of equal keys the last; numbers as keys become text, keys of other types name no tensor."""
-        self._spend(1 + len(pairs))
+        self._spend(pairs, 1 + len(pairs))
         return {str(key): child for key, child in pairs if isinstance(key, str) or (type(key) is int and abs(key) < 2**63)}
 
 

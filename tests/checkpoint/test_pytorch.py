@@ -456,6 +456,13 @@ def test_references_that_multiply_are_bounded(leaf: Any) -> None:
         read(data)
 
 
+def test_a_small_pickle_has_few_paths() -> None:
+    few, many = (archive(torch_pickle(laughing(levels, view())), {"0": bytes(16)}) for levels in (11, 15))
+    assert len(read(few).tensors) == 2**11
+    with pytest.raises(FormatError, match="refers to its parts too often"):
+        read(many)
+
+
 def test_long_arguments_that_many_calls_share_are_not_copied() -> None:
     # A list of 10^5 numbers as the shape of 10^4 tensors.
     call = torch_pickle(view())
