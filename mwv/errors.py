@@ -61,6 +61,10 @@ class LostError(StoreError):
     """A cached result that a build counted on proved gone or damaged when it was read; it can be made again."""
 
 
+class HubError(MwvError):
+    """The Hub cannot be reached, refuses, or has not what was asked for."""
+
+
 class UsageError(MwvError):
     """Contradictory or missing options."""
 

@@ -1,0 +1,130 @@
+"""An Address in, what the Hub says of it out: its commit, its files; every refusal as one line that says what to do."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+from huggingface_hub import HfApi, get_token
+from huggingface_hub.errors import (
+    BucketNotFoundError,
+    DisabledRepoError,
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+
+from mwv.errors import HubError
+from mwv.hub.address import Address
+from mwv.hub.patience import Limits, be_patient
+
+LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file in a repository or bucket."""
+
+    path: str
+    size: int
+    content: str
+    """Tells its content from any other: SHA-256 of what git keeps outside, else git's name of it; in buckets the xet hash."""
+    xet: str | None
+    """Its xet hash, if its bytes lie in xorbs."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository at one commit, or a bucket, and what of it was named."""
+
+    address: Address
+    """With the commit for its revision."""
+    date: str | None
+    """Of the commit (YYYY-MM-DD)."""
+
+
+class Hub:
+    """The Hub at the user's endpoint, with the user's token, as huggingface_hub finds both."""
+
+    def __init__(self, notice: Callable[[str], None], limits: Limits = LIMITS) -> None:
+        """`notice` takes a line for a person when waiting gets long."""
+        be_patient(limits, notice)
+        self.api = HfApi()
+
+    @cached_property
+    def has_token(self) -> bool:
+        """Whether there is a token to send; its value is nobody's business."""
+        return get_token() is not None
+
+    def open(self, address: Address) -> Place:
+        """Find a repository or bucket and pin its commit; HubError if it is not there, or not for this user."""
+        with self.told(address):
+            if address.kind == "bucket":
+                self.api.bucket_info(address.repo)
+                return Place(address, None)
+            try:
+                info = self.api.repo_info(address.repo, repo_type=address.kind, revision=address.revision)
+            except RevisionNotFoundError:
+                address = self._with_slashes(address)
+                info = self.api.repo_info(address.repo, repo_type=address.kind, revision=address.revision)
+            date = None if info.last_modified is None else info.last_modified.date().isoformat()
+            return Place(replace(address, revision=info.sha), date)
+
+    def files(self, place: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile]:
+        """The files of a folder of a pinned repository, or of a bucket; those of its folders only if `recursive`."""
+        with self.told(place):
+            if place.kind == "bucket":
+                prefix = f"{folder}/" if folder else None
+                for found in self.api.list_bucket_tree(place.repo, prefix, recursive=recursive):
+                    if found.type == "file":
+                        yield RemoteFile(found.path, found.size, found.xet_hash, found.xet_hash)
+                return
+            tree = self.api.list_repo_tree(
+                place.repo, folder or None, recursive=recursive, revision=place.revision, repo_type=place.kind
+            )
+            for entry in tree:
+                if isinstance(entry, RepoFile):
+                    content = entry.lfs.sha256 if entry.lfs else entry.blob_id
+                    yield RemoteFile(entry.path, entry.size, content, entry.xet_hash)
+
+    def _with_slashes(self, address: Address) -> Address:
+        """An address whose revision is the longest branch or tag that its text begins with: branches may have slashes."""
+        text = f"{address.revision}/{address.path}"
+        refs = self.api.list_repo_refs(address.repo, repo_type=address.kind)
+        names = [ref.name for ref in (*refs.branches, *refs.tags) if f"{text}/".startswith(f"{ref.name}/")]
+        if not names:
+            return address
+        name = max(names, key=len)
+        return replace(address, revision=name, path=text[len(name) + 1 :].strip("/"))
+
+    @contextmanager
+    def told(self, address: Address) -> Iterator[None]:
+        """Turn what huggingface_hub raises within into a HubError that says what to do about it."""
+        try:
+            yield
+        except GatedRepoError:
+            raise HubError(f"{address}: gated; ask for access on its page{self._log_in()}") from None
+        except DisabledRepoError:
+            raise HubError(f"{address}: access is disabled on the Hub") from None
+        except (RepositoryNotFoundError, BucketNotFoundError):
+            what = "bucket" if address.kind == "bucket" else f"{address.kind} repository"
+            raise HubError(f"{address}: no such {what}, or a private one{self._log_in()}") from None
+        except RevisionNotFoundError:
+            raise HubError(f"{address}: the repository has no revision {address.revision}") from None
+        except EntryNotFoundError:
+            raise HubError(f"{address}: the repository has no such file or folder") from None
+        except HfHubHTTPError as error:
+            status = error.response.status_code
+            reason = (str(error.server_message or "").splitlines() or [""])[0][:200]
+            advice = self._log_in() if status in (401, 403) else ""
+            raise HubError(f"{address}: the Hub answered {status}{f' ({reason})' if reason else ''}{advice}") from None
+
+    def _log_in(self) -> str:
+        """What a user may lack who was refused."""
+        if self.has_token:
+            return "; the token of this machine gives no access (see hf auth whoami)"
+        return "; if it is yours, log in (hf auth login) or set HF_TOKEN"

@@ -1,0 +1,129 @@
+"""Requests of `huggingface_hub` in, their responses out: one limit for all of them, and tries until they succeed.
+
+The Hub may answer that it is busy (429, 5xx), and connections break. What may be sent again is, after the time that
+the Hub asks for or a growing one of random length; while one request waits for a limit of the Hub's, all wait.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx2
+from huggingface_hub import constants, set_client_factory
+from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+
+from mwv.errors import HubError
+
+_BUSY: Final = (429, 500, 502, 503, 504)
+_SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+_ASKING: Final = ("/paths-info", "/preupload/", "/validate-yaml", "/objects/batch")
+"""POST requests that change nothing."""
+_TIMEOUT: Final = httpx2.Timeout(60, connect=10, pool=None)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How hard the Hub is asked."""
+
+    requests: int = 16
+    """At once."""
+    tries: int = 6
+    reconnects: int = 3
+    """Tries while there is no connection at all: a machine without a network is told so soon."""
+    pause: float = 0.5
+    """Seconds before the second try; doubled for each further one, and between half and all of it is waited."""
+    longest: float = 330
+    """Seconds; a limit of the Hub's is over after five minutes."""
+
+
+class PatientClient(httpx2.Client):
+    """The client of all of huggingface_hub's requests."""
+
+    def __init__(self, limits: Limits, notice: Callable[[str], None]) -> None:
+        """`notice` takes a line when waiting gets long."""
+        super().__init__(follow_redirects=True, timeout=_TIMEOUT)
+        self._limits, self._notice = limits, notice
+        self._slots = threading.BoundedSemaphore(limits.requests)
+        self._lock = threading.Lock()
+        self._resume = 0.0
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """The response, or HubError when the last try failed; other answers than busy ones are the caller's."""
+        if constants.HF_HUB_OFFLINE:
+            raise HubError("HF_HUB_OFFLINE is set: the Hub is not asked; unset it, or name files on this machine")
+        for number in range(1, self._limits.tries + 1):
+            self._wait()
+            try:
+                with self._slots:
+                    response = super().send(request, **options)
+            except httpx2.ConnectError as error:
+                self._failed(request, number, self._limits.reconnects, f"cannot be reached ({_reason(error)})")
+            except httpx2.TransportError as error:
+                tries = self._limits.tries if _repeatable(request) else 1
+                self._failed(request, number, tries, f"broke the connection ({_reason(error)})")
+            else:
+                if response.status_code not in _BUSY:
+                    return response
+                rejected = response.status_code == 429 and isinstance(request.stream, httpx2.ByteStream)
+                tries = self._limits.tries if rejected or _repeatable(request) else 1
+                response.close()
+                self._failed(request, number, tries, f"answered {response.status_code}", _asked_to_wait(response))
+        raise AssertionError("the last try raises")
+
+    def _failed(self, request: httpx2.Request, number: int, tries: int, what: str, asked: float | None = None) -> None:
+        """Wait before the next try, or raise HubError after the last."""
+        limits, place = self._limits, _place(request)
+        if number >= tries:
+            times = f" {number} times" if number > 1 else ""
+            raise HubError(f"{place}: {what}{times}; try again later") from None
+        if asked is None:
+            time.sleep(random.uniform(0.5, 1) * limits.pause * 2 ** (number - 1))
+            return
+        if asked > limits.longest:
+            raise HubError(f"{place}: {what} and asks to wait {asked:.0f} s; try again then") from None
+        with self._lock:
+            self._resume = max(self._resume, time.monotonic() + asked)
+        if asked >= 5:
+            self._notice(f"the Hub asks to wait {asked:.0f} s")
+
+    def _wait(self) -> None:
+        """Until the Hub takes requests again; each goes on at a time of its own, lest all come at once."""
+        while (left := self._resume - time.monotonic()) > 0:
+            time.sleep(left + random.uniform(0, min(left, 1)) / 10)
+
+
+def be_patient(limits: Limits, notice: Callable[[str], None]) -> None:
+    """Have all requests that huggingface_hub makes from now on go through one PatientClient."""
+    set_client_factory(lambda: PatientClient(limits, notice))
+
+
+def _repeatable(request: httpx2.Request) -> bool:
+    """Whether a request that may have arrived can be sent once more."""
+    asks = request.method == "POST" and any(part in request.url.path for part in _ASKING)
+    return (request.method in _SAFE or asks) and isinstance(request.stream, httpx2.ByteStream)
+
+
+def _place(request: httpx2.Request) -> str:
+    """Server and path, without the query: it may hold a signature."""
+    return f"{request.url.scheme}://{request.url.netloc.decode('ascii')}{request.url.path}"
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _asked_to_wait(response: httpx2.Response) -> float | None:
+    """Seconds by the headers RateLimit (of the Hub) or Retry-After (RFC 9110), if they say."""
+    if (limit := parse_ratelimit_headers(response.headers)) is not None and limit.remaining == 0:
+        return float(limit.reset_in_seconds)
+    text = response.headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
