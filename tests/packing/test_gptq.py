@@ -79,6 +79,14 @@ def test_every_part_changes_the_digest(tmp_path: Path, part: str) -> None:
         assert before[1:] == after[1:]
 
 
+def test_inputs_of_a_group_that_is_not_there_are_nan(tmp_path: Path) -> None:
+    parts, expected = gptq_layer(4, 128, 64, 32)
+    parts[f"{LAYER}.g_idx"][[3, 70]] = [4, -1]
+    expected[:, [3, 70]] = np.nan
+    checkpoint = written(tmp_path, parts)
+    np.testing.assert_array_equal(values(checkpoint, f"{LAYER}.weight", 33), expected.astype(np.float32))
+
+
 def test_what_cannot_be_decoded_stays_integers_with_a_note(tmp_path: Path) -> None:
     parts, _ = gptq_layer(4, 64, 64, 32)
     del parts[f"{LAYER}.scales"]
