@@ -316,19 +316,21 @@ def test_scales_that_are_no_numbers_and_groups_that_are_not_there(tmp_path: Path
 
 
 def test_views_in_files_of_torch(tmp_path: Path) -> None:
-    """A transposed weight is read by its strides; a panel that does not lie in rows stays as it is."""
+    """A transposed weight is read by its strides; so are transposed panels."""
     weight, scale = codes(192, 136).view(torch.uint8).T, scales(136, 1)
     experts = codes(2, 32, 64).view(torch.uint8).transpose(1, 2)
+    factors = torch.tensor([0.5, 4.0])[:, None, None]
     parts = {
         WEIGHT: weight.view(torch.float8_e4m3fn),
         f"{WEIGHT}_scale": scale,
         EXPERTS: experts.view(torch.float8_e4m3fn),
-        f"{EXPERTS}_scale": torch.ones(2, 1, 1),
+        f"{EXPERTS}_scale": factors,
     }
     torch.save(parts, tmp_path / "model.pt")
     checkpoint = open_checkpoint(tmp_path / "model.pt")
     np.testing.assert_array_equal(values(checkpoint, WEIGHT, 37), products(parts[WEIGHT], scale))
-    assert info(checkpoint, EXPERTS).note.endswith("its parts do not lie in rows")
+    expected = products(parts[EXPERTS], factors).reshape(-1, 32)
+    np.testing.assert_array_equal(values(checkpoint, EXPERTS, 13).reshape(-1, 32), expected)
 
 
 def test_the_unit_is_one(tmp_path: Path) -> None:
