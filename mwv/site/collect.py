@@ -10,6 +10,7 @@ from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import dtype_counts, facts, parameters
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
+from mwv.decode.wording import remark
 from mwv.layout.canvas import Canvas
 from mwv.layout.transformer import layout_digest_input
 from mwv.measure.stats import TensorStats
@@ -70,18 +71,10 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt], can
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         canonical=canonical if canonical != info.name else "",
         exponent=info.dtype.exponent,
-        note=_note(info),
+        note=remark(info),
         packed=info.packing is not None,
         part_of=info.part_of,
     )
-
-
-def _note(info: TensorInfo) -> str:
-    if info.note:
-        return info.note
-    if info.dtype.is_quantised:
-        return "quantised, shown as the integers that are stored"
-    return "unknown dtype, shown as raw integers" if info.dtype.is_raw else ""
 
 
 def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:
