@@ -16,6 +16,7 @@ import click
 from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.wording import shown as quoted
 from mwv.decode.open import open_tensor
 from mwv.errors import (
     LostError,
@@ -228,8 +229,7 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
     drawn = [t for t in chosen if not t.part_of]
     shown = (*drawn, *(t for t in chosen if t.part_of))
     if not any(t.elements for t in drawn):
-        what = f"no tensor's whole name matches {' or '.join(wanted.only)}" if wanted.only else "holds no tensor with elements"
-        raise SourceError(f"{wanted.path}: {what}; there is nothing to show")
+        raise SourceError(f"{wanted.path}: {_why_nothing(checkpoint, wanted.only)}")
     canvas = arrange(
         [(t.name, t.shape) for t in drawn],
         layers=promised_layers(checkpoint.config) if not wanted.only else None,
@@ -238,6 +238,17 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
         columns=wanted.columns,
     )
     return Drawing(checkpoint, shown, canvas, make_plan(canvas), subjects_of(checkpoint, shown, canvas))
+
+
+def _why_nothing(checkpoint: Checkpoint, only: Sequence[str]) -> str:
+    """Why there is nothing to show, and which name to give for parts of packed weights, which lie with them."""
+    if not only:
+        return "holds no tensor with elements; there is nothing to show"
+    packed = ((t.name, part.name) for t in checkpoint.tensors if t.packing for part in t.packing.parts.values())
+    owner = next((name for name, part in packed if any(fnmatchcase(part, pattern) for pattern in only)), None)
+    if owner is not None:
+        return f"{' or '.join(only)}: parts of packed weights, which lie with them; name the weight, such as {quoted(owner)}"
+    return f"no tensor's whole name matches {' or '.join(only)}; there is nothing to show"
 
 
 def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) -> tuple[Subject | None, ...]:

@@ -9,9 +9,12 @@ import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 from safetensors.numpy import save_file
 
+from mwv.build import draw
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.open import open_checkpoint
+from mwv.errors import SourceError
 from mwv.inspect import as_json, inspect
+from mwv.settings import ModelSettings
 
 
 @pytest.mark.parametrize("act_order", [False, True])
@@ -113,6 +116,13 @@ def test_inspect_tells_what_was_made_of_what(tmp_path: Path) -> None:
     assert found["parameters"] == 64 * 64
     assert found["dtypes"] == {"GPTQ 4-bit": 64 * 64}
     assert found["bytes"] == sum(array.nbytes for array in parts.values())
+
+
+@pytest.mark.parametrize("part", ["scales", "qweight"])
+def test_only_a_part_of_a_weight_is_an_error_that_names_the_weight(tmp_path: Path, part: str) -> None:
+    checkpoint = written(tmp_path, gptq_layer(4, 64, 64, 32)[0])
+    with pytest.raises(SourceError, match=f"parts of packed weights.*name the weight, such as '{LAYER}.weight'"):
+        draw(checkpoint, ModelSettings(tmp_path, only=("nothing", f"*.{part}")))
 
 
 def test_names_of_an_index_that_became_values_are_not_missing(tmp_path: Path) -> None:
