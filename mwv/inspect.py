@@ -11,7 +11,7 @@ from typing import Any, Final
 from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
-from mwv.checkpoint.facts import dtype_counts, facts, parameters
+from mwv.checkpoint.facts import dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
 from mwv.checkpoint.open import open_checkpoint
@@ -55,6 +55,7 @@ class Inspection:
             "format": checkpoint.format,
             "architecture": architecture(checkpoint),
             "parameters": parameters(checkpoint.tensors),
+            "undecoded": sum(t.undecoded for t in checkpoint.tensors),
             "bytes": sum(t.nbytes for t in checkpoint.tensors),
             "dtypes": dtype_counts(checkpoint.tensors),
             "facts": facts(checkpoint.config),
@@ -71,7 +72,9 @@ class Inspection:
         total = sum(t.nbytes for t in checkpoint.tensors)
         kind = architecture(checkpoint) or "unknown architecture"
         count = thousands(parameters(checkpoint.tensors))
-        yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {count} parameters, {size(total)}"
+        lacking = uncounted(checkpoint.tensors)
+        weights = f"{count} parameters ({lacking})" if lacking else f"{count} parameters"
+        yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {weights}, {size(total)}"
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""

@@ -54,9 +54,23 @@ def _count(config: Mapping[str, Any], fact: str) -> int | None:
 
 
 def parameters(tensors: Sequence[TensorInfo]) -> int:
-    """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none."""
-    weights = [t.elements for t in tensors if (t.dtype.kind in WEIGHTS or t.dtype.is_quantised) and not t.part_of]
-    return sum(weights or (t.elements for t in tensors if not t.part_of))
+    """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none.
+
+    Integers of packed weights that are not decoded do not count: one may stand for several weights, or for a part of one.
+    """
+    known = [t for t in tensors if not t.part_of and not _uncounted(t)]
+    weights = [t.elements for t in known if t.dtype.kind in WEIGHTS or t.dtype.is_quantised]
+    return sum(weights or (t.elements for t in known))
+
+
+def uncounted(tensors: Sequence[TensorInfo]) -> str:
+    """What the number of parameters leaves out, in words; empty if nothing."""
+    count = sum(map(_uncounted, tensors))
+    return f"without {count:,} packed weight{'' if count == 1 else 's'} not decoded" if count else ""
+
+
+def _uncounted(info: TensorInfo) -> bool:
+    return info.undecoded and info.dtype.kind not in WEIGHTS
 
 
 def dtype_counts(tensors: Sequence[TensorInfo]) -> dict[str, int]:

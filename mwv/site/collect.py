@@ -7,7 +7,7 @@ from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.dtypes import WEIGHTS
-from mwv.checkpoint.facts import dtype_counts, facts, parameters
+from mwv.checkpoint.facts import dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
 from mwv.decode.wording import remark
@@ -52,7 +52,7 @@ def make_model(
         metadata=checkpoint.metadata,
         tensors=rows,
         scenes=(scene,),
-        notes=_notes(checkpoint, rows, scene.canvas),
+        notes=_notes(checkpoint, shown, rows, scene.canvas),
     )
 
 
@@ -99,7 +99,7 @@ def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:
     return 2.0 ** min(d.exponent for d in dtypes), 1.0
 
 
-def _notes(checkpoint: Checkpoint, rows: Sequence[TensorRow], canvas: Canvas) -> tuple[str, ...]:
+def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], rows: Sequence[TensorRow], canvas: Canvas) -> tuple[str, ...]:
     notes = [f"Left out: {line}" for line in checkpoint.left_out]
     hidden = len(checkpoint.tensors) - len(rows)
     if hidden:
@@ -110,6 +110,8 @@ def _notes(checkpoint: Checkpoint, rows: Sequence[TensorRow], canvas: Canvas) ->
     unknown = set(checkpoint.index_names) - reserved - {t.name for t in checkpoint.tensors}
     if unknown and not hidden:
         notes.append(f"Missing from these files, and of unknown shape: {_listed(sorted(unknown))}.")
+    if lacking := uncounted(shown):
+        notes.append(f"Parameters are counted {lacking}: their stored numbers are shown.")
     bad = [row.name for row in rows if any(stats.nan or stats.inf for stats in row.stats)]
     if bad:
         notes.append(f"NaN or Inf in {_listed(bad)}.")

@@ -9,12 +9,12 @@ import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 from safetensors.numpy import save_file
 
-from mwv.build import draw
+from mwv.build import build, draw
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.open import open_checkpoint
 from mwv.errors import SourceError
 from mwv.inspect import as_json, inspect
-from mwv.settings import ModelSettings
+from mwv.settings import ModelSettings, Settings
 
 
 @pytest.mark.parametrize("act_order", [False, True])
@@ -96,6 +96,20 @@ def test_what_cannot_be_decoded_stays_integers_with_a_note(tmp_path: Path) -> No
     checkpoint = written(tmp_path, parts)
     found = info(checkpoint, f"{LAYER}.qweight")
     assert found.dtype.name == "I32" and found.note.endswith("its scales are missing or of another shape")
+
+
+def test_weights_that_are_not_decoded_are_told_and_not_counted(tmp_path: Path) -> None:
+    """The scales' elements count, as they might be weights; 64 × 64 / 8 words are no number of parameters."""
+    parts, _ = gptq_layer(4, 64, 64, 32)
+    config = {"quantization_config": {"quant_method": "gptq", "checkpoint_format": "marlin"}}
+    written(tmp_path / "layer", parts, config)
+    found = inspect(tmp_path / "layer", stats=False, odd=False, jobs=1)
+    record = found.record()
+    assert (record["parameters"], record["undecoded"]) == (2 * 64, 1)
+    assert "128 parameters (without 1 packed weight not decoded)" in next(found.lines())
+    site = tmp_path / "site"
+    build(Settings(models=(ModelSettings(tmp_path / "layer"),), destination=site, cache=None, jobs=1))
+    assert "Parameters are counted without 1 packed weight not decoded" in (site / "layer" / "index.html").read_text()
 
 
 def test_kernels_with_an_order_of_their_own_are_not_guessed(tmp_path: Path) -> None:

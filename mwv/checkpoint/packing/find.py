@@ -40,7 +40,7 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
             found = "there is another tensor of the name that its values would have"
         if isinstance(found, str):
             what = "numbers" if info.dtype.kind == "float" else "integers"
-            found = replace(info, note=f"stored {what} of a packed weight, not decoded: {found}")
+            found = replace(info, note=f"stored {what} of a packed weight, not decoded: {found}", undecoded=True)
         elif found is not None and found.packing is not None:
             names.add(found.name)
             owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}
