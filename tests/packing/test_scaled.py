@@ -152,6 +152,18 @@ def test_files_of_comfyui(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, scale))
 
 
+@pytest.mark.parametrize(
+    "said", [{"quant_method": "fp8"}, {"quant_method": "modelopt", "quant_algo": "FP8"}, {"format": "float-quantized"}]
+)
+def test_without_the_scales_that_the_configuration_promises_a_note_says_so(tmp_path: Path, said: dict) -> None:
+    parts = {WEIGHT: codes(136, 192), f"{LAYER}.bias": codes(136), "other.weight": torch.ones(8, 8, dtype=torch.bfloat16)}
+    checkpoint = written(tmp_path, parts, {"quantization_config": said})
+    found = info(checkpoint, WEIGHT)
+    assert found.dtype.name == "F8_E4M3" and found.packing is None
+    assert found.note == "stored numbers of a packed weight, not decoded: its scales were not found"
+    assert not info(checkpoint, f"{LAYER}.bias").note and not info(checkpoint, "other.weight").note
+
+
 def test_plain_fp8_stays_as_it_is_stored(tmp_path: Path) -> None:
     """A scale of another meaning, or none, makes nothing of it."""
     checkpoint = written(tmp_path, {WEIGHT: codes(136, 192), f"{LAYER}.scale": scales(192), f"{LAYER}.input_scale": scales()})
