@@ -11,7 +11,7 @@ from typing import Any, Final
 from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
-from mwv.checkpoint.facts import dtype_counts, facts, parameters, uncounted
+from mwv.checkpoint.facts import adapter_facts, dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
 from mwv.checkpoint.open import open_checkpoint
@@ -75,6 +75,8 @@ class Inspection:
         lacking = uncounted(checkpoint.tensors)
         weights = f"{count} parameters ({lacking})" if lacking else f"{count} parameters"
         yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {weights}, {size(total)}"
+        if adapter := adapter_facts(checkpoint.config):
+            yield "adapter: " + ", ".join(f"{name.replace('_', ' ')} {visible(str(value))}" for name, value in adapter.items())
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""
