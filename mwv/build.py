@@ -16,6 +16,7 @@ import click
 from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.wording import counted, plural
 from mwv.checkpoint.wording import shown as quoted
 from mwv.decode.open import open_tensor
 from mwv.errors import (
@@ -120,7 +121,8 @@ def build(settings: Settings) -> None:
     if outcome.taken_out or len(settings.models) > 1:
         say(outcome.line(time.monotonic() - begin))
     if done.models and not outcome.failures:
-        say(f"{settings.destination / 'index.html'}: {len(done.models)} models; open it, or: mwv serve {settings.destination}")
+        models = counted(len(done.models), "model")
+        say(f"{settings.destination / 'index.html'}: {models}; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
@@ -285,14 +287,15 @@ def estimate(drawing: Drawing, settings: Settings) -> str:
     """What building a drawing with an empty cache would take, in lines for a person."""
     checkpoint, canvas, elements = drawing.checkpoint, drawing.canvas, drawing.elements
     nbytes = sum(t.nbytes for t in drawing.shown)
+    weights = f"{amount(elements)} element{plural(elements)}"
     seconds = elements / (_SPEED * settings.jobs)
     return "\n".join(
         (
-            f"{checkpoint.name}: {len(drawing.shown):,} tensors, {amount(elements)} elements, {size(nbytes)}",
-            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {drawing.plan.levels} levels",
+            f"{checkpoint.name}: {counted(len(drawing.shown), 'tensor')}, {weights}, {size(nbytes)}",
+            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {counted(drawing.plan.levels, 'level')}",
             f"  tiles   {drawing.plan.tile_count:,}",
             f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
-            f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
+            f"  time    about {seconds:.0f} s with {counted(settings.jobs, 'thread')}, if nothing is cached",
         )
     )
 

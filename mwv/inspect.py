@@ -15,6 +15,7 @@ from mwv.checkpoint.facts import adapter_facts, dtype_counts, facts, parameters,
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
 from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.wording import plural
 from mwv.decode.open import open_tensor
 from mwv.decode.wording import how_decoded
 from mwv.layout.grid import grid_of, panels_of
@@ -71,9 +72,8 @@ class Inspection:
         checkpoint = self.checkpoint
         total = sum(t.nbytes for t in checkpoint.tensors)
         kind = architecture(checkpoint) or "unknown architecture"
-        count = thousands(parameters(checkpoint.tensors))
-        lacking = uncounted(checkpoint.tensors)
-        weights = f"{count} parameters ({lacking})" if lacking else f"{count} parameters"
+        count, lacking = parameters(checkpoint.tensors), uncounted(checkpoint.tensors)
+        weights = f"{thousands(count)} parameter{plural(count)}" + (f" ({lacking})" if lacking else "")
         yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {weights}, {size(total)}"
         if adapter := adapter_facts(checkpoint.config):
             yield "adapter: " + ", ".join(f"{name.replace('_', ' ')} {visible(str(value))}" for name, value in adapter.items())
@@ -147,7 +147,7 @@ def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[Measured | None, ...]:
     survey = Survey(subjects, _Nothing(), _BUFFER)
     found: list[Measured | None] = [None] * len(subjects)
     held = [i for i, subject in enumerate(subjects) if subject is not None]
-    with progress(visible(checkpoint.name), len(held), "tensors") as advance:
+    with progress(visible(checkpoint.name), len(held), "tensor") as advance:
 
         def measure(index: int) -> None:
             subject, info = subjects[index], checkpoint.tensors[index]

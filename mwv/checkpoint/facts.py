@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.info import TensorInfo
+from mwv.checkpoint.wording import counted
 
 _FACTS: Final[dict[str, tuple[str, ...]]] = {
     "model_type": (),
@@ -78,7 +79,7 @@ def parameters(tensors: Sequence[TensorInfo]) -> int:
 def uncounted(tensors: Sequence[TensorInfo]) -> str:
     """What the number of parameters leaves out, in words; empty if nothing."""
     count = sum(map(_uncounted, tensors))
-    return f"without {count:,} packed weight{'' if count == 1 else 's'} not decoded" if count else ""
+    return f"without {counted(count, 'packed weight')} not decoded" if count else ""
 
 
 def _uncounted(info: TensorInfo) -> bool:

@@ -10,6 +10,7 @@ from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
+from mwv.checkpoint.wording import counted
 from mwv.decode.wording import remark
 from mwv.layout.canvas import Canvas
 from mwv.layout.transformer import layout_digest_input
@@ -103,7 +104,7 @@ def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], rows: Sequence[T
     notes = [f"Left out: {line}" for line in checkpoint.left_out]
     hidden = len(checkpoint.tensors) - len(rows)
     if hidden:
-        notes.append(f"{hidden} tensors are not shown, as asked for.")
+        notes.append(f"{counted(hidden, 'tensor')} not shown, as asked for.")
     reserved = {placement.name for placement in canvas.placements if placement.tensor is None}
     if reserved:
         notes.append(f"Missing from these files, their places are kept: {_listed(sorted(reserved))}.")
