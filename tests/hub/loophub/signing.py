@@ -30,9 +30,9 @@ class Signer:
     def _mac(self, what: str, message: str) -> str:
         return hmac.new(self._key, f"{what} {self._voided[what]} {message}".encode(), hashlib.sha256).hexdigest()[:32]
 
-    def token(self, scope: str) -> tuple[str, int]:
+    def token(self, scope: str, seconds: float | None = None) -> tuple[str, int]:
         """A xet token of scope "read" or "write", and the second of its end."""
-        end = int(time.time() + self.token_seconds)
+        end = int(time.time() + (self.token_seconds if seconds is None else seconds))
         return f"xet_{scope}_{end}_{self._mac('token', f'{scope} {end}')}", end
 
     def scope(self, token: str | None) -> str | None:
