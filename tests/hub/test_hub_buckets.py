@@ -48,7 +48,11 @@ def test_files_up_and_down(hub: Hub, api: HfApi, tmp_path: Path):
     assert {entry.path for entry in api.list_bucket_tree("ann/b")} == {"t", "x.txt"}
     files = {entry.path: entry for entry in api.list_bucket_tree("ann/b", recursive=True) if entry.type == "file"}
     assert {path: entry.size for path, entry in files.items()} == {"t/0/a.png": 999, "t/big.bin": len(BIG), "x.txt": 1}
-    assert {entry.path for entry in api.list_bucket_tree("ann/b", prefix="t/", recursive=True)} == {"t/0", "t/0/a.png", "t/big.bin"}
+    assert {entry.path for entry in api.list_bucket_tree("ann/b", prefix="t/", recursive=True)} == {
+        "t/0",
+        "t/0/a.png",
+        "t/big.bin",
+    }
     assert [entry.path for entry in api.get_bucket_paths_info("ann/b", ["x.txt", "none"])] == ["x.txt"]
     api.download_bucket_files("ann/b", files=[("t/big.bin", tmp_path / "down")])
     assert (tmp_path / "down").read_bytes() == BIG
@@ -77,7 +81,7 @@ def test_ranges_of_a_bucket_file(hub: Hub, api: HfApi):
     assert [seen.token for seen in hub.log.of("cdn")] == [""]
 
 
-def test_a_static_space(hub: Hub, api: HfApi):
+def test_a_static_space(hub: Hub, http: httpx2.Client, api: HfApi):
     api.create_repo("ann/site", repo_type="space", space_sdk="static")
     assert api.get_space_runtime("ann/site").stage == "NO_APP_FILE"
     with pytest.raises(ValueError, match="space_sdk"):
@@ -87,9 +91,9 @@ def test_a_static_space(hub: Hub, api: HfApi):
         api.upload_file(repo_id="ann/site", repo_type="space", path_or_fileobj=data, path_in_repo=path)
     info = api.space_info("ann/site")
     assert (info.sdk, info.runtime.stage, info.card_data.sdk) == ("static", "RUNNING", "static")
-    page = httpx2.get(f"{hub.url}/space-pages/ann/site/")
+    page = http.get(f"{hub.url}/space-pages/ann/site/")
     assert (page.headers["content-type"], page.content) == ("text/html", b"<h1>hi</h1>")
-    part = httpx2.get(f"{hub.url}/space-pages/ann/site/tiles/a.pmtiles", headers={"Range": "bytes=100-199"})
+    part = http.get(f"{hub.url}/space-pages/ann/site/tiles/a.pmtiles", headers={"Range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, BIG[100:200])
 
 

@@ -1,4 +1,4 @@
-"""Files over the wire: downloads, ranges, redirects, signed addresses, LFS; counted in the log, with tokens where they belong."""
+"""Files over the wire: downloads, ranges, redirects, signed addresses, LFS; and tokens only where they belong."""
 
 import io
 import json
@@ -14,10 +14,6 @@ from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem, get_hf_file
 from loophub import Hub
 
 BIG = np.random.default_rng(1).integers(0, 256, 400_000, np.uint8).tobytes()
-
-
-def get(url: str, **headers: str) -> httpx2.Response:
-    return httpx2.get(url, headers=headers, follow_redirects=False)
 
 
 def test_download_of_a_xet_file_byte_for_byte(hub: Hub):
@@ -60,7 +56,7 @@ def test_ranges_of_the_file_system(hub: Hub):
     assert [seen.token for seen in hub.log.of("resolve")] == ["hub"]
 
 
-def test_what_a_large_file_s_address_says(hub: Hub):
+def test_what_a_large_file_s_address_says(hub: Hub, http: httpx2.Client):
     commit = hub.put("ann/m", {"big.bin": BIG})
     blob = commit.tree["big.bin"]
     url = hf_hub_url("ann/m", "big.bin")
@@ -68,23 +64,23 @@ def test_what_a_large_file_s_address_says(hub: Hub):
     assert (told.commit_hash, told.etag, told.size) == (commit.oid, blob.sha256, len(BIG))
     assert told.xet_file_data.file_hash == blob.xet
     assert told.location.startswith(f"{hub.cdn_url}/cdn/xet/{blob.xet}?")
-    answer = get(url, Origin="https://a.example")
+    answer = http.get(url, headers={"Origin": "https://a.example"})
     assert answer.status_code == 302
     assert answer.headers["access-control-allow-origin"] == "https://a.example"
     assert "X-Linked-Size" in answer.headers["access-control-expose-headers"]
-    behind = get(answer.headers["location"], Range="bytes=10-19", Origin="https://a.example")
+    behind = http.get(answer.headers["location"], headers={"Range": "bytes=10-19", "Origin": "https://a.example"})
     assert (behind.status_code, behind.content) == (206, BIG[10:20])
     assert behind.headers["content-range"] == f"bytes 10-19/{len(BIG)}"
     assert behind.headers["access-control-allow-origin"] == "*"
     assert "Content-Range" in behind.headers["access-control-expose-headers"]
 
 
-def test_small_files_stay_on_the_hub(hub: Hub):
+def test_small_files_stay_on_the_hub(hub: Hub, http: httpx2.Client):
     commit = hub.put("ann/m", {"d/a.html": b"<b>hi</b>"})
     url = hf_hub_url("ann/m", "d/a.html")
     told = get_hf_file_metadata(url)
     assert (told.commit_hash, told.etag, told.size, told.xet_file_data) == (commit.oid, commit.tree["d/a.html"].oid, 9, None)
-    answer = httpx2.get(url, follow_redirects=True)
+    answer = http.get(url, follow_redirects=True)
     assert (answer.history[0].status_code, answer.content) == (307, b"<b>hi</b>")
     # Repos do not serve HTML.
     assert answer.headers["content-type"].startswith("text/plain")
@@ -101,42 +97,42 @@ def test_small_files_stay_on_the_hub(hub: Hub):
         ("lines=1-2", 200, b"0123456789"),
     ],
 )
-def test_ranges(hub: Hub, asked: str, status: int, body: bytes):
+def test_ranges(hub: Hub, http: httpx2.Client, asked: str, status: int, body: bytes):
     hub.put("ann/m", {"a.txt": b"0123456789"})
-    answer = httpx2.get(hf_hub_url("ann/m", "a.txt"), headers={"Range": asked}, follow_redirects=True)
+    answer = http.get(hf_hub_url("ann/m", "a.txt"), headers={"Range": asked}, follow_redirects=True)
     assert (answer.status_code, answer.content) == (status, body)
     if status == 416:
         assert answer.headers["content-range"] == "bytes */10"
 
 
-def test_several_ranges_at_once(hub: Hub):
+def test_several_ranges_at_once(hub: Hub, http: httpx2.Client):
     hub.put("ann/m", {"a.txt": b"0123456789"})
-    answer = httpx2.get(hf_hub_url("ann/m", "a.txt"), headers={"Range": "bytes=1-2, 5-6"}, follow_redirects=True)
+    answer = http.get(hf_hub_url("ann/m", "a.txt"), headers={"Range": "bytes=1-2, 5-6"}, follow_redirects=True)
     parts = answer.content.split(b"--loophub-part")[1:-1]
     assert [part.split(b"\r\n\r\n")[1][:2] for part in parts] == [b"12", b"56"]
 
 
-def test_signed_addresses_end_and_cannot_be_changed(hub: Hub):
+def test_signed_addresses_end_and_cannot_be_changed(hub: Hub, http: httpx2.Client):
     hub.put("ann/m", {"big.bin": BIG, "other.bin": BIG[::-1]})
     blobs = hub.tree("ann/m")
     url = hf_hub_url("ann/m", "big.bin")
-    address = get(url).headers["location"]
-    assert get(address).content == BIG
-    assert get(address.replace(blobs["big.bin"].xet, blobs["other.bin"].xet)).status_code == 403
-    assert get(address.split("?")[0]).status_code == 403
-    assert get(address, Authorization="Bearer some").status_code == 400
+    address = http.get(url).headers["location"]
+    assert http.get(address).content == BIG
+    assert http.get(address.replace(blobs["big.bin"].xet, blobs["other.bin"].xet)).status_code == 403
+    assert http.get(address.split("?")[0]).status_code == 403
+    assert http.get(address, headers={"Authorization": "Bearer some"}).status_code == 400
     hub.signer.expire_urls()
-    assert get(address).status_code == 403
-    assert get(get(url).headers["location"]).content == BIG
+    assert http.get(address).status_code == 403
+    assert http.get(http.get(url).headers["location"]).content == BIG
     hub.signer.url_seconds = -1
-    assert get(get(url).headers["location"]).status_code == 403
+    assert http.get(http.get(url).headers["location"]).status_code == 403
 
 
-def test_a_token_on_the_cdn_is_noticed(hub: Hub):
+def test_a_token_on_the_cdn_is_noticed(hub: Hub, http: httpx2.Client):
     token = hub.token()
     hub.put("ann/m", {"big.bin": BIG})
-    get(get(hf_hub_url("ann/m", "big.bin")).headers["location"], Authorization=f"Bearer {token}")
-    get(f"{hub.url}/api/models/ann/m?token={token}")
+    http.get(http.get(hf_hub_url("ann/m", "big.bin")).headers["location"], headers={"Authorization": f"Bearer {token}"})
+    http.get(f"{hub.url}/api/models/ann/m?token={token}")
     assert [seen.kind for seen in hub.log.leaks()] == ["cdn", "api"]
     assert token not in str(hub.log)
     hub.log.clear()

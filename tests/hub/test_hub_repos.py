@@ -204,7 +204,13 @@ def test_a_file_that_is_not_there(hub: Hub, api: HfApi):
 
 def test_large_binary_and_named_files_go_to_xet(hub: Hub, api: HfApi):
     api.create_repo("ann/m")
-    files = {"a.txt": b"plain", "umlaut.txt": "ö".encode() * 400, "b.png": b"\x89PNG\0", "c.gguf": b"text", "d.txt": b"x" * (11 << 20)}
+    files = {
+        "a.txt": b"plain",
+        "umlaut.txt": "ö".encode() * 400,
+        "b.png": b"\x89PNG\0",
+        "c.gguf": b"text",
+        "d.txt": b"x" * (11 << 20),
+    }
     add(api, "ann/m", files)
     assert {path for path, blob in hub.tree("ann/m").items() if blob.xet} == {"b.png", "c.gguf", "d.txt"}
     assert all(hub.read("ann/m", path) == data for path, data in files.items())

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import hf_xet
@@ -56,12 +57,21 @@ def test_both_reconstruction_calls_serve_the_client(hub: Hub, version: str, tmp_
     assert answered == {version}
 
 
-def reconstruct(hub: Hub, name: str, asked: str | None, version: str = "v2", token: str | None = None) -> httpx2.Response:
-    headers = {"Authorization": f"Bearer {token or hub.xet_token()}"} | ({"Range": asked} if asked else {})
-    return httpx2.get(f"{hub.cas_url}/{version}/reconstructions/{name}", headers=headers)
+Reconstruct = Callable[..., httpx2.Response]
 
 
-def build(hub: Hub, told: dict, start: int, stop: int) -> bytes:
+@pytest.fixture
+def reconstruct(hub: Hub, http: httpx2.Client) -> Reconstruct:
+    """`reconstruct(name, asked, version="v2", token=None)` asks the CAS how this range of a file is put together."""
+
+    def ask(name: str, asked: str | None, version: str = "v2", token: str | None = None) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {token or hub.xet_token()}"} | ({"Range": asked} if asked else {})
+        return http.get(f"{hub.cas_url}/{version}/reconstructions/{name}", headers=headers)
+
+    return ask
+
+
+def build(http: httpx2.Client, told: dict, start: int, stop: int) -> bytes:
     """Put a range together from a v2 answer, by its addresses alone."""
     out = b""
     for term in told["terms"]:
@@ -72,7 +82,7 @@ def build(hub: Hub, told: dict, start: int, stop: int) -> bytes:
             if part["chunks"]["start"] <= term["range"]["start"] and term["range"]["end"] <= part["chunks"]["end"]
         ]
         asked = ",".join(f"{part['bytes']['start']}-{part['bytes']['end']}" for part in fetch["ranges"])
-        answer = httpx2.get(fetch["url"], headers={"Range": f"bytes={asked}"})
+        answer = http.get(fetch["url"], headers={"Range": f"bytes={asked}"})
         assert answer.status_code == 206
         parts = [answer.content]
         if len(fetch["ranges"]) > 1:
@@ -90,47 +100,49 @@ def build(hub: Hub, told: dict, start: int, stop: int) -> bytes:
     return out[told["offset_into_first_range"] :][: stop - start]
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 1), (0, 1_000_000), (123_456, 654_321), (999_999, 1_000_000), (500_000, 500_001)])
-def test_a_range_s_reconstruction_is_exact(hub: Hub, start: int, stop: int):
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, 1), (0, 1_000_000), (123_456, 654_321), (999_999, 1_000_000), (500_000, 500_001)]
+)
+def test_a_range_s_reconstruction_is_exact(hub: Hub, http: httpx2.Client, reconstruct: Reconstruct, start: int, stop: int):
     """The terms hold the range, and no chunk more than that."""
     blob = hub.put("ann/m", {"big.bin": BIG}).tree["big.bin"]
-    told = reconstruct(hub, blob.xet, f"bytes={start}-{stop - 1}").json()
-    assert build(hub, told, start, stop) == BIG[start:stop]
+    told = reconstruct(blob.xet, f"bytes={start}-{stop - 1}").json()
+    assert build(http, told, start, stop) == BIG[start:stop]
     ends = np.cumsum([chunk.length for chunk in hub.cas.chunks(blob.xet)])
     first, last = np.searchsorted(ends, [start, stop - 1], side="right")
     assert sum(term["range"]["end"] - term["range"]["start"] for term in told["terms"]) == last - first + 1
 
 
-def test_ranges_beyond_the_end(hub: Hub):
+def test_ranges_beyond_the_end(hub: Hub, http: httpx2.Client, reconstruct: Reconstruct):
     blob = hub.put("ann/m", {"big.bin": BIG}).tree["big.bin"]
-    assert reconstruct(hub, blob.xet, "bytes=1000000-1000001").status_code == 416
-    told = reconstruct(hub, blob.xet, "bytes=999990-2000000").json()
-    assert build(hub, told, 999_990, 1_000_000) == BIG[-10:]
-    assert reconstruct(hub, "0" * 64, None).status_code == 404
+    assert reconstruct(blob.xet, "bytes=1000000-1000001").status_code == 416
+    told = reconstruct(blob.xet, "bytes=999990-2000000").json()
+    assert build(http, told, 999_990, 1_000_000) == BIG[-10:]
+    assert reconstruct("0" * 64, None).status_code == 404
 
 
-def test_only_the_signed_range_of_a_xorb_is_served(hub: Hub):
+def test_only_the_signed_range_of_a_xorb_is_served(hub: Hub, http: httpx2.Client, reconstruct: Reconstruct):
     blob = hub.put("ann/m", {"big.bin": BIG}).tree["big.bin"]
-    told = reconstruct(hub, blob.xet, "bytes=0-99", "v1").json()
+    told = reconstruct(blob.xet, "bytes=0-99", "v1").json()
     ((fetch,),) = told["fetch_info"].values()
     span = fetch["url_range"]
-    assert httpx2.get(fetch["url"], headers={"Range": f"bytes={span['start']}-{span['end']}"}).status_code == 206
-    assert httpx2.get(fetch["url"], headers={"Range": f"bytes={span['start']}-{span['end'] + 1}"}).status_code == 403
-    assert httpx2.get(fetch["url"]).status_code == 403
+    assert http.get(fetch["url"], headers={"Range": f"bytes={span['start']}-{span['end']}"}).status_code == 206
+    assert http.get(fetch["url"], headers={"Range": f"bytes={span['start']}-{span['end'] + 1}"}).status_code == 403
+    assert http.get(fetch["url"]).status_code == 403
 
 
-def test_files_that_share_chunks_share_terms(hub: Hub):
+def test_files_that_share_chunks_share_terms(hub: Hub, reconstruct: Reconstruct):
     """A finetune with a changed middle: what comes before and after lies in the xorbs of the first model."""
     changed = BIG[:400_000] + BIG[::-1][:100_000] + BIG[500_000:]
     base = hub.put("ann/base", {"w.bin": BIG}).tree["w.bin"]
     tuned = hub.put("ann/tuned", {"w.bin": changed}).tree["w.bin"]
     assert hub.read("ann/tuned", "w.bin") == changed
     for asked in ("bytes=0-199999", "bytes=700000-999999"):
-        one, two = (reconstruct(hub, blob.xet, asked).json() for blob in (base, tuned))
+        one, two = (reconstruct(blob.xet, asked).json() for blob in (base, tuned))
         assert one["terms"] == two["terms"]
         assert one["offset_into_first_range"] == two["offset_into_first_range"]
-    assert {term["hash"] for term in reconstruct(hub, tuned.xet, "bytes=430000-460000").json()["terms"]}.isdisjoint(
-        term["hash"] for term in reconstruct(hub, base.xet, None).json()["terms"]
+    assert {term["hash"] for term in reconstruct(tuned.xet, "bytes=430000-460000").json()["terms"]}.isdisjoint(
+        term["hash"] for term in reconstruct(base.xet, None).json()["terms"]
     )
 
 
@@ -155,19 +167,19 @@ def test_what_a_test_puts_is_not_known_to_its_clients(hub: Hub):
     assert hub.log.received("cas", "POST", "*/xorbs/*") > len(BIG)
 
 
-def test_tokens(hub: Hub):
+def test_tokens(hub: Hub, http: httpx2.Client, reconstruct: Reconstruct):
     """Those of the Hub are not taken by the CAS, those for reading do not write, and all of them end."""
     blob = hub.put("ann/m", {"big.bin": BIG}).tree["big.bin"]
     read = hub.xet_token()
-    assert reconstruct(hub, blob.xet, None, token=read).status_code == 200
-    assert reconstruct(hub, blob.xet, None, token="hf_other").status_code == 401
+    assert reconstruct(blob.xet, None, token=read).status_code == 200
+    assert reconstruct(blob.xet, None, token="hf_other").status_code == 401
     shards = f"{hub.cas_url}/v1/shards"
-    assert httpx2.post(shards, headers={"Authorization": f"Bearer {read}"}, content=b"").status_code == 403
-    assert httpx2.post(shards, headers={"Authorization": f"Bearer {hub.xet_token('write')}"}, content=b"").status_code == 400
+    assert http.post(shards, headers={"Authorization": f"Bearer {read}"}, content=b"").status_code == 403
+    assert http.post(shards, headers={"Authorization": f"Bearer {hub.xet_token('write')}"}, content=b"").status_code == 400
     hub.signer.expire_tokens()
-    assert reconstruct(hub, blob.xet, None, token=read).status_code == 401
+    assert reconstruct(blob.xet, None, token=read).status_code == 401
     hub.signer.token_seconds = -1
-    assert reconstruct(hub, blob.xet, None).status_code == 401
+    assert reconstruct(blob.xet, None).status_code == 401
 
 
 def test_what_is_not_sound_is_not_stored(hub: Hub):

@@ -65,7 +65,8 @@ def reconstruction(hub: "Hub", request: Request, serial: str, version: str, name
         for term in plan.terms
     ]
     grouped = {
-        xorb: (fetch_v1(hub, xorb, runs) if version == "v1" else fetch_v2(hub, xorb, runs)) for xorb, runs in plan.runs().items()
+        xorb: (fetch_v1(hub, xorb, runs) if version == "v1" else fetch_v2(hub, xorb, runs))
+        for xorb, runs in plan.runs().items()
     }
     return as_json(
         {"offset_into_first_range": plan.offset, "terms": terms, "fetch_info" if version == "v1" else "xorbs": grouped}
@@ -83,9 +84,7 @@ def spans(hub: "Hub", xorb: str, runs: list[tuple[int, int]]) -> list[tuple[dict
 
 def fetch_v1(hub: "Hub", xorb: str, runs: list[tuple[int, int]]) -> list[dict[str, Any]]:
     """An address for every run."""
-    return [
-        {"range": chunks, "url": address(hub, xorb, [span]), "url_range": span} for chunks, span in spans(hub, xorb, runs)
-    ]
+    return [{"range": chunks, "url": address(hub, xorb, [span]), "url_range": span} for chunks, span in spans(hub, xorb, runs)]
 
 
 def fetch_v2(hub: "Hub", xorb: str, runs: list[tuple[int, int]]) -> list[dict[str, Any]]:

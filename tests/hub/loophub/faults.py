@@ -24,7 +24,8 @@ class Fault:
     done: bool = True
 
     def spoil(self, response: Response) -> Response:
-        """The answer as it goes out; a cut one always lacks at least its last byte."""
+        """The answer as it goes out; a cut one always lacks at least its last byte, and without a body there is none."""
+        response.faulty = True
         if self.send is not None:
             response.send = self.send if self.send == HANG_UP else min(self.send, len(response.body) - 1)
         return response

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from .hub import Hub
 
 ROUTES = Routes()
-RESOLVE = r"/(?:(?P<prefix>datasets|spaces)/)?(?P<repo_id>(?!api/|cdn/|cas/|buckets/)[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"
+RESOLVE = (
+    r"/(?:(?P<prefix>datasets|spaces)/)?(?P<repo_id>(?!api/|cdn/|cas/|buckets/)[^/]+/[^/]+)"
+    r"/resolve/(?P<revision>[^/]+)/(?P<path>.+)"
+)
 EXPOSED = (
     "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,"
     "X-Linked-Size,X-Linked-ETag,X-Xet-Hash"

@@ -66,6 +66,7 @@ def hub(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -
     hub = Hub(server, folder)
     server.start(hub)
     yield hub
+    server.pause()
     hub.close()
     shutil.rmtree(folder)
     failures, server.failures = server.failures, []

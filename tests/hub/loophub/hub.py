@@ -1,4 +1,4 @@
-"""In: requests of real Hub clients, and calls of a test. Out: a whole Hub in this process: repos, buckets, CAS, CDN, faults, log."""
+"""In: requests of real Hub clients, and calls of a test. Out: a Hub in this process: repos, buckets, CAS, CDN, faults, log."""
 
 import hashlib
 import itertools
@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-
-import hf_xet
 
 from . import apipaths, bucketpaths, caspaths, commitpaths, filepaths, spacepaths
 from .accounts import Accounts, Login
@@ -66,8 +64,7 @@ class Hub:
         fault = None if self._by_ourselves(request) else self.faults.strike(request, self.kind(request))
         if fault is None:
             return self._route(request)
-        if fault.delay:
-            self._over.wait(fault.delay)
+        self._over.wait(fault.delay)
         response = self._route(request) if fault.done else Response(fault.status or 500, dict(fault.headers), fault.body)
         return fault.spoil(response)
 
@@ -96,7 +93,7 @@ class Hub:
             sent,
             len(request.body),
             token,
-            response.send is not None,
+            response.faulty,
             leaked,
         )
         self.log.add(seen)
@@ -236,7 +233,9 @@ class Hub:
 
         Large and binary files go to xet (chunked by hf_xet itself), with `xet=False` to LFS.
         """
-        repo = self.repos.get((kind, repo_id)) or self.create(kind, repo_id, sdk="static" if kind == "space" else None, **settings)
+        repo = self.repos.get((kind, repo_id)) or self.create(
+            kind, repo_id, sdk="static" if kind == "space" else None, **settings
+        )
         contents = {path: data if isinstance(data, bytes) else data.read_bytes() for path, data in files.items()}
         with self.lock:
             base = repo.branches.get(branch) or repo.at("main")
@@ -265,6 +264,8 @@ class Hub:
         """Upload by hf_xet under an address of our own, so that clients in this process remember nothing of it."""
         if not files:
             return {}
+        import hf_xet  # here, because tests that need no Hub should not wait for it
+
         token, end = self.signer.token("write", 3600)
         with hf_xet.XetSession().new_upload_commit(
             endpoint=f"{self.cas_url}-own", token=token, token_expiry_unix_secs=end

@@ -1,4 +1,4 @@
-"""In: requests as they were answered. Out: a log that can be counted: how many, of which class, how many bytes, with which token."""
+"""In: requests as they were answered. Out: a log that can be counted: how many, of which class, with which bytes and token."""
 
 import fnmatch
 import threading
@@ -14,8 +14,9 @@ Token = Literal["", "hub", "xet", "unknown"]
 class Seen:
     """One request. `path` is decoded and without the query, so no signature and no token is in it.
 
-    sent, received: bytes of the bodies, as they went over the wire (heads are not counted). token: whose token the
-    Authorization header held. leaked: a Hub token of a user came to the CDN or the CAS, or stood in an address.
+    sent, received: bytes of the bodies, as they went over the wire (heads are not counted).
+    token: whose token the Authorization header held. faulty: a fault was done to it.
+    leaked: a Hub token of a user came to the CDN or the CAS, or stood in an address.
     """
 
     method: str

@@ -78,5 +78,8 @@ def static_page(hub: "Hub", request: Request, repo_id: str, path: str) -> Respon
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     found = blob
     return ranged(
-        request, found.size, lambda start, stop: hub.read_blob(found, start, stop), {"Content-Type": kind, "ETag": f'"{found.etag}"'}
+        request,
+        found.size,
+        lambda start, stop: hub.read_blob(found, start, stop),
+        {"Content-Type": kind, "ETag": f'"{found.etag}"'},
     )

@@ -1,4 +1,4 @@
-"""In: bytes on a loopback socket. Out: Requests for an app and its Responses on the wire, with ranges, cuts and lost answers."""
+"""In: bytes on a loopback socket. Out: Requests for an app, and its Responses on the wire: ranged, cut or lost."""
 
 import json
 import re
@@ -51,6 +51,7 @@ class Response:
     body: bytes = b""
     length: int | None = None
     send: int | None = None
+    faulty: bool = False
 
 
 def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -92,7 +93,8 @@ def ranged(request: Request, size: int, read: Callable[[int, int], bytes], heade
     boundary = "loophub-part"
     body = b"".join(
         f"\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n"
-        f"Content-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n".encode() + read(start, stop)
+        f"Content-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n".encode()
+        + read(start, stop)
         for start, stop in ranges
     )
     return Response(
@@ -158,16 +160,27 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = serve  # noqa: N815
 
 
+class Nobody:
+    """Answers nothing: between two tests."""
+
+    def answer(self, request: Request) -> Response:
+        return Response(send=HANG_UP)
+
+    def sending(self, request: Request, response: Response, sent: int) -> Callable[[int], None]:
+        return lambda sent: None
+
+
 class Server(ThreadingHTTPServer):
-    """Listens on a free port of 127.0.0.1 from the moment it is made; `start` begins to answer, `app` may be exchanged."""
+    """Holds a free port of 127.0.0.1 from the moment it is made; who calls there before the first `start` is refused."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    app: App
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.server_bind()
+        self.app: App = Nobody()
         self.failures: list[BaseException] = []
         self._open: set[socket.socket] = set()
         self._thread: threading.Thread | None = None
@@ -177,10 +190,15 @@ class Server(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def start(self, app: App) -> None:
+        """Answer by this app, until another one or `pause`."""
         self.app = app
         if self._thread is None:
+            self.server_activate()
             self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="loophub", daemon=True)
             self._thread.start()
+
+    def pause(self) -> None:
+        self.app = Nobody()
 
     def stop(self) -> None:
         if self._thread is not None:

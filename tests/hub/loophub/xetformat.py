@@ -17,7 +17,7 @@ BOOKEND = b"\xff" * 32
 WITH_VERIFICATION, WITH_METADATA = 1 << 31, 1 << 30
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818
     """A xorb or shard that does not follow the format, or whose hashes are not those of its content."""
 
 
