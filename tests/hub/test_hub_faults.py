@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi, HfFileSystem, constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-from loophub import Fault, Hub, cut, drop, expired_token, expired_url, lost, slow, status
+from loophub import Fault, Hub, cut, drop, expired_token, expired_url, limited, lost, slow, status
 
 BIG = np.random.default_rng(6).integers(0, 256, 300_000, np.uint8).tobytes()
 
@@ -53,7 +53,9 @@ def test_a_passing_refusal_is_tried_again(hub: Hub, api: HfApi, waits: list[floa
 def test_retry_after_is_honoured(hub: Hub, api: HfApi, waits: list[float]):
     hub.fail(status(429, retry_after=7), "resolve", "GET")
     assert HfFileSystem(token=api.token).cat_file("ann/m/a.txt", start=1, end=3) == b"12"
-    assert waits == [8]
+    hub.fail(limited(42), "resolve", "GET")
+    assert HfFileSystem(token=api.token).cat_file("ann/m/a.txt", start=1, end=3) == b"12"
+    assert waits == [8, 43]
 
 
 @pytest.mark.parametrize(

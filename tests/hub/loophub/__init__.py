@@ -4,7 +4,7 @@ Tests ask for the fixture `hub` (fixtures.py, there for every test of the projec
 order faults and read the log.
 """
 
-from .faults import Fault, Rule, cut, drop, expired_token, expired_url, lost, slow, status
+from .faults import Fault, Rule, cut, drop, expired_token, expired_url, limited, lost, slow, status
 from .hub import Hub
 from .log import Log, Seen
 from .repos import Blob, Commit, Repo
@@ -22,6 +22,7 @@ __all__ = [
     "drop",
     "expired_token",
     "expired_url",
+    "limited",
     "lost",
     "slow",
     "status",

@@ -39,6 +39,12 @@ def status(code: int, retry_after: int | None = None, error: str = "", message: 
     return Fault(code, headers, b'{"error":"fault"}', done=False)
 
 
+def limited(seconds: int, what: str = "resolvers") -> Fault:
+    """429 because a limit of the Hub's is used up for so many seconds, with the headers by which it says so."""
+    headers = {"RateLimit": f'"{what}";r=0;t={seconds}', "RateLimit-Policy": f'"fixed window";"{what}";q=3000;w=300'}
+    return Fault(429, headers, b'{"error":"rate limit"}', done=False)
+
+
 def slow(seconds: float) -> Fault:
     """The right answer, `seconds` late."""
     return Fault(delay=seconds)

@@ -54,13 +54,14 @@ def hub(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -
     Afterwards: no token may have gone where it must not, and the Hub itself must not have failed.
     """
     import huggingface_hub
-    from huggingface_hub.utils import _xet
+    from huggingface_hub.utils import _http, _xet
 
     home = pytestconfig.stash[_home]
     for path in home.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     _xet.XET_CONNECTION_INFO_CACHE.clear()
     huggingface_hub.HfFileSystem.clear_instance_cache()
+    huggingface_hub.set_client_factory(_http.default_client_factory)
     server = pytestconfig.stash[_server]
     folder = tmp_path_factory.mktemp("loophub")
     hub = Hub(server, folder)
