@@ -3,6 +3,7 @@
 import os
 import stat
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -36,7 +37,11 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that messages and pages show."""
+        """The name that pages show."""
+
+    @property
+    def place(self) -> str:
+        """How messages call it: a path or an address."""
 
     @property
     def size(self) -> int:
@@ -49,8 +54,14 @@ class Source(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at `offset`; raises SourceError, or SourceChangedError when the file got shorter."""
 
+    def expect(self, ranges: Iterable[Range]) -> None:
+        """Take note of what is going to be read next, so that it can be fetched ahead."""
+
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the file is no longer what it was when it was opened."""
+
+    def close(self) -> None:
+        """Give back what it holds of the machine."""
 
 
 class FileSource:
@@ -75,6 +86,11 @@ class FileSource:
     def name(self) -> str:
         """The file's name without its directory."""
         return printable(self._path.name)
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return printable(str(self._path))
 
     @property
     def path(self) -> Path:
@@ -105,6 +121,9 @@ class FileSource:
         except OSError as error:
             raise SourceError(f"{where(self)}: cannot be read: {error.strerror}") from None
         return data
+
+    def expect(self, ranges: Iterable[Range]) -> None:
+        """Nothing: the system reads ahead."""
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the open file, or what now stands at its path, differs from when it was opened."""
@@ -137,13 +156,13 @@ def is_directory(path: Path) -> bool:
 
 
 def where(source: Source) -> str:
-    """How messages call a source: the path of a local file, else its name."""
-    return printable(str(source.path) if isinstance(source, FileSource) else source.name)
+    """How messages call a source."""
+    return source.place
 
 
-def why(error: Exception, path: Path) -> str:
-    """What an error says of a file, without the path: notes get into pages, which tell no place of this machine."""
-    return str(error).removeprefix(f"{printable(str(path))}: ")
+def why(error: Exception, place: str) -> str:
+    """What an error says of a place, without its path: notes get into pages, which tell no place of this machine."""
+    return str(error).removeprefix(f"{place}: ")
 
 
 def _opened(path: Path) -> tuple[int, os.stat_result] | None:
