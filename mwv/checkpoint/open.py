@@ -1,4 +1,4 @@
-"""What the user names in, a Checkpoint out: a file, a shard, a shard index or a directory.
+"""What the user names in, a Checkpoint out: a file, a shard, a shard index or a directory, here or on the Hub (`opener.py`).
 
 Formats are recognised by content. A shard or an index stands for the whole set (see `shards.py`); in a directory the
 model's weights are chosen by the rules that `directory.py` states.
@@ -26,7 +26,7 @@ from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
 from mwv.checkpoint.source import Source, is_directory, where
 from mwv.checkpoint.wording import printable
-from mwv.errors import FormatError, SourceError
+from mwv.errors import FormatError
 
 _OTHERS: Final[dict[Format, Callable[[Source, int], Header]]] = {
     "pytorch": read_pytorch,
@@ -49,8 +49,6 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises SourceError if it cannot be found or read, FormatError if a file lies, UnsupportedError if it holds what mwv
     cannot show.
     """
-    if str(path).startswith("hf:"):
-        raise SourceError(f"{path}: models on the Hub cannot be read yet; download it (hf download) and name the folder")
     whole = is_directory(path)
     return open_in(LocalFolder(path if whole else path.parent), "" if whole else path.name)
 

@@ -1,4 +1,4 @@
-"""A path in, a Source out: something of known size that byte ranges can be read from."""
+"""A path in, a Source out: something of known size that byte ranges can be read from; `hub_folder.py` has those of the Hub."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceChangedError, SourceError
@@ -22,6 +22,16 @@ class Identity:
     ctime_ns: int
     inode: int
     device: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """What tells the content of a file on the Hub, under whatever name and in whatever repository it lies."""
+
+    digest: str
+    """The Hub, its digest of the content, the size."""
+    mtime_ns: ClassVar[int] = 0
+    """Content has no time at which it could have changed unseen."""
 
 
 class Range(NamedTuple):
@@ -48,7 +58,7 @@ class Source(Protocol):
         """Length in bytes, fixed when the source was opened."""
 
     @property
-    def identity(self) -> Identity | None:
+    def identity(self) -> Identity | Content | None:
         """What remembered digests hang on, or None if nothing may be remembered."""
 
     def read(self, offset: int, length: int) -> bytes:
@@ -67,9 +77,10 @@ class Source(Protocol):
 class FileSource:
     """A regular local file, held open so that a rename over it does not mix two files."""
 
-    def __init__(self, path: Path) -> None:
-        """Open `path`; raises SourceError for anything that is not a readable regular file."""
+    def __init__(self, path: Path, name: str = "") -> None:
+        """Open `path`; raises SourceError for anything that is not a readable regular file. `name` is shown for the path's."""
         self._path = path
+        self._name = name or path.name
         try:
             opened = _opened(path)
         except (OSError, ValueError) as error:
@@ -85,7 +96,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """The file's name without its directory."""
-        return printable(self._path.name)
+        return printable(self._name)
 
     @property
     def place(self) -> str:
