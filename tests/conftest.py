@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
+# The Hub on loopback: the fixtures `hub` and `waits`, and an environment that keeps all Hub clients there.
+pytest_plugins = ["loophub.fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",

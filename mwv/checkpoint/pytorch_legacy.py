@@ -29,8 +29,11 @@ _MAX_KEY_STEPS: Final = 150_000
 
 def is_legacy(source: Source) -> bool:
     """Whether a file begins with the pickled magic number."""
+    head = source.read(0, min(source.size, _HEAD))
+    if head[:1] not in (b"\x80", b"L"):  # how a pickled number begins from protocol 2 on, and before
+        return False
     try:
-        return bool(load("", source.read(0, min(source.size, _HEAD)), call, partial(persistent, "")) == _MAGIC)
+        return bool(load("", head, call, partial(persistent, "")) == _MAGIC)
     except FormatError:
         return False
 
