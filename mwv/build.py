@@ -16,6 +16,8 @@ import click
 from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.wording import counted, plural
+from mwv.checkpoint.wording import shown as quoted
 from mwv.decode.open import open_tensor
 from mwv.errors import (
     LostError,
@@ -123,7 +125,8 @@ def build(settings: Settings, base: Base | None = None) -> None:
     if outcome.taken_out or len(settings.models) > 1:
         say(outcome.line(time.monotonic() - begin))
     if base is None and done.models and not outcome.failures:
-        say(f"{settings.destination / 'index.html'}: {len(done.models)} models; open it, or: mwv serve {settings.destination}")
+        models = counted(len(done.models), "model")
+        say(f"{settings.destination / 'index.html'}: {models}; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
@@ -232,8 +235,7 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
     drawn = [t for t in chosen if not t.part_of]
     shown = (*drawn, *(t for t in chosen if t.part_of))
     if not any(t.elements for t in drawn):
-        what = f"no tensor's whole name matches {' or '.join(wanted.only)}" if wanted.only else "holds no tensor with elements"
-        raise SourceError(f"{wanted.path}: {what}; there is nothing to show")
+        raise SourceError(f"{wanted.path}: {_why_nothing(checkpoint, wanted.only)}")
     canvas = arrange(
         [(t.name, t.shape) for t in drawn],
         layers=promised_layers(checkpoint.config) if not wanted.only else None,
@@ -242,6 +244,17 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
         columns=wanted.columns,
     )
     return Drawing(checkpoint, shown, canvas, make_plan(canvas), subjects_of(checkpoint, shown, canvas))
+
+
+def _why_nothing(checkpoint: Checkpoint, only: Sequence[str]) -> str:
+    """Why there is nothing to show, and which name to give for parts of packed weights, which lie with them."""
+    if not only:
+        return "holds no tensor with elements; there is nothing to show"
+    packed = ((t.name, part.name) for t in checkpoint.tensors if t.packing for part in t.packing.parts.values())
+    owner = next((name for name, part in packed if any(fnmatchcase(part, pattern) for pattern in only)), None)
+    if owner is not None:
+        return f"{' or '.join(only)}: parts of packed weights, which lie with them; name the weight, such as {quoted(owner)}"
+    return f"no tensor's whole name matches {' or '.join(only)}; there is nothing to show"
 
 
 def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) -> tuple[Subject | None, ...]:
@@ -278,14 +291,15 @@ def estimate(drawing: Drawing, settings: Settings) -> str:
     """What building a drawing with an empty cache would take, in lines for a person."""
     checkpoint, canvas, elements = drawing.checkpoint, drawing.canvas, drawing.elements
     nbytes = sum(t.nbytes for t in drawing.shown)
+    weights = f"{amount(elements)} element{plural(elements)}"
     seconds = elements / (_SPEED * settings.jobs)
     return "\n".join(
         (
-            f"{checkpoint.name}: {len(drawing.shown):,} tensors, {amount(elements)} elements, {size(nbytes)}",
-            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {drawing.plan.levels} levels",
+            f"{checkpoint.name}: {counted(len(drawing.shown), 'tensor')}, {weights}, {size(nbytes)}",
+            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {counted(drawing.plan.levels, 'level')}",
             f"  tiles   {drawing.plan.tile_count:,}",
             f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
-            f"  time    about {seconds:.0f} s with {settings.jobs} threads, if nothing is cached",
+            f"  time    about {seconds:.0f} s with {counted(settings.jobs, 'thread')}, if nothing is cached",
         )
     )
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
-from mwv.checkpoint.facts import dtype_counts, facts, parameters
+from mwv.checkpoint.facts import adapter_facts, dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
 from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.wording import plural
 from mwv.decode.open import open_tensor
 from mwv.decode.wording import how_decoded
 from mwv.layout.grid import grid_of, panels_of
@@ -55,6 +56,7 @@ class Inspection:
             "format": checkpoint.format,
             "architecture": architecture(checkpoint),
             "parameters": parameters(checkpoint.tensors),
+            "undecoded": sum(t.undecoded for t in checkpoint.tensors),
             "bytes": sum(t.nbytes for t in checkpoint.tensors),
             "dtypes": dtype_counts(checkpoint.tensors),
             "facts": facts(checkpoint.config),
@@ -70,8 +72,11 @@ class Inspection:
         checkpoint = self.checkpoint
         total = sum(t.nbytes for t in checkpoint.tensors)
         kind = architecture(checkpoint) or "unknown architecture"
-        count = thousands(parameters(checkpoint.tensors))
-        yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {count} parameters, {size(total)}"
+        count, lacking = parameters(checkpoint.tensors), uncounted(checkpoint.tensors)
+        weights = f"{thousands(count)} parameter{plural(count)}" + (f" ({lacking})" if lacking else "")
+        yield f"{visible(checkpoint.name)}: {kind}, {checkpoint.format}, {weights}, {size(total)}"
+        if adapter := adapter_facts(checkpoint.config):
+            yield "adapter: " + ", ".join(f"{name.replace('_', ' ')} {visible(str(value))}" for name, value in adapter.items())
         yield "types: " + ", ".join(f"{name} {amount(count)}" for name, count in dtype_counts(checkpoint.tensors).items())
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""
@@ -142,7 +147,7 @@ def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[Measured | None, ...]:
     survey = Survey(subjects, _Nothing(), _BUFFER)
     found: list[Measured | None] = [None] * len(subjects)
     held = [i for i, subject in enumerate(subjects) if subject is not None]
-    with progress(visible(checkpoint.name), len(held), "tensors") as advance:
+    with progress(visible(checkpoint.name), len(held), "tensor") as advance:
 
         def measure(index: int) -> None:
             subject, info = subjects[index], checkpoint.tensors[index]

@@ -9,6 +9,8 @@ from typing import Final
 
 import click
 
+from mwv.checkpoint.wording import plural
+
 _PLAIN_SECONDS: Final = 10.0
 """How often a plain line is written where there is no terminal."""
 
@@ -26,9 +28,9 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int, things: str = "tiles", unit: str = "M elements") -> Iterator[Advance]:
+def progress(title: str, total: int, noun: str = "tile", unit: str = "M elements") -> Iterator[Advance]:
     """Show how far the work on `total` things is, while the context lasts; `unit` is a million of what they consist of."""
-    with (_bar if sys.stderr.isatty() else _lines)(title, total, things) as show:
+    with (_bar if sys.stderr.isatty() else _lines)(title, total, noun + plural(total)) as show:
         lock, begin = Lock(), time.monotonic()
         done, elements = 0, 0
 

@@ -16,7 +16,7 @@ from mwv.hub.address import Address
 from mwv.hub.client import Hub
 from mwv.progress import progress, say
 from mwv.settings import Settings
-from mwv.site.text import plural, size
+from mwv.site.text import counted, size
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import prepare
 from mwv.upload.access import open_space, open_target
@@ -99,13 +99,13 @@ def _kept(settings: Settings) -> str:
 
 def _told(target: Target, done: Published) -> str:
     plan = done.plan
-    sent = f"{len(plan.add):,} file{plural(len(plan.add))} sent ({size(plan.size)})"
+    sent = f"{counted(len(plan.add), 'file')} sent ({size(plan.size)})"
     return f"{target.name}: {sent}, {len(plan.delete):,} deleted" if done.steps else f"{target.name}: unchanged"
 
 
 @contextmanager
 def _shown(plan: UploadPlan) -> Iterator[Advance]:
-    with progress("upload", len(plan.add), "files", "MB") as advance:
+    with progress("upload", len(plan.add), "file", "MB") as advance:
         yield advance
 
 

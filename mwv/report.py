@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from mwv.checkpoint.wording import counted, plural
 from mwv.errors import SiteError
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Traffic
@@ -69,11 +70,11 @@ class ModelReport:
 
     def line(self) -> str:
         """What happened, in a line."""
-        done = f"{self.tally.rendered:,} tiles rendered, {self.tally.reused:,} reused"
-        damage = f"; NaN or Inf in {self.facts.damaged} tensors" if self.facts.damaged else ""
+        done = f"{counted(self.tally.rendered, 'tile')} rendered, {self.tally.reused:,} reused"
+        damage = f"; NaN or Inf in {counted(self.facts.damaged, 'tensor')}" if self.facts.damaged else ""
         read = size(self.traffic.read + self.traffic.hashed)
-        parameters = amount(self.facts.parameters)
-        return f"{self.facts.name}: {self.change}; {parameters} parameters, {done}, {read} read, {self.seconds:.1f} s{damage}"
+        parameters = f"{amount(self.facts.parameters)} parameter{plural(self.facts.parameters)}"
+        return f"{self.facts.name}: {self.change}; {parameters}, {done}, {read} read, {self.seconds:.1f} s{damage}"
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Outcome:
         counts = [f"{kinds[kind]} {kind}" for kind in ("new", "changed", "unchanged", "taken out", "failed") if kinds[kind]]
         rendered = sum(model.tally.rendered for model in self.models)
         reused = sum(model.tally.reused for model in self.models)
-        return f"models: {', '.join(counts)}; {rendered:,} tiles rendered, {reused:,} reused, {seconds:.1f} s"
+        return f"models: {', '.join(counts)}; {counted(rendered, 'tile')} rendered, {reused:,} reused, {seconds:.1f} s"
 
     def write(self, path: Path, seconds: float) -> None:
         """Write the report of the whole build; raises SiteError where that fails."""

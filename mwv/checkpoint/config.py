@@ -16,14 +16,18 @@ _QUANTISATION: Final = ("quantize_config.json", "quant_config.json", "hf_quant_c
 """What tools of quantisation write beside a `config.json` that knows nothing of it."""
 
 
-def read_config(directory: Path) -> tuple[dict[str, Any], list[str]]:
-    """The object in `config.json`, and a note for each file that cannot be used.
+def read_config(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """The object in the `config.json` beside a model's file, and a note for each file that cannot be used.
 
     A broken one is not worth refusing the weights for: it only tells of layers that are missing and of facts beside.
-    What another file says about quantisation counts as `quantization_config`, unless that is there.
+    What another file says about quantisation counts as `quantization_config`, unless that is there. What is said about an
+    adapter counts as `adapter_config`, unless a model of its own lies beside it.
     """
     notes: list[str] = []
+    directory = file.parent
     config = _usable(directory / "config.json", notes)
+    if (not config or file.name.startswith("adapter_")) and (said := _usable(directory / "adapter_config.json", notes)):
+        config["adapter_config"] = said
     for name in _QUANTISATION:
         if "quantization_config" not in config and (said := _usable(directory / name, notes)):
             config["quantization_config"] = said.get("quantization", said)
@@ -57,7 +61,9 @@ def architecture(checkpoint: Checkpoint) -> str:
     """What the files call the model's architecture, such as LlamaForCausalLM or llama; empty if they do not say."""
     config = checkpoint.config
     classes = config.get("architectures")
+    adapter = config.get("adapter_config")
     candidates = (
+        f"{kind} adapter" if isinstance(adapter, dict) and isinstance(kind := adapter.get("peft_type"), str) and kind else "",
         *(classes[:1] if isinstance(classes, list) else ()),
         config.get("_class_name"),
         config.get("model_type"),

@@ -1,10 +1,12 @@
 """The configuration of a checkpoint in, the few facts that pages and tables show out."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Final
 
 from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.info import TensorInfo
+from mwv.checkpoint.wording import counted
 
 _FACTS: Final[dict[str, tuple[str, ...]]] = {
     "model_type": (),
@@ -24,6 +26,8 @@ _FACTS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Names as Hugging Face's configurations use them, each with the other names under which models give the same fact."""
 _NESTED: Final = ("text_config", "llm_config", "ffn_config")
+_ADAPTER: Final = {"base_model_name_or_path": "base_model", "r": "lora_rank", "lora_alpha": "lora_alpha"}
+"""What PEFT writes about an adapter, and our name for it."""
 
 
 def facts(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +39,16 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
             value = next((place[key] for key in (name, *others) if place.get(key) is not None), None)
             if name not in found and isinstance(value, str | int | float):
                 found[name] = value
-    return found
+    return found | adapter_facts(config)
+
+
+def adapter_facts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Base model, rank and alpha of an adapter, as far as it tells them; of a base model in a folder the folder's name."""
+    said = config.get("adapter_config")
+    found = {name: said.get(key) for key, name in _ADAPTER.items()} if isinstance(said, Mapping) else {}
+    if isinstance(base := found.get("base_model"), str) and PurePath(base).is_absolute():
+        found["base_model"] = PurePath(base).name
+    return {name: value for name, value in found.items() if isinstance(value, str | int | float) and value != ""}
 
 
 def promised_layers(config: Mapping[str, Any]) -> int | None:
@@ -54,9 +67,23 @@ def _count(config: Mapping[str, Any], fact: str) -> int | None:
 
 
 def parameters(tensors: Sequence[TensorInfo]) -> int:
-    """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none."""
-    weights = [t.elements for t in tensors if (t.dtype.kind in WEIGHTS or t.dtype.is_quantised) and not t.part_of]
-    return sum(weights or (t.elements for t in tensors if not t.part_of))
+    """Elements of all tensors that hold weights: those of real, complex and quantised types, or all if there are none.
+
+    Integers of packed weights that are not decoded do not count: one may stand for several weights, or for a part of one.
+    """
+    known = [t for t in tensors if not t.part_of and not _uncounted(t)]
+    weights = [t.elements for t in known if t.dtype.kind in WEIGHTS or t.dtype.is_quantised]
+    return sum(weights or (t.elements for t in known))
+
+
+def uncounted(tensors: Sequence[TensorInfo]) -> str:
+    """What the number of parameters leaves out, in words; empty if nothing."""
+    count = sum(map(_uncounted, tensors))
+    return f"without {counted(count, 'packed weight')} not decoded" if count else ""
+
+
+def _uncounted(info: TensorInfo) -> bool:
+    return info.undecoded and info.dtype.kind not in WEIGHTS
 
 
 def dtype_counts(tensors: Sequence[TensorInfo]) -> dict[str, int]:

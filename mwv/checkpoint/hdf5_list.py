@@ -1,6 +1,7 @@
 """The path of an HDF5 file in, a JSON list of its datasets out, as a program of its own; see `hdf5.py`.
 
-Names, types, shapes and places are told, no values are read. Soft and external links are not followed.
+Names, types, shapes and places are told, no values are read. Links are told and not followed; of the names of one object the
+first stands for it.
 """
 
 import json
@@ -13,6 +14,11 @@ import h5py
 MAX_CHARACTERS: Final = 16_000_000
 _SECONDS: Final = 3
 _MEMORY: Final = 512 * 2**20
+_LINKS: Final = {
+    h5py.HardLink: "another name of what is shown under its first",
+    h5py.SoftLink: "a link to another place in the file",
+    h5py.ExternalLink: "a link into another file",
+}
 
 
 def main(path: str) -> None:
@@ -30,19 +36,32 @@ def main(path: str) -> None:
 
 def _datasets(path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
+    met: set[str] = set()
     characters = 0
 
-    def note(name: str, item: Any) -> None:
+    def count(name: str) -> None:
         nonlocal characters
         characters += len(name)
         if characters > MAX_CHARACTERS:
             raise ValueError("its names are longer than those of any model")
+
+    def note(name: str, item: Any) -> None:
+        count(name)
+        met.add(name)
         if isinstance(item, h5py.Dataset):
             found.append({"name": name, **_described(item)})
+
+    def note_link(name: str, link: Any) -> None:
+        if name not in met:
+            count(name)
+            found.append(
+                {"name": name, "type": "|u1", "shape": [], "fault": _LINKS.get(type(link), "a link of an unknown kind")}
+            )
 
     # Locks are for writers, and some file systems have none.
     with h5py.File(path, "r", locking=False) as file:
         file.visititems(note)
+        file.visititems_links(note_link)
     return found
 
 

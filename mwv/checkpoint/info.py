@@ -45,6 +45,8 @@ class TensorInfo:
     part_of: str = ""
     note: str = ""
     """What a reader must know about its values: how they were made, or why they are but stored integers."""
+    undecoded: bool = False
+    """Whether it is the main part of a packed weight whose values cannot be made."""
 
     @property
     def elements(self) -> int:

@@ -90,7 +90,7 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
     if kind == "gguf":
         config, metadata = gguf_config(values), gguf_metadata(values)
     else:
-        config, ignored = read_config(selection.files[0].parent)
+        config, ignored = read_config(selection.files[0])
         notes += ignored
     by_name = {info.name: info for info in tensors}
     missing = frozenset(selection.index_names) - by_name.keys()

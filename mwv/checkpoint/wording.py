@@ -1,4 +1,4 @@
-"""Names as files and users give them in, text that stays on one line of a message out."""
+"""Names as files and users give them, and numbers of things, in; text for one line of a message out."""
 
 
 def printable(text: str, longest: int = 1000) -> str:
@@ -11,3 +11,13 @@ def printable(text: str, longest: int = 1000) -> str:
 def shown(name: str) -> str:
     """A tensor's name as messages quote it."""
     return f"'{printable(name, 200)}'"
+
+
+def plural(count: int) -> str:
+    """What a noun ends in after a number of things."""
+    return "" if count == 1 else "s"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as 1 tensor or 2,000 tensors."""
+    return f"{count:,} {noun}{plural(count)}"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from mwv.checkpoint.wording import counted
 from mwv.cli.surroundings import PATH, processors
 from mwv.errors import ConditionMetError, UsageError
 from mwv.measure.odd import KINDS
@@ -31,7 +32,7 @@ def inspect(source: Path, as_json: bool, stats: bool, fail_on: tuple[str, ...], 
     click.echo(inspector.as_json(found) if as_json else "\n".join(found.lines()))
     bad = [finding for finding in found.findings if finding.kind in kinds]
     if bad:
-        count = "1 finding" if len(bad) == 1 else f"{len(bad):,} findings"
+        count = counted(len(bad), "finding")
         raise ConditionMetError(f"{source}: {count} of the kinds that --fail-on names:", list(inspector.finding_lines(bad)))
 
 

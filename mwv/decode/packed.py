@@ -150,6 +150,8 @@ class PackedTensor(Banded):
         size, packed = part.dtype.block_bytes, part.dtype.block_elements
         width = (part.shape[-1] if part.shape else 1) // packed
         left, wide = window.cols.start // packed, -(-len(window.cols) // packed)
+        if part.strides is not None and len(part.shape) > 2:
+            return self._folded(part, window.rows)[:, left * size : (left + wide) * size]
         strides = (width, 1) if part.strides is None else (0, *part.strides)[-2:]
         offset = part.offset + (window.rows.start * strides[0] + left * strides[1]) * size
         read = self.shards[part.shard].read
@@ -159,6 +161,13 @@ class PackedTensor(Banded):
         else:
             raw = gather(read, offset, (len(window.rows), wide), strides, size, 0, count)
         return np.frombuffer(raw, np.uint8).reshape(len(window.rows), wide * size)
+
+    def _folded(self, part: TensorInfo, rows: range) -> NDArray[np.uint8]:
+        """Rows of a strided part of more than two axes."""
+        width, size = part.shape[-1], part.dtype.block_bytes
+        read = self.shards[part.shard].read
+        raw = gather(read, part.offset, part.shape, part.strides or (), size, rows.start * width, rows.stop * width)
+        return np.frombuffer(raw, np.uint8).reshape(len(rows), width * size)
 
     def _parts(self, rows: range, raw: bytes) -> Mapping[str, Array]:
         """The windows of the parts of `rows` as numbers, from their bytes."""

@@ -1,4 +1,4 @@
-"""A TensorInfo in, how its bytes become values out, in words."""
+"""A TensorInfo in, how its bytes become values and what must be known about them out, in words."""
 
 from mwv.checkpoint.info import TensorInfo
 
@@ -9,11 +9,9 @@ def how_decoded(info: TensorInfo) -> str:
     said = []
     if dtype.kind == "block":
         said.append(f"dequantised from {dtype.name} blocks of {dtype.block_elements}")
-    elif dtype.is_raw:
-        said.append(f"raw integers of {8 * dtype.block_bytes // dtype.block_elements} bits: unknown type")
     elif dtype.kind == "complex":
         said.append("measured by magnitude")
-    elif dtype.block_elements > 1:
+    elif dtype.block_elements > 1 and not dtype.is_raw:
         said.append(f"{dtype.block_elements} elements in {dtype.block_bytes} bytes".replace("1 bytes", "a byte"))
     if info.strides is not None:
         said.append("gathered from a strided view")
@@ -21,6 +19,14 @@ def how_decoded(info: TensorInfo) -> str:
         said.append("from big-endian numbers")
     if info.part_of:
         said.append(f"part of {info.part_of}")
+    return ", ".join(filter(None, (*said, remark(info))))
+
+
+def remark(info: TensorInfo) -> str:
+    """What a reader must know about the values of a tensor: how they were made, or that they are but stored integers."""
     if info.note:
-        said.append(info.note)
-    return ", ".join(said)
+        return info.note
+    if info.dtype.is_quantised:
+        return "quantised, shown as the integers that are stored"
+    bits = 8 * info.dtype.block_bytes // info.dtype.block_elements
+    return f"unknown type, shown as integers of {bits} bits" if info.dtype.is_raw else ""

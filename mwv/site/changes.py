@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from mwv.checkpoint.wording import counted
 from mwv.errors import SiteError
 from mwv.site.data import parse
 from mwv.site.manifest import ModelEntry
@@ -13,7 +14,7 @@ def reasons(old: ModelEntry, new: ModelEntry, read: Callable[[str], bytes]) -> l
     found = []
     same_options = old.options == new.options
     if old.digest != new.digest and (count := _weights(old, new, read, same_options)):
-        found.append(f"weights of {count:,} tensor{'' if count == 1 else 's'}")
+        found.append(f"weights of {counted(count, 'tensor')}")
     if not same_options:
         found.append("options")
     return found or ["configuration, or the version of mwv"]

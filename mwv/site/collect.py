@@ -7,9 +7,11 @@ from blake3 import blake3
 
 from mwv.checkpoint.config import architecture
 from mwv.checkpoint.dtypes import WEIGHTS
-from mwv.checkpoint.facts import dtype_counts, facts, parameters
+from mwv.checkpoint.facts import dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
+from mwv.checkpoint.wording import counted
+from mwv.decode.wording import remark
 from mwv.layout.canvas import Canvas
 from mwv.layout.transformer import layout_digest_input
 from mwv.measure.stats import TensorStats
@@ -51,7 +53,7 @@ def make_model(
         metadata=checkpoint.metadata,
         tensors=rows,
         scenes=(scene,),
-        notes=_notes(checkpoint, rows, scene.canvas),
+        notes=_notes(checkpoint, shown, rows, scene.canvas),
     )
 
 
@@ -70,18 +72,10 @@ def _row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt], can
         big_endian=info.byteorder == "big" and info.dtype.block_bytes > 1,
         canonical=canonical if canonical != info.name else "",
         exponent=info.dtype.exponent,
-        note=_note(info),
+        note=remark(info),
         packed=info.packing is not None,
         part_of=info.part_of,
     )
-
-
-def _note(info: TensorInfo) -> str:
-    if info.note:
-        return info.note
-    if info.dtype.is_quantised:
-        return "quantised, shown as the integers that are stored"
-    return "unknown dtype, shown as raw integers" if info.dtype.is_raw else ""
 
 
 def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) -> Scene:
@@ -106,17 +100,19 @@ def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:
     return 2.0 ** min(d.exponent for d in dtypes), 1.0
 
 
-def _notes(checkpoint: Checkpoint, rows: Sequence[TensorRow], canvas: Canvas) -> tuple[str, ...]:
+def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], rows: Sequence[TensorRow], canvas: Canvas) -> tuple[str, ...]:
     notes = [f"Left out: {line}" for line in checkpoint.left_out]
     hidden = len(checkpoint.tensors) - len(rows)
     if hidden:
-        notes.append(f"{hidden} tensors are not shown, as asked for.")
+        notes.append(f"{counted(hidden, 'tensor')} not shown, as asked for.")
     reserved = {placement.name for placement in canvas.placements if placement.tensor is None}
     if reserved:
         notes.append(f"Missing from these files, their places are kept: {_listed(sorted(reserved))}.")
     unknown = set(checkpoint.index_names) - reserved - {t.name for t in checkpoint.tensors}
     if unknown and not hidden:
         notes.append(f"Missing from these files, and of unknown shape: {_listed(sorted(unknown))}.")
+    if lacking := uncounted(shown):
+        notes.append(f"Parameters are counted {lacking}: their stored numbers are shown.")
     bad = [row.name for row in rows if any(stats.nan or stats.inf for stats in row.stats)]
     if bad:
         notes.append(f"NaN or Inf in {_listed(bad)}.")

@@ -25,7 +25,7 @@ class TensorRow:
     stats: tuple[TensorStats, ...]
     """One per panel: one for most tensors, E for E fused experts, none when nothing is drawn."""
     note: str = ""
-    """What the reader must know, such as "unknown dtype, shown as raw integers"."""
+    """What the reader must know, such as "unknown type, shown as integers of 16 bits"."""
     strides: tuple[int, ...] | None = None
     """Elements from one index to the next of each axis, where they do not lie in row-major order."""
     big_endian: bool = False

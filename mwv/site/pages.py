@@ -28,6 +28,9 @@ _FACT_LABELS: Final = {
     "num_experts_per_tok": "Experts per token",
     "tie_word_embeddings": "Tied embeddings",
     "torch_dtype": "Trained as",
+    "base_model": "Base model",
+    "lora_rank": "LoRA rank",
+    "lora_alpha": "LoRA alpha",
 }
 _TEXTS: Final = ("title", "architecture", "format", "source")
 _COUNTS: Final = ("parameters", "tensors", "bytes")

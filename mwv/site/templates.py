@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mwv.checkpoint.wording import plural
 from mwv.errors import SiteError
 from mwv.pyramid.palette import export
 from mwv.site import text
@@ -76,7 +77,7 @@ class Templates:
             size=text.size,
             amount=text.amount,
             thousands=text.thousands,
-            plural=text.plural,
+            plural=plural,
             shape=lambda sizes: text.shape(tuple(sizes)),
             number=text.number,
             prose=prose,

@@ -55,11 +55,6 @@ def thousands(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
-def plural(count: int) -> str:
-    """What a noun ends in after a number of things."""
-    return "" if count == 1 else "s"
-
-
 def shape(sizes: tuple[int, ...]) -> str:
     """A tensor's shape: 768 × 3072, or scalar."""
     return " × ".join(map(str, sizes)) if sizes else "scalar"

@@ -600,3 +600,12 @@ def test_an_impossible_date_is_refused_before_any_work(call, tmp_path, monkeypat
     assert (code, len(err.splitlines())) == (2, 1)
     assert err.startswith("mwv: SOURCE_DATE_EPOCH ")
     assert {path.name for path in tmp_path.iterdir()} == {"m.safetensors"}
+
+
+def test_one_of_a_thing_is_no_plural(call, tmp_path):
+    save_file({"w": np.ones(1, np.float32)}, tmp_path / "one.safetensors")
+    code, out, _ = call("build", "one.safetensors", "--dry-run", "--jobs", 1)
+    assert code == 0 and "1 tensor, 1 element," in out and "with 1 thread," in out
+    code, _, err = call("build", "one.safetensors", "--no-cache")
+    assert code == 0 and "1 parameter, " in err and "1 model;" in err
+    assert "1 parameter, " in call("inspect", "one.safetensors")[1]

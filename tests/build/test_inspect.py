@@ -239,3 +239,23 @@ def test_names_are_told_on_one_line(tmp_path: Path) -> None:
     assert (done.code, finding.split()[0]) == (3, "duplicate")
     assert head == "mwv: m.safetensors: 1 finding of the kinds that --fail-on names:"
     assert "\x1b" not in done.out + done.err
+
+
+def test_an_adapter_names_its_base_model(tmp_path: Path) -> None:
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({name: noise(8, 64)}, tmp_path / "adapter_model.safetensors")
+    said = {"peft_type": "LORA", "base_model_name_or_path": "org/base", "r": 8, "lora_alpha": 16}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(said))
+    found = inspect(tmp_path, stats=False, odd=False, jobs=1)
+    assert found.record()["architecture"] == "LORA adapter"
+    lines = list(found.lines())
+    assert ": LORA adapter, safetensors" in lines[0]
+    assert lines[1] == "adapter: base model org/base, lora rank 8, lora alpha 16"
+    assert mwv("build", ".", "-o", "site", "--no-cache", cwd=tmp_path).code == 0
+    page = next((tmp_path / "site").glob("*/index.html")).read_text()
+    assert all(text in page for text in ("Base model", "org/base", "LoRA rank", "LORA adapter"))
+    # A model beside the adapter is none itself.
+    save_file({"model.layers.0.w": noise(8, 8)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    beside = [inspect(tmp_path / f"{stem}.safetensors", stats=False, odd=False, jobs=1) for stem in ("model", "adapter_model")]
+    assert [found.record()["architecture"] for found in beside] == ["llama", "LORA adapter"]

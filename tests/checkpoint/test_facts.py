@@ -34,6 +34,13 @@ def test_values_that_are_no_facts_are_passed_over() -> None:
     assert facts({"hidden_size": [1, 2], "vocab_size": None, "text_config": 7}) == {}
 
 
+def test_an_adapter_tells_its_base_and_not_the_layers_of_its_prompt() -> None:
+    said = {"base_model_name_or_path": "org/base", "r": 8, "lora_alpha": 16.5, "num_layers": 24, "peft_type": "LORA"}
+    assert facts({"adapter_config": said}) == {"base_model": "org/base", "lora_rank": 8, "lora_alpha": 16.5}
+    assert facts({"adapter_config": {"base_model_name_or_path": "/home/me/base", "r": [1]}}) == {"base_model": "base"}
+    assert facts({"adapter_config": 3}) == {}
+
+
 @pytest.mark.parametrize(
     ("value", "expected"), [(12, 12), (0, None), (-1, None), (True, None), ("12", None), (1.5, None), (None, None)]
 )

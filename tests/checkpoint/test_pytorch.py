@@ -222,12 +222,14 @@ def test_quantised_tensors_are_their_values(name: str, zipped: bool) -> None:
         np.testing.assert_allclose(shown_values(data, info), expected.dequantize(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (70, 5, 3, 3)])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((3, 4), 0), ((3, 4), 1), ((9,), 0), *(((70, 5, 3, 3), axis) for axis in range(4)), ((5, 70, 2), 1)]
+)
 @pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
-def test_scales_of_channels_are_parts(shape: tuple[int, ...]) -> None:
-    scale = torch.rand(shape[0], dtype=torch.float64) + 0.1
-    zero_point = torch.arange(shape[0])
-    value = torch.quantize_per_channel(torch.randn(shape) * 20, scale, zero_point, 0, torch.quint8)
+def test_scales_of_channels_are_parts(shape: tuple[int, ...], axis: int) -> None:
+    scale = torch.rand(shape[axis], dtype=torch.float64) + 0.1
+    zero_point = torch.arange(shape[axis])
+    value = torch.quantize_per_channel(torch.randn(shape) * 20, scale, zero_point, axis, torch.quint8)
     data = saved({"w": value})
     header = read(data)
     assert {t.name: t.part_of for t in header.tensors} == {"w": "", "w.scale": "w", "w.zero_point": "w"}
@@ -237,13 +239,21 @@ def test_scales_of_channels_are_parts(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(shown_values(data, whole), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("axis", [None, 0, 1])
 @pytest.mark.filterwarnings("ignore:torch.quantize", "ignore::DeprecationWarning", "ignore:.*quantiz:UserWarning")
-def test_scales_along_another_axis_are_not_applied() -> None:
-    scale, zero_point = torch.tensor([0.1, 0.2, 0.4, 0.8], dtype=torch.float64), torch.tensor([0, 1, 2, 3])
-    value = torch.quantize_per_channel(torch.arange(12.0).reshape(3, 4), scale, zero_point, 1, torch.quint8)
-    header = read(saved({"w": value}))
-    assert {t.name: t.packing for t in header.tensors} == {"w": None, "w.scale": None, "w.zero_point": None}
-    assert header.notes == ("'w': its scales and zero points are not applied, the stored integers are shown",)
+def test_quantised_convolutions_whose_channels_lie_last(axis: int | None) -> None:
+    plain = (torch.randn(70, 5, 3, 2) * 20).contiguous(memory_format=torch.channels_last)
+    if axis is None:
+        value = torch.quantize_per_tensor(plain, 0.3, 7, torch.qint8)
+    else:
+        count = plain.shape[axis]
+        value = torch.quantize_per_channel(plain, torch.rand(count) + 0.1, torch.arange(count), axis, torch.qint8)
+    assert value.stride() == plain.stride() != torch.empty(plain.shape).stride()
+    data = saved({"w": value})
+    header = read(data)
+    assert header.notes == ()
+    whole = next(t for t in header.tensors if t.name == "w")
+    np.testing.assert_allclose(shown_values(data, whole), value.dequantize().reshape(-1, 2), rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*TypedStorage:UserWarning", "ignore:.*quantiz:UserWarning")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
+from mwv.checkpoint.dtypes import PLAIN, QUANTISED, DType, raw_dtype
 from mwv.checkpoint.info import TensorInfo
 from mwv.decode.wording import how_decoded
 
@@ -23,8 +23,9 @@ def test_plain_numbers_need_no_words(name: str) -> None:
     ("dtype", "text"),
     [
         (DType("Q4_K", "block", 256, 144), "dequantised from Q4_K blocks of 256"),
-        (raw_dtype("X16", 16), "raw integers of 16 bits: unknown type"),
-        (raw_dtype("X4", 4), "raw integers of 4 bits: unknown type"),
+        (raw_dtype("X16", 16), "unknown type, shown as integers of 16 bits"),
+        (raw_dtype("X4", 4), "unknown type, shown as integers of 4 bits"),
+        (QUANTISED["QUINT4X2"], "2 elements in a byte, quantised, shown as the integers that are stored"),
         (PLAIN["C64"], "measured by magnitude"),
         (PLAIN["F4"], "2 elements in a byte"),
         (PLAIN["F6_E3M2"], "4 elements in 3 bytes"),

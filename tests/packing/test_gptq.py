@@ -9,9 +9,12 @@ import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 from safetensors.numpy import save_file
 
+from mwv.build import build, draw
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.open import open_checkpoint
+from mwv.errors import SourceError
 from mwv.inspect import as_json, inspect
+from mwv.settings import ModelSettings, Settings
 
 
 @pytest.mark.parametrize("act_order", [False, True])
@@ -79,12 +82,34 @@ def test_every_part_changes_the_digest(tmp_path: Path, part: str) -> None:
         assert before[1:] == after[1:]
 
 
+def test_inputs_of_a_group_that_is_not_there_are_nan(tmp_path: Path) -> None:
+    parts, expected = gptq_layer(4, 128, 64, 32)
+    parts[f"{LAYER}.g_idx"][[3, 70]] = [4, -1]
+    expected[:, [3, 70]] = np.nan
+    checkpoint = written(tmp_path, parts)
+    np.testing.assert_array_equal(values(checkpoint, f"{LAYER}.weight", 33), expected.astype(np.float32))
+
+
 def test_what_cannot_be_decoded_stays_integers_with_a_note(tmp_path: Path) -> None:
     parts, _ = gptq_layer(4, 64, 64, 32)
     del parts[f"{LAYER}.scales"]
     checkpoint = written(tmp_path, parts)
     found = info(checkpoint, f"{LAYER}.qweight")
     assert found.dtype.name == "I32" and found.note.endswith("its scales are missing or of another shape")
+
+
+def test_weights_that_are_not_decoded_are_told_and_not_counted(tmp_path: Path) -> None:
+    """The scales' elements count, as they might be weights; 64 × 64 / 8 words are no number of parameters."""
+    parts, _ = gptq_layer(4, 64, 64, 32)
+    config = {"quantization_config": {"quant_method": "gptq", "checkpoint_format": "marlin"}}
+    written(tmp_path / "layer", parts, config)
+    found = inspect(tmp_path / "layer", stats=False, odd=False, jobs=1)
+    record = found.record()
+    assert (record["parameters"], record["undecoded"]) == (2 * 64, 1)
+    assert "128 parameters (without 1 packed weight not decoded)" in next(found.lines())
+    site = tmp_path / "site"
+    build(Settings(models=(ModelSettings(tmp_path / "layer"),), destination=site, cache=None, jobs=1))
+    assert "Parameters are counted without 1 packed weight not decoded" in (site / "layer" / "index.html").read_text()
 
 
 def test_kernels_with_an_order_of_their_own_are_not_guessed(tmp_path: Path) -> None:
@@ -105,6 +130,13 @@ def test_inspect_tells_what_was_made_of_what(tmp_path: Path) -> None:
     assert found["parameters"] == 64 * 64
     assert found["dtypes"] == {"GPTQ 4-bit": 64 * 64}
     assert found["bytes"] == sum(array.nbytes for array in parts.values())
+
+
+@pytest.mark.parametrize("part", ["scales", "qweight"])
+def test_only_a_part_of_a_weight_is_an_error_that_names_the_weight(tmp_path: Path, part: str) -> None:
+    checkpoint = written(tmp_path, gptq_layer(4, 64, 64, 32)[0])
+    with pytest.raises(SourceError, match=f"parts of packed weights.*name the weight, such as '{LAYER}.weight'"):
+        draw(checkpoint, ModelSettings(tmp_path, only=("nothing", f"*.{part}")))
 
 
 def test_names_of_an_index_that_became_values_are_not_missing(tmp_path: Path) -> None:

@@ -152,6 +152,18 @@ def test_files_of_comfyui(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(checkpoint, WEIGHT), products(weight, scale))
 
 
+@pytest.mark.parametrize(
+    "said", [{"quant_method": "fp8"}, {"quant_method": "modelopt", "quant_algo": "FP8"}, {"format": "float-quantized"}]
+)
+def test_without_the_scales_that_the_configuration_promises_a_note_says_so(tmp_path: Path, said: dict) -> None:
+    parts = {WEIGHT: codes(136, 192), f"{LAYER}.bias": codes(136), "other.weight": torch.ones(8, 8, dtype=torch.bfloat16)}
+    checkpoint = written(tmp_path, parts, {"quantization_config": said})
+    found = info(checkpoint, WEIGHT)
+    assert found.dtype.name == "F8_E4M3" and found.packing is None
+    assert found.note == "stored numbers of a packed weight, not decoded: its scales were not found"
+    assert not info(checkpoint, f"{LAYER}.bias").note and not info(checkpoint, "other.weight").note
+
+
 def test_plain_fp8_stays_as_it_is_stored(tmp_path: Path) -> None:
     """A scale of another meaning, or none, makes nothing of it."""
     checkpoint = written(tmp_path, {WEIGHT: codes(136, 192), f"{LAYER}.scale": scales(192), f"{LAYER}.input_scale": scales()})
@@ -304,7 +316,7 @@ def test_a_block_without_end_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_scales_that_are_no_numbers_and_groups_that_are_not_there(tmp_path: Path) -> None:
-    """An index past the scales means the last of them, as in GPTQ; NaN and Inf come through."""
+    """What an index puts outside of the scales is NaN, as in GPTQ; NaN and Inf come through."""
     parts = {
         WEIGHT: torch.ones(4, 64, dtype=torch.int8),
         f"{WEIGHT}_scale": torch.tensor([[1.0, 2.0], [torch.nan, 3.0], [torch.inf, 4.0], [0.0, 5.0]]),
@@ -312,23 +324,25 @@ def test_scales_that_are_no_numbers_and_groups_that_are_not_there(tmp_path: Path
     }
     found = values(written(tmp_path, parts), WEIGHT)
     np.testing.assert_array_equal(found[:, 0], [1, np.nan, np.inf, 0])
-    np.testing.assert_array_equal(found[:, 63], [2, 3, 4, 5])
+    np.testing.assert_array_equal(found[:, 63], [np.nan] * 4)
 
 
 def test_views_in_files_of_torch(tmp_path: Path) -> None:
-    """A transposed weight is read by its strides; a panel that does not lie in rows stays as it is."""
+    """A transposed weight is read by its strides; so are transposed panels."""
     weight, scale = codes(192, 136).view(torch.uint8).T, scales(136, 1)
     experts = codes(2, 32, 64).view(torch.uint8).transpose(1, 2)
+    factors = torch.tensor([0.5, 4.0])[:, None, None]
     parts = {
         WEIGHT: weight.view(torch.float8_e4m3fn),
         f"{WEIGHT}_scale": scale,
         EXPERTS: experts.view(torch.float8_e4m3fn),
-        f"{EXPERTS}_scale": torch.ones(2, 1, 1),
+        f"{EXPERTS}_scale": factors,
     }
     torch.save(parts, tmp_path / "model.pt")
     checkpoint = open_checkpoint(tmp_path / "model.pt")
     np.testing.assert_array_equal(values(checkpoint, WEIGHT, 37), products(parts[WEIGHT], scale))
-    assert info(checkpoint, EXPERTS).note.endswith("its parts do not lie in rows")
+    expected = products(parts[EXPERTS], factors).reshape(-1, 32)
+    np.testing.assert_array_equal(values(checkpoint, EXPERTS, 13).reshape(-1, 32), expected)
 
 
 def test_the_unit_is_one(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Codes, scales and tables of bitsandbytes in, a layer's weight out: NF4 and FP4 of any block size, and LLM.int8.
 
-What the parts mean is in `mwv/decode/schemes/four_bit.py` and `by_row.py`. Source: `QuantState.as_dict` and
+What the parts mean is in `mwv/decode/schemes/four_bit.py` and `affine.py`. Source: `QuantState.as_dict` and
 `Linear8bitLt._save_to_state_dict` of bitsandbytes.
 """
 
@@ -70,7 +70,7 @@ def llm_int8(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
         kernel = _KERNELS.get(said[0]) if said is not None and len(said) == 1 else None
         return f"its elements are in the order {kernel} of a kernel" if kernel else "its weight_format is unknown"
     parts, numbers = {"codes": info, "scales": scales}, {"rows": 1, "divisor": 127}
-    return whole(info.name, size, "LLM.int8", "by_row", numbers, "codes", parts, {"format": order})
+    return whole(info.name, size, "LLM.int8", "affine", numbers, "codes", parts, {"format": order})
 
 
 def _floats(name: str, count: int, stored: Stored) -> TensorInfo | None:

@@ -40,7 +40,7 @@ def find_packed(stored: Stored) -> list[TensorInfo]:
             found = "there is another tensor of the name that its values would have"
         if isinstance(found, str):
             what = "numbers" if info.dtype.kind == "float" else "integers"
-            found = replace(info, note=f"stored {what} of a packed weight, not decoded: {found}")
+            found = replace(info, note=f"stored {what} of a packed weight, not decoded: {found}", undecoded=True)
         elif found is not None and found.packing is not None:
             names.add(found.name)
             owners |= {part.name: found.name for part in found.packing.parts.values() if part.name != name}
@@ -56,11 +56,8 @@ def _recognised(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
             found = recognise(info, stored)
         except PartMissingError as error:
             return f"{printable(str(error), 200)} is missing"
-        if isinstance(found, TensorInfo) and found.packing is not None:
-            if found.shape[-1] > _LONGEST_ROW:
-                return "its rows are too long"
-            crooked = any(part.strides is not None and len(part.shape) != 2 for part in found.packing.parts.values())
-            return "its parts do not lie in rows" if crooked else found
+        if isinstance(found, TensorInfo) and found.packing is not None and found.shape[-1] > _LONGEST_ROW:
+            return "its rows are too long"
         if found is not None:
             return found
     return None

@@ -1,6 +1,6 @@
 """`_data`, `_scale` and `_shift` of optimum-quanto in, a layer's weight out; what EETQ keeps for its kernel, named.
 
-What the parts mean is in `mwv/decode/schemes/by_row.py` and `sliced.py`. Source: `save_to_state_dict` of `WeightQBytesTensor`
+What the parts mean is in `mwv/decode/schemes/affine.py` and `sliced.py`. Source: `save_to_state_dict` of `WeightQBytesTensor`
 and `WeightQBitsTensor` of optimum-quanto.
 """
 
@@ -32,7 +32,7 @@ def quanto(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
         return "its scales have another shape than its rows"
     rows = info.elements // size[-1] // vector.shape[0]
     parts = {"codes": info, "scales": vector}
-    return whole(name, size, f"quanto {info.dtype.name}", "by_row", {"rows": rows, "divisor": 1}, "codes", parts)
+    return whole(name, size, f"quanto {info.dtype.name}", "affine", {"rows": rows, "divisor": 1}, "codes", parts)
 
 
 def quanto_packed(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:

@@ -22,7 +22,8 @@ def scaled(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
         return None
     scales = _scales(info, stored)
     if scales is None:
-        return None
+        promised = info.dtype.name in _FLOATS and len(info.shape) > 1 and _says_fp8(stored)
+        return "its scales were not found" if promised else None
     if stored.has(f"{info.name}_scale_2") or (stored.has(f"{info.name}_scale") and stored.has(f"{info.name}_scale_inv")):
         return "it has two scales"
     found = factors(info.name, info.shape, scales, stored)
@@ -33,6 +34,13 @@ def scaled(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if kernel and across.scales.elements > 1:
         return "its scales may be in the order of ComfyUI's kernel"
     return product(info.name, info.shape, f"{info.dtype.name} × {across.words}", {"codes": info, **parts}, across)
+
+
+def _says_fp8(stored: Stored) -> bool:
+    """Whether the configuration says that weights are FP8 with scales."""
+    return (
+        any("fp8" in stored.word(key) for key in ("quant_method", "quant_algo")) or stored.word("format") == "float-quantized"
+    )
 
 
 def factors(

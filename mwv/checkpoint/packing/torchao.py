@@ -1,6 +1,6 @@
 """`_weight_qdata` and the like of torchao, and what the file's metadata says of them, in; a layer's weight out.
 
-What the parts mean is in `mwv/decode/schemes/sliced.py` and `by_row.py`. Source: `flatten_tensor_state_dict` of torchao, by
+What the parts mean is in `mwv/decode/schemes/sliced.py` and `affine.py`. Source: `flatten_tensor_state_dict` of torchao, by
 which transformers saves its tensors as safetensors.
 """
 
@@ -40,7 +40,7 @@ def torchao(info: TensorInfo, stored: Stored) -> TensorInfo | str | None:
     if kind == "Float8Tensor" and info.dtype.name.startswith("F8_") and (single or scales.shape[-1] == 1):
         rows = info.elements // info.shape[-1] // scale.shape[0] if info.shape else 1
         numbers, parts = {"rows": rows, "divisor": 1}, {"codes": info, "scales": scale}
-        return whole(name, info.shape, f"torchao {info.dtype.name}", "by_row", numbers, "codes", parts, beside)
+        return whole(name, info.shape, f"torchao {info.dtype.name}", "affine", numbers, "codes", parts, beside)
     if kind not in _INTEGERS or info.dtype.name != "I8":
         return f"torchao's {printable(kind, 40)} of {info.dtype.name}"
     zero = flat(zeros)

@@ -5,7 +5,6 @@ from typing import Final
 
 from mwv.checkpoint.info import TensorInfo
 from mwv.decode.schemes.affine import Affine
-from mwv.decode.schemes.by_row import ByRow
 from mwv.decode.schemes.four_bit import FourBit
 from mwv.decode.schemes.gptq import Awq, Gptq
 from mwv.decode.schemes.rotary import Rotary
@@ -18,7 +17,6 @@ _SCHEMES: Final[dict[str, Callable[[TensorInfo], Scheme]]] = {
     "awq": Awq,
     "affine": Affine,
     "four_bit": FourBit,
-    "by_row": ByRow,
     "sliced": Sliced,
     "scaled": Scaled,
     "rotary": Rotary,

@@ -1,6 +1,7 @@
-"""Torch's quantised tensors: integers with a scale and a zero point for all of them, or for each index of the first axis.
+"""Numbers with a scale, and perhaps a zero point, for each index of an axis or one for all: torch's, LLM.int8, quanto, torchao.
 
-Source: torch.quantize_per_tensor and torch.quantize_per_channel.
+Sources: torch.quantize_per_tensor and torch.quantize_per_channel; `int8_vectorwise_dequant` of bitsandbytes;
+`QBytesDequantizer` of optimum-quanto.
 """
 
 from collections.abc import Mapping
@@ -14,31 +15,43 @@ from mwv.decode.schemes.scheme import Array, Window
 
 
 class Affine:
-    """values[r, c] = scale[r // rows] × (code[r, c] − zero[r // rows]), rounded once."""
+    """values[r, c] = (code[r, c] − zero[g]) × scale[g] / divisor, rounded once, with g = r // rows % groups.
+
+    `rows` 0 means a group for each column, g = c. Without `scales` or `zeros` there is one number, among the reals, or no zero.
+    """
 
     version = 1
     quantum = 1
 
     def __init__(self, info: TensorInfo) -> None:
         assert info.packing is not None
-        self.period = max(prod(info.shape[1:-1]), 1)
+        numbers, parts = info.packing.numbers, info.packing.parts
+        self._reals = {"zeros": 0.0, **info.packing.reals}
+        self._numbered = [role for role in ("scales", "zeros") if role in parts]
+        self._rows, self._divisor = numbers["rows"], numbers["divisor"]
         self._width = info.shape[-1]
-        self._reals = info.packing.reals
+        self._groups = parts["scales"].elements if "scales" in parts else 1
+        self._again = bool(self._rows) and prod(info.shape[:-1]) > self._rows * self._groups
+        self.period = max(self._rows * (self._groups if self._again else 1), 1)
 
     def windows(self, rows: range) -> Mapping[str, Window]:
-        """Rows of codes, and the numbers of their channels."""
-        found = {"codes": Window(rows, range(self._width))}
-        if not self._reals:
-            channels = range(rows.start // self.period, -(-rows.stop // self.period))
-            found |= {"scales": Window(range(1), channels), "zeros": Window(range(1), channels)}
-        return found
+        """Rows of codes, and the numbers of their groups: all of them where the groups begin again."""
+        groups = range(self._groups)
+        if self._rows and not self._again:
+            groups = range(rows.start // self._rows, -(-rows.stop // self._rows))
+        return {"codes": Window(rows, range(self._width))} | {role: Window(range(1), groups) for role in self._numbered}
 
     def values(self, parts: Mapping[str, Array], rows: range, cols: range) -> NDArray[np.float32]:
         """Values of `rows` × `cols`."""
-        if self._reals:
-            scales, zeros = (np.full((1, 1), self._reals[name]) for name in ("scale", "zero"))
-        else:
-            which = np.arange(rows.start, rows.stop) // self.period - rows.start // self.period
-            scales, zeros = (parts[role][0].astype(np.float64)[which, None] for role in ("scales", "zeros"))
-        values: NDArray[np.float64] = (parts["codes"][:, cols.start : cols.stop].astype(np.float64) - zeros) * scales
+        spread = {role: self._spread(parts[role][0].astype(np.float64), rows, cols) for role in self._numbered}
+        numbers = self._reals | spread
+        codes = parts["codes"][:, cols.start : cols.stop].astype(np.float64)
+        values: NDArray[np.float64] = (codes - numbers["zeros"]) * numbers["scales"] / self._divisor
         return values.astype(np.float32)
+
+    def _spread(self, numbers: NDArray[np.float64], rows: range, cols: range) -> NDArray[np.float64]:
+        """The number of each row, or of each column."""
+        if not self._rows:
+            return numbers[None, cols.start : cols.stop]
+        groups = np.arange(rows.start, rows.stop) // self._rows
+        return numbers[groups % self._groups if self._again else groups - rows.start // self._rows, None]

@@ -2,8 +2,8 @@
 
 Both store a linear layer transposed, inputs × outputs. GPTQ packs along the inputs, the lowest bits first (values may reach
 into the next word), and zero points along the outputs, one less than they mean in its first version; `g_idx` gives the group
-of each input. AWQ packs both along the outputs, in the order 0, 2, 4, 6, 1, 3, 5, 7 of a word's nibbles, and stores zero
-points as they are.
+of each input, whose values are NaN if there is none. AWQ packs both along the outputs, in the order 0, 2, 4, 6, 1, 3, 5, 7 of a
+word's nibbles, and stores zero points as they are.
 Source: the packing functions of AutoGPTQ (`qlinear_cuda`) and AutoAWQ (`WQLinear_GEMM`).
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mwv.checkpoint.info import TensorInfo
 from mwv.compiled import compiled
-from mwv.decode.schemes.scheme import Array, Window
+from mwv.decode.schemes.scheme import Array, Window, groups_of
 
 _AWQ_ORDER: Final = (0, 2, 4, 6, 1, 3, 5, 7)
 """Output that the i-th nibble of a word holds."""
@@ -24,7 +24,7 @@ _AWQ_ORDER: Final = (0, 2, 4, 6, 1, 3, 5, 7)
 class Gptq:
     """values[o, i] = (code[i, o] − zero[group(i), o]) × scale[group(i), o]."""
 
-    version = 1
+    version = 2
     period = 32
     quantum = 32
 
@@ -58,12 +58,14 @@ class Gptq:
             zeros = (stored[:, skip : skip + len(rows)] + np.uint32(self._offset)) & np.uint32((1 << self._bits) - 1)
         else:
             zeros = np.full(scales.shape, middle, np.uint32)
-        groups = _groups(parts, cols, self._group, len(scales))
+        index = parts["g_idx"][0] if "g_idx" in parts else None
+        groups, none = groups_of(cols, self._group, len(scales), index)
         words = parts["codes"].view(np.uint32)[cols.start * self._bits // 32 : -(-cols.stop * self._bits // 32)]
         out = np.empty((len(rows), len(cols)), np.float32)
         affine_columns(
             np.ascontiguousarray(words), self._bits, np.ascontiguousarray(scales), np.ascontiguousarray(zeros), groups, out
         )
+        out[:, none] = np.nan
         return out
 
 
@@ -97,13 +99,6 @@ class Awq:
         groups = np.arange(cols.start, cols.stop) // self._group
         shifted = codes.astype(np.float32) - zeros[groups].astype(np.float32)
         return np.ascontiguousarray((shifted * scales[groups]).T)
-
-
-def _groups(parts: Mapping[str, Array], cols: range, group: int, count: int) -> NDArray[np.int64]:
-    """The group of each input; one that `g_idx` puts outside of the scales is taken as the last."""
-    if "g_idx" in parts:
-        return np.clip(parts["g_idx"][0, cols.start : cols.stop].astype(np.int64), 0, count - 1)
-    return np.minimum(np.arange(cols.start, cols.stop, dtype=np.int64) // group, count - 1)
 
 
 def _nibbles(words: Array) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mwv.checkpoint.info import TensorInfo
 from mwv.compiled import compiled
 from mwv.decode.schemes.gptq import unpack_rows
-from mwv.decode.schemes.scheme import Array, Window
+from mwv.decode.schemes.scheme import Array, Window, groups_of
 
 _ZEROS_PERIOD: Final = 32
 """Rows after which zero points that are packed down the columns begin a word anew, whatever their bits."""
@@ -29,7 +29,7 @@ class Scaled:
     (0: never), `bits` of packed integers (0: codes are numbers), `divide`, whether the global scale is to be divided by.
     """
 
-    version = 1
+    version = 2
     quantum = 32
 
     def __init__(self, info: TensorInfo) -> None:
@@ -66,10 +66,13 @@ class Scaled:
                 first, per_panel = rows[0] // self._panel, -(-self._panel // self._high)
                 whole = whole[np.arange(lines[0], lines[-1] + 1) // per_panel - first]
             scales = scales / whole if self._divide else scales * whole
-        groups = self._groups(parts, cols, scales.shape[1])
+        # A negative number in the index says that it was never set.
+        index = parts["g_idx"][0] if "g_idx" in parts and (parts["g_idx"] >= 0).all() else None
+        groups, none = groups_of(cols, self._broad or self._width, scales.shape[1], index)
         codes = np.ascontiguousarray(self._codes(parts, cols))
         out = np.empty((len(rows), len(cols)), np.float32)
         scale_blocks(codes, self._zeros(parts, rows, scales), scales, lines - lines[0], groups, out)
+        out[:, none] = np.nan
         return out
 
     def _lines(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -77,14 +80,6 @@ class Scaled:
         if self._panel:
             return rows // self._panel * -(-self._panel // self._high) + rows % self._panel // self._high
         return rows // self._high if self._high else np.zeros_like(rows)
-
-    def _groups(self, parts: Mapping[str, Array], cols: range, count: int) -> NDArray[np.int64]:
-        """The column of scales that each column of elements has; `g_idx` tells it unless it has a negative number."""
-        if "g_idx" in parts and (parts["g_idx"] >= 0).all():
-            groups = parts["g_idx"][0, cols.start : cols.stop].astype(np.int64)
-        else:
-            groups = np.arange(cols.start, cols.stop, dtype=np.int64) // (self._broad or self._width)
-        return np.minimum(groups, count - 1)
 
     def _codes(self, parts: Mapping[str, Array], cols: range) -> Array:
         codes = parts["codes"]

@@ -36,3 +36,14 @@ class Scheme(Protocol):
 
     def values(self, parts: Mapping[str, Array], rows: range, cols: range) -> NDArray[np.float32]:
         """Values of `rows` × `cols`; `parts` are the windows of `rows`, as stored numbers (raw bits of integers)."""
+
+
+Groups = tuple[NDArray[np.int64], NDArray[np.bool_]]
+"""The group of each column, and whether it is one that is not there, so that the values are NaN."""
+
+
+def groups_of(columns: range, size: int, count: int, index: Array | None = None) -> Groups:
+    """Columns in one of `count` groups: as `index`, a number for each of all columns, says, else in runs of `size`."""
+    which = np.arange(columns.start, columns.stop) // size if index is None else index[columns.start : columns.stop]
+    none = (which < 0) | (which >= count)
+    return np.where(none, 0, which).astype(np.int64), none
