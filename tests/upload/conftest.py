@@ -1,22 +1,13 @@
 """What tests of publishing share: a user who is logged in, models, and the command."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-from buildkit import write_model, write_tiny
+from buildkit import tree, write_model, write_tiny
 from loophub import Hub
-
-from mwv.cli import main
-
-Make = Callable[..., Path]
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    err: str
+from publishkit import Done, Run
 
 
 @pytest.fixture
@@ -27,9 +18,15 @@ def ann(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 @pytest.fixture
-def mwv(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
-    """`mwv build` in this process, with a cache of the test's own; nothing that it says may hold a token."""
+def mwv_build(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`mwv build` in this process, with a cache of the test's own and short waits; nothing that it says may hold a token."""
+    import mwv.publish  # late: what it imports reads the loopback Hub's address once
+    from mwv.cli import main
+    from mwv.hub.client import Hub as Client
+    from mwv.hub.patience import Limits
+
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mwv.publish, "Hub", partial(Client, limits=Limits(pause=0.001)))
 
     def run(*arguments: str | Path) -> Done:
         code = 0
@@ -39,6 +36,7 @@ def mwv(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
             code = int(stop.code or 0)
         said = capsys.readouterr()
         assert "hf_" not in said.err + said.out
+        assert "Traceback" not in said.err
         return Done(code, said.err)
 
     return run
@@ -50,5 +48,23 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def finetune(tmp_path: Path) -> Path:
+    """Differs from `model` in one of six tensors."""
+    return write_model(tmp_path / "models" / "one-tuned.safetensors", 3)
+
+
+@pytest.fixture
 def other(tmp_path: Path) -> Path:
     return write_tiny(tmp_path / "models" / "two.safetensors", 3)
+
+
+@pytest.fixture
+def local(tmp_path: Path, mwv_build: Run) -> Callable[..., dict[str, bytes]]:
+    """The site of some models as a folder that is built here: what has to be on the Hub, byte by byte."""
+
+    def build(*sources: Path) -> dict[str, bytes]:
+        folder = tmp_path / f"site-of-{'-'.join(source.stem for source in sources)}"
+        assert mwv_build(*sources, "-o", folder).code == 0
+        return tree(folder)
+
+    return build
