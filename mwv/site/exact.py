@@ -22,6 +22,7 @@ from mwv.site.data import parse
 from mwv.site.folder import content_of
 from mwv.site.identity import identity_of
 from mwv.site.manifest import ModelEntry, decode
+from mwv.site.values import ValuesError, Window
 
 SIDE: Final = 64
 """Most rows, and most columns, of one answer."""
@@ -37,22 +38,6 @@ Remembered = Callable[[str], Path | None]
 """Identity of a model → where its files lay when it was built."""
 Digests = Callable[[FileTensor], tuple[bytes, ...] | None]
 """Value digests of all bands of a tensor, where they are known without reading it."""
-
-
-class ValuesError(Exception):
-    """Why there is no value, in words for the reader of a page: no path, nothing of the machine."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """Rows and columns of the grid of a placement of a scene."""
-
-    scene: int
-    placement: int
-    row: int
-    col: int
-    rows: int = 1
-    cols: int = 1
 
 
 @dataclass(frozen=True, eq=False)
