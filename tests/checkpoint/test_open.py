@@ -18,6 +18,7 @@ import safetensors.numpy
 import torch
 
 from mwv.checkpoint.config import architecture
+from mwv.checkpoint.folder import LocalFolder
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import checkpoint_name, open_checkpoint
 from mwv.errors import FormatError, MwvError, SourceError, UnsupportedError
@@ -489,7 +490,7 @@ def test_odd_file_names(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_names_of_models(path: str, name: str) -> None:
-    assert checkpoint_name(Path(path)) == name
+    assert checkpoint_name(LocalFolder(Path(path).parent), Path(path).name) == name
 
 
 def test_the_current_directory_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
