@@ -44,6 +44,7 @@ from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import REPORT_HEAD, HubTraffic, ModelFacts, ModelReport, Outcome
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import Learnt, make_model, make_scene
+from mwv.site.folder import Base
 from mwv.site.identity import identities, identity_of
 from mwv.site.model import Label, Model, Place, Scene, TileFiles
 from mwv.site.text import amount, size, slugify
@@ -91,14 +92,21 @@ class Rendering:
     traffic: Traffic
 
 
-def build(settings: Settings) -> None:
-    """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end."""
+def build(settings: Settings, base: Base | None = None) -> None:
+    """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end.
+
+    With a `base` that site is extended: what changes in it comes to lie in `settings.destination`, which must be new.
+    """
     begin = time.monotonic()
     outcome = Outcome()
     failed: list[tuple[ModelSettings, Place]] = []
     _source_date()  # an impossible one is an error before any work
     _check_targets(settings)
-    with SiteWriter(settings.destination) as site, _store(settings) as store, closing(_opener(settings, store)) as opener:
+    with (
+        SiteWriter(settings.destination, base=base) as site,
+        _store(settings) as store,
+        closing(_opener(settings, store)) as opener,
+    ):
         for slug in settings.remove:
             site.remove(slug)
         zoo = "" if settings.zoo is None else key_of("zoo", os.path.normpath(settings.zoo.path.absolute()))
@@ -126,7 +134,7 @@ def build(settings: Settings) -> None:
     outcome.hub = HubTraffic(*opener.fetched)
     if outcome.taken_out or len(chosen) > 1:
         say(outcome.line(time.monotonic() - begin))
-    if done.models and not outcome.failures:
+    if base is None and done.models and not outcome.failures:
         models = counted(len(done.models), "model")
         say(f"{settings.destination / 'index.html'}: {models}; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from mwv.hub.address import Origin
+from mwv.hub.address import Address, Origin
 
 TileFormat = Literal["png", "avif"]
+SpaceSdk = Literal["static", "docker"]
 TileStore = Literal["files", "xyz", "pmtiles"]
 
 
@@ -65,6 +66,13 @@ class Settings:
     """The site's folder."""
     cache: Path | None
     """The cache folder; None to keep nothing after the build."""
+    remote: Address | None = None
+    """Where the site lies on the Hub, instead of in a folder."""
+    space: Address | None = None
+    """The Space that is to serve the site."""
+    space_sdk: SpaceSdk = "static"
+    private: bool = False
+    """Whether what is made on the Hub is private."""
     zoo: Zoo | None = None
     """Where the models come from a zoo: that zoo."""
     tile_format: TileFormat = "png"

@@ -4,8 +4,10 @@ Formats are recognised by content. A shard or an index stands for the whole set 
 model's weights are chosen by the rules that `directory.py` states.
 """
 
+import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -60,11 +62,24 @@ def open_in(folder: Folder, name: str = "") -> Checkpoint:
     try:
         for file in selection.files:
             sources.append(folder.open(file))
-        return _read(folder, selection, sources)
+        with _no_collection():
+            return _read(folder, selection, sources)
     except BaseException:
         for source in sources:
             source.close()
         raise
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which would go through the records of many tensors again and again: all are kept."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read(folder: Folder, selection: Selection, sources: list[Source]) -> Checkpoint:

@@ -10,8 +10,8 @@ from click.core import ParameterSource
 from mwv.cli.serve import serve_folder
 from mwv.cli.surroundings import PATH, SOURCE, here, processors
 from mwv.errors import UsageError
-from mwv.hub.address import Origin, origin_of
-from mwv.settings import ModelSettings, Settings, Zoo, folder_address
+from mwv.hub.address import Address, Origin, is_address, origin_of, parse_address
+from mwv.settings import ModelSettings, Settings, SpaceSdk, Zoo, folder_address
 
 _MAX_LIST: Final = 10_000_000
 
@@ -25,7 +25,7 @@ _MAX_LIST: Final = 10_000_000
     type=PATH,
     default=Path("site"),
     show_default=True,
-    help="Folder of the site; models are added to it.",
+    help="Folder of the site, or hf://[datasets/|spaces/|buckets/]OWNER/NAME[@BRANCH][/PATH]; models are added to it.",
 )
 @click.option(
     "-l",
@@ -69,6 +69,13 @@ _MAX_LIST: Final = 10_000_000
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, from headers alone.")
 @click.option("--report", type=PATH, help="Write what was done as JSON.")
+@click.option("--space", metavar="OWNER/NAME", help="Have a Space serve the site; without SOURCE the one in --out as it is.")
+@click.option(
+    "--space-sdk",
+    type=click.Choice(["static", "docker"]),
+    help="static (default): the Space holds the site. docker: it serves a bucket, OWNER/NAME-site or that of --out.",
+)
+@click.option("--private", is_flag=True, help="Make what has to be made on the Hub private.")
 @click.option("--serve", is_flag=True, help="Serve the site when it is built, and open it in a browser.")
 @click.pass_context
 def build(context: click.Context, /, **options: Any) -> None:
@@ -94,6 +101,10 @@ def build(context: click.Context, /, **options: Any) -> None:
 
         if settings.dry_run:
             builder.dry_run(settings)
+        elif settings.remote is not None or settings.space is not None:
+            from mwv.publish import publish_site
+
+            publish_site(settings)
         else:
             builder.build(settings)
     if serve_it:
@@ -146,6 +157,8 @@ def _settings(
     no_cache: bool,
     jobs: int | None,
     serve: bool,
+    space: str | None,
+    space_sdk: SpaceSdk | None,
     **rest: Any,
 ) -> Settings:
     """Settings from options; contradictions are errors before any work."""
@@ -160,6 +173,8 @@ def _settings(
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
         raise UsageError("--dry-run writes nothing: leave out --png, --remove, --report and --serve")
 
+    remote, served = _places(rest["destination"], space, space_sdk, rest["private"], serve or rest["dry_run"])
+
     text = file_list.read(_MAX_LIST + 1) if file_list else ""
     if len(text) > _MAX_LIST:
         raise UsageError(f"--file-list {file_list.name}: more than {_MAX_LIST:,} characters; it is no list of sources")
@@ -167,7 +182,7 @@ def _settings(
     if file_list and not listed:
         raise UsageError(f"--file-list {file_list.name}: lists no source")
     sources += listed
-    if not sources and not demo and not rest["remove"]:
+    if not sources and not demo and not rest["remove"] and not (served and (rest["destination"] / "site.json").is_file()):
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
     for said, what in (
         (title, "--title names one model"),
@@ -196,8 +211,40 @@ def _settings(
         zoo=zoo,
         cache=root,
         jobs=jobs or processors(),
+        remote=remote,
+        space=served,
+        space_sdk=space_sdk or "static",
         **rest,
     )
+
+
+def _places(
+    destination: Path, space: str | None, sdk: SpaceSdk | None, private: bool, here_only: bool
+) -> tuple[Address | None, Address | None]:
+    """Where on the Hub the site is to lie, if there, and the Space that is to serve it; contradictions are errors."""
+    from mwv.site.manifest import is_ours  # late: takes a while to load
+
+    remote = parse_address(str(destination)) if is_address(str(destination)) else None
+    if remote is not None and any(c in remote.path for c in "*?["):
+        raise UsageError(f"{destination}: a site has one place: name it without patterns")
+    if remote is not None and remote.path and not is_ours(remote.path):
+        raise UsageError(f"{destination}: name a folder of letters, digits, '.', '-' and '_'")
+    if here_only and (remote is not None or space is not None):
+        raise UsageError("--serve and --dry-run stay on this machine: leave out --space, and name a folder with -o")
+    if private and remote is None and space is None:
+        raise UsageError("--private is about the Hub: name a place there with -o hf://… or --space")
+    if space is None:
+        if sdk is not None:
+            raise UsageError("--space-sdk says what serves a Space: name one with --space OWNER/NAME")
+        return remote, None
+    served = parse_address(f"hf://spaces/{space}")
+    if served.path or served.revision:
+        raise UsageError(f"--space takes OWNER/NAME, not {space!r}")
+    if remote is not None and (sdk != "docker" or remote.kind != "bucket"):
+        raise UsageError(
+            f"--space and -o {remote} contradict each other: a static Space holds the site itself, one with docker a bucket"
+        )
+    return remote, served
 
 
 def _demo(root: Path | None) -> tuple[Path, ...]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from mwv.cli.surroundings import PATH, SOURCE, here
-from mwv.errors import StoreError
+from mwv.errors import StoreError, UsageError
 from mwv.hub.address import Origin
 
 
@@ -27,14 +28,38 @@ from mwv.hub.address import Origin
     multiple=True,
     help="Where a source lies, if not where it was built from; may be repeated.",
 )
+@click.option("--public", is_flag=True, help="Serve to everybody, on all addresses, and the site's files alone: no values.")
+@click.pass_context
 def serve(
-    directory: Path, host: str, port: int | None, open_browser: bool, cache: Path | None, sources: tuple[Origin, ...]
+    context: click.Context,
+    /,
+    directory: Path,
+    host: str,
+    port: int | None,
+    open_browser: bool,
+    cache: Path | None,
+    sources: tuple[Origin, ...],
+    public: bool,
 ) -> None:
     """Serve a site over http until interrupted.
 
     Where the sources of the site are still at hand, its pages read out exact values from them, on this machine alone.
     """
+    if public:
+        if cache is not None or sources:
+            raise UsageError("--public serves no values: leave out --cache and --source")
+        named = context.get_parameter_source("host") is ParameterSource.COMMANDLINE
+        serve_files(directory, host=host if named else "0.0.0.0", port=port, open_browser=open_browser)
     serve_folder(directory, cache, sources, host=host, port=port, open_browser=open_browser)
+
+
+def serve_files(directory: Path, **options: Any) -> NoReturn:
+    """Serve the files of a site, with no cache and no source."""
+    from mwv.site.serve import serve as serve_site
+
+    with suppress(KeyboardInterrupt):
+        serve_site(directory, announce=_announce, **options)
+    sys.exit(130)
 
 
 def serve_folder(directory: Path, cache: Path | None, sources: tuple[Origin, ...], **options: Any) -> NoReturn:

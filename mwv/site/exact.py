@@ -23,6 +23,7 @@ from mwv.site.data import parse
 from mwv.site.folder import content_of
 from mwv.site.identity import identity_of
 from mwv.site.manifest import ModelEntry, decode
+from mwv.site.values import ValuesError, Window
 
 SIDE: Final = 64
 """Most rows, and most columns, of one answer."""
@@ -47,22 +48,6 @@ def open_local(origin: Origin) -> Checkpoint:
     if isinstance(origin, Address):
         raise SourceError(f"{origin}: the Hub is not asked")
     return open_checkpoint(origin)
-
-
-class ValuesError(Exception):
-    """Why there is no value, in words for the reader of a page: no path, nothing of the machine."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """Rows and columns of the grid of a placement of a scene."""
-
-    scene: int
-    placement: int
-    row: int
-    col: int
-    rows: int = 1
-    cols: int = 1
 
 
 @dataclass(frozen=True, eq=False)

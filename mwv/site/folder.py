@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from mwv.errors import LostError, SiteError
 from mwv.site.data import digest
@@ -26,13 +26,32 @@ _JOURNAL_HEAD: Final = "mwv-journal 1"
 _NO_LINK: Final = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
+class Base(Protocol):
+    """A site that lies elsewhere, and that a folder goes on with: what has changed since is all that the folder holds."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls the place."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Path → size of all files there, foreign ones included."""
+
+    def read(self, path: str) -> bytes:
+        """One of them; raises MwvError if it cannot be had."""
+
+
 class Folder:
     """A destination that is ours: new, empty, or a site of mwv. Nothing is made before the first write."""
 
-    def __init__(self, root: Path) -> None:
-        """Look at `root`; raises SiteError if it is a file, cannot be written, or is full of what is not ours."""
+    def __init__(self, root: Path, base: Base | None = None) -> None:
+        """Look at `root`; raises SiteError if it is a file, cannot be written, or is full of what is not ours.
+
+        With a `base` the folder must be new: its site is that of the base, and tiles that the base has are not brought in.
+        """
         self.root = root
         self.manifest = Manifest()
+        self._base = base
         self.strays: set[str] = set()
         """Paths that killed builds have announced."""
         self._lock: int | None = None
@@ -57,6 +76,8 @@ class Folder:
             if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
                 raise SiteError(f"{self.root}: cannot be made, {parent} is not a folder that can be written; choose another")
             self._absent = True
+            if self._base is not None and "site.json" in self._base.sizes:
+                self.manifest = decode(self._base.read("site.json"), self._base.name)
             return
         if not self.root.is_dir():
             raise SiteError(f"{self.root}: is a file; the destination must be a folder")
@@ -147,8 +168,10 @@ class Folder:
         return path == "site.json" or path in self.manifest.files or path in self.strays
 
     def read(self, path: str) -> bytes:
-        """A file of the site; raises SiteError if it is gone."""
+        """A file of the site; raises SiteError if it is gone, and what the base raises if it lies there."""
         try:
+            if self._base is not None and path in self._base.sizes and not (self.root / path).exists():
+                return self._base.read(path)
             return content_of(self.root / path)
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
@@ -206,11 +229,19 @@ class Folder:
     def _listing(self, folder: str) -> dict[str, int]:
         if folder in self._sizes:
             return self._sizes[folder]
-        found = self._sizes[folder] = {}
+        found = self._sizes[folder] = dict(self._based.get(folder, {}))
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
             for entry in entries:
                 if entry.is_file(follow_symlinks=False):
                     found[f"{folder}/{entry.name}"] = entry.stat(follow_symlinks=False).st_size
+        return found
+
+    @cached_property
+    def _based(self) -> dict[str, dict[str, int]]:
+        """The files of the base, by folder."""
+        found: dict[str, dict[str, int]] = {}
+        for path, size in self._base.sizes.items() if self._base is not None else ():
+            found.setdefault(path.rpartition("/")[0], {})[path] = size
         return found
 
     def link(self, path: str, source: Path) -> None:

@@ -114,7 +114,7 @@ def encode(manifest: Manifest, generator: str) -> bytes:
     return (canonical(value) + "\n").encode("ascii")
 
 
-def decode(content: bytes, where: Path) -> Manifest:
+def decode(content: bytes, where: Path | str) -> Manifest:
     """The manifest in a `site.json`; raises SiteError if it is not ours, of another version, or damaged."""
     if len(content) > LONGEST:
         raise SiteError(f"{where}: {len(content):,} bytes are more than the largest site has; choose an empty or new folder")
@@ -196,7 +196,7 @@ def encode_tiles(tiles: TileList, slug: str) -> bytes:
     return (canonical(value) + "\n").encode("ascii")
 
 
-def decode_tiles(content: bytes, where: Path) -> TileList:
+def decode_tiles(content: bytes, where: Path | str) -> TileList:
     """The list in a file of tiles; raises SiteError if it is damaged."""
     try:
         value = json.loads(content)

@@ -24,8 +24,8 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote, unquote
 
 from mwv.errors import SiteError
-from mwv.site.exact import Values, ValuesError, Window
 from mwv.site.text import canonical
+from mwv.site.values import Values, ValuesError, Window
 
 FIRST_PORT = 8000
 PORTS_TRIED = 100

@@ -16,7 +16,7 @@ from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.changes import reasons
 from mwv.site.data import DataFile, File, digest, model_file, scene_files, tile_paths
-from mwv.site.folder import Folder, linked, size_of
+from mwv.site.folder import Base, Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
@@ -51,10 +51,13 @@ class SiteWriter:
     written beside it is taken up or deleted by the next build.
     """
 
-    def __init__(self, destination: Path, templates: Path | None = None) -> None:
-        """Open a new or empty folder, or a site of ours; raises SiteError for anything else."""
+    def __init__(self, destination: Path, templates: Path | None = None, base: Base | None = None) -> None:
+        """Open a new or empty folder, or a site of ours; raises SiteError for anything else.
+
+        With a `base`, a new folder for what changes in that site.
+        """
         self._templates = Templates(templates or find_templates())
-        self._folder = Folder(destination)
+        self._folder = Folder(destination, base)
         old = self._folder.manifest
         self._title = old.title
         self._models = dict(old.models)

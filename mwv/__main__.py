@@ -1,0 +1,5 @@
+"""`python -m mwv` in, the command out."""
+
+from mwv.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""A place for a site on the Hub as a Target: what lies there, one file of it, and steps that change it.
+
+Whoever brings files to the Hub goes through this protocol: `publish` with a finished site, and whatever sends tiles while they
+are rendered. Such a sender applies steps that add tiles alone, whose paths carry hashes, as often as it likes: each is durable
+when `apply` returns, no page names them yet, and the plan that is made at the end (from `sizes`, read again) finds them there.
+It begins with a step that writes the journal, for what it announces is deleted by the next publication if it never gets
+named. `site.json` and pages go last, by the steps of `mwv.upload.plan.steps`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from mwv.hub.address import Address
+from mwv.upload.plan import Limits, Step
+
+Source = Callable[[str], Path | bytes]
+"""Where the content of a file of the site is at hand: a path of this machine, or the bytes themselves."""
+Advance = Callable[[int, int], None]
+"""Takes note of so many files and bytes more that have arrived."""
+
+
+class Target(Protocol):
+    """A repository or bucket, or a folder in it, at the state in which it was opened or left by the last step.
+
+    All paths are relative to that folder, as in the site. Everything raises HubError, in one line that says what to do.
+    """
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: the address as text."""
+
+    @property
+    def limits(self) -> Limits:
+        """How much a step takes, and whether it is atomic."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Path → bytes of all files that are there; read from the Hub when first asked for, then kept up by `apply`."""
+
+    def read(self, path: str) -> bytes:
+        """A small file that is there."""
+
+    def apply(self, step: Step, source: Source, advance: Advance) -> None:
+        """Add and delete what a step says; durable when it returns.
+
+        If it fails, a target that is atomic is as before, another may have a part of it; the same step may be applied again.
+        HubError if someone else has changed the target since it was opened, as far as the Hub can tell (repositories).
+        """
