@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mwv.build import build
+from mwv.checkpoint.wording import counted
 from mwv.errors import HubError, ModelsFailedError, SiteError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
 from mwv.progress import progress, say
 from mwv.settings import Settings
-from mwv.site.text import counted, size
+from mwv.site.text import size
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import prepare
 from mwv.upload.access import open_space, open_target

@@ -19,9 +19,11 @@ from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-d
 from mwv.errors import HubError
 
 _BUSY: Final = (429, 500, 502, 503, 504)
-_SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+_SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT"))
 _ASKING: Final = ("/paths-info", "/preupload/", "/validate-yaml", "/objects/batch")
 """POST requests that change nothing."""
+_SETTING: Final = ("/api/repos/create", "/commit/", "/api/buckets/", "/branch/", "/restart")
+"""POST requests that change no more when they come twice: we let things exist, and our commits name their parents."""
 _TIMEOUT: Final = httpx2.Timeout(60, connect=10, pool=None)
 
 
@@ -103,8 +105,8 @@ def be_patient(limits: Limits, notice: Callable[[str], None]) -> None:
 
 def _repeatable(request: httpx2.Request) -> bool:
     """Whether a request that may have arrived can be sent once more."""
-    asks = request.method == "POST" and any(part in request.url.path for part in _ASKING)
-    return (request.method in _SAFE or asks) and isinstance(request.stream, httpx2.ByteStream)
+    twice = request.method == "POST" and any(part in request.url.path for part in _ASKING + _SETTING)
+    return (request.method in _SAFE or twice) and isinstance(request.stream, httpx2.ByteStream)
 
 
 def _place(request: httpx2.Request) -> str:
