@@ -3,13 +3,13 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -35,7 +35,7 @@ from mwv.memory import Memory, remember_source
 from mwv.progress import progress, say
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
-from mwv.pyramid.picture import overview, write_picture
+from mwv.pyramid.picture import overview, overview_level, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
@@ -51,14 +51,25 @@ from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
+if TYPE_CHECKING:
+    from mwv.pyramid.archive import Place as ArchivePlace
+    from mwv.pyramid.stream import Haul
+    from mwv.upload.stream import Stream
+
 _BUFFER: Final = 96 << 20
 _BUFFER_PER_JOB: Final = 80 << 20
 """Bytes of tensors kept between hashing and drawing; a job needs about 60 MiB beside its share."""
+
+_STREAM_BUFFER_PER_JOB: Final = 160 << 20
+"""A super-block of 8,192 rows is hashed before it is drawn: here are 8,192 columns of it in 16 bits, and more."""
 
 _SPEED: Final = 100e6
 _SITE_BYTES: Final = 1.0
 _CACHE_BYTES: Final = 0.25
 """Measured with scripts/bench: elements per second and thread, bytes of site and of sums per element."""
+_STREAM_CACHE_BYTES: Final = 0.04
+_STREAM_SPOOL_BYTES: Final = 100_000_000
+"""Of a streamed site: bytes in the cache per element, and of the spool per super-block on its way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +90,14 @@ class Drawing:
         return sum(t.elements for t in self.shown if not t.part_of)
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """What was streamed of a rendering."""
+
+    archives: "Mapping[ArchivePlace, str]"
+    haul: "Haul"
+
+
 @dataclass(frozen=True, eq=False)
 class Rendering:
     """The tiles of a drawing, and what was learnt about its tensors."""
@@ -88,12 +107,14 @@ class Rendering:
     """One per placement."""
     tally: Tally
     traffic: Traffic
+    streamed: Streamed | None = None
 
 
-def build(settings: Settings, base: Base | None = None) -> None:
+def build(settings: Settings, base: Base | None = None, stream: "Stream | None" = None) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end.
 
-    With a `base` that site is extended: what changes in it comes to lie in `settings.destination`, which must be new.
+    With a `base` that site is extended: what changes in it comes to lie in `settings.destination`, which must be new. With a
+    `stream` that leads to the base, tiles go there while they are rendered, and what puts an end to it is raised at once.
     """
     begin = time.monotonic()
     outcome = Outcome()
@@ -107,8 +128,10 @@ def build(settings: Settings, base: Base | None = None) -> None:
         for rank, wanted in enumerate(settings.models):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(wanted, place, settings, site, store))
+                outcome.models.append(build_model(wanted, place, settings, site, store, stream))
             except MwvError as error:
+                if stream is not None:
+                    stream.check()
                 outcome.failures.append(str(error))
                 failed.append((wanted, place))
             else:
@@ -128,7 +151,7 @@ def build(settings: Settings, base: Base | None = None) -> None:
         models = counted(len(done.models), "model")
         say(f"{settings.destination / 'index.html'}: {models}; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
-        outcome.write(settings.report, time.monotonic() - begin)
+        outcome.write(settings.report, time.monotonic() - begin, None if stream is None else stream.peak)
     if outcome.failures:
         raise ModelsFailedError(outcome.failures, len(outcome.models) + len(outcome.failures))
 
@@ -139,7 +162,9 @@ def dry_run(settings: Settings) -> None:
         click.echo(estimate(draw(open_model(wanted), wanted), settings))
 
 
-def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
+def build_model(
+    wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store, stream: "Stream | None" = None
+) -> ModelReport:
     """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
     begin = time.monotonic()
     memory = Memory(store)
@@ -153,24 +178,35 @@ def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: S
     drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory)
+        model, slug, rendering = _added(drawing, label, settings, site, store, memory, stream)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory)
+        model, slug, rendering = _added(drawing, label, settings, site, store, memory, stream)
     remember_source(store, label.identity, wanted.path)
     facts = _facts(model, drawing.canvas)
     if inputs is not None:
         memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
-    return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin)
+    haul = None if rendering.streamed is None else rendering.streamed.haul
+    return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin, haul)
 
 
 def _added(
-    drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store, memory: Memory
+    drawing: Drawing,
+    label: Label,
+    settings: Settings,
+    site: SiteWriter,
+    store: Store,
+    memory: Memory,
+    stream: "Stream | None",
 ) -> tuple[Model, str, Rendering]:
     """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
-    rendering = render(drawing, settings, store, memory)
+    rendering = render(drawing, settings, store, memory, stream)
     canvas, pyramid = drawing.canvas, rendering.pyramid
-    scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
+    scene = make_scene(drawing.shown, canvas, pyramid)
+    if rendering.streamed is not None:
+        scene, tiles = replace(scene, archives=rendering.streamed.archives), TileFiles("png", mode="pmtiles")
+    else:
+        scene, tiles = tile_files(scene, pyramid, settings, store)
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
     model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label)
@@ -262,29 +298,52 @@ def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Can
     return tuple(_subject(checkpoint, shown, placement) for placement in canvas.placements)
 
 
-def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) -> Rendering:
-    """Render what the cache lacks. If a file proves not to be what was remembered about it, once more without memory."""
+def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory, stream: "Stream | None" = None) -> Rendering:
+    """Render what the cache lacks, or the target of a stream.
+
+    If a file proves not to be what was remembered about it, once more without memory.
+    """
     try:
-        return _render(drawing, [subject and memory.recall(subject) for subject in drawing.subjects], settings, store, memory)
+        subjects = [subject and memory.recall(subject) for subject in drawing.subjects]
+        return _render(drawing, subjects, settings, store, memory, stream)
     except SourceChangedError:
         for shard in drawing.checkpoint.shards:
             shard.check_unchanged()
-        return _render(drawing, drawing.subjects, settings, store, memory)
+        return _render(drawing, drawing.subjects, settings, store, memory, stream)
 
 
 def _render(
-    drawing: Drawing, subjects: Sequence[Subject | None], settings: Settings, store: Store, memory: Memory
+    drawing: Drawing,
+    subjects: Sequence[Subject | None],
+    settings: Settings,
+    store: Store,
+    memory: Memory,
+    stream: "Stream | None",
 ) -> Rendering:
-    survey = Survey(subjects, store, _BUFFER + settings.jobs * _BUFFER_PER_JOB)
+    per_job = _BUFFER_PER_JOB if stream is None else _STREAM_BUFFER_PER_JOB
+    survey = Survey(subjects, store, _BUFFER + settings.jobs * per_job)
+
+    def learn(index: int) -> None:
+        if (subject := subjects[index]) is not None:
+            memory.note(subject, *survey.result(index))
+
+    survey.learnt = learn
+    streamed: Streamed | None = None
     with progress(drawing.checkpoint.name, drawing.plan.tile_count) as advance:
         renderer = Renderer(drawing.plan, survey, store, advance)
-        pyramid = renderer.run(settings.jobs)
+        if stream is None:
+            pyramid = renderer.run(settings.jobs)
+        else:
+            from mwv.pyramid.stream import Streamer  # late: loads pmtiles
+
+            streamer = Streamer(renderer, stream, overview_level(drawing.canvas, drawing.plan.levels))
+            pyramid, archives = streamer.run(settings.jobs)
+            streamed = Streamed(archives, streamer.haul)
     learnt = tuple(None if subject is None else survey.result(i) for i, subject in enumerate(subjects))
     for shard in drawing.checkpoint.shards:
         shard.check_unchanged()
-    pairs = zip(subjects, learnt, strict=True)
-    memory.remember((subject, *found) for subject, found in pairs if subject and found and subject.stats is None)
-    return Rendering(pyramid, learnt, renderer.tally, survey.traffic)
+    memory.settle()
+    return Rendering(pyramid, learnt, renderer.tally, survey.traffic, streamed)
 
 
 def estimate(drawing: Drawing, settings: Settings) -> str:
@@ -326,6 +385,8 @@ def _check_targets(settings: Settings) -> None:
 def _check_space(drawing: Drawing, settings: Settings) -> None:
     """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
     needed = int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
+    if settings.stream:
+        needed = int(drawing.elements * _STREAM_CACHE_BYTES) + (settings.jobs + 2) * _STREAM_SPOOL_BYTES
     free = shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")

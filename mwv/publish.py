@@ -12,18 +12,20 @@ from pathlib import Path
 
 from mwv.build import build
 from mwv.checkpoint.wording import counted
-from mwv.errors import HubError, ModelsFailedError, SiteError
+from mwv.errors import HubError, ModelsFailedError, MwvError, SiteError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
 from mwv.progress import progress, say
 from mwv.settings import Settings
 from mwv.site.text import size
 from mwv.store.scratch import Scratch, sweep
+from mwv.store.spool import Spools
 from mwv.store.store import prepare
 from mwv.upload.access import open_space, open_target
 from mwv.upload.plan import SITE, UploadPlan
 from mwv.upload.publish import Published, check_target, publish
 from mwv.upload.space import DockerSpace, readme
+from mwv.upload.stream import Stream
 from mwv.upload.target import Advance, Target
 
 
@@ -37,7 +39,7 @@ def publish_site(settings: Settings) -> None:
         target, docker = _opened(hub, settings, scratch)
         extra = {"README.md": readme(target, "static")} if _is_space(target.address) else {}
         folder = settings.destination if settings.remote is None else scratch / "site"
-        failed = _built(settings, folder, target)
+        failed = _built(settings, folder, target, scratch)
         if not (folder / SITE).is_file():
             raise failed or SiteError(f"{folder}: no site here; build one: mwv build SOURCE -o {folder}")
         try:
@@ -71,15 +73,31 @@ def _opened(hub: Hub, settings: Settings, scratch: Path) -> tuple[Target, Docker
     return target, DockerSpace(hub, space, site)
 
 
-def _built(settings: Settings, folder: Path, target: Target) -> ModelsFailedError | None:
+def _built(settings: Settings, folder: Path, target: Target, scratch: Path) -> ModelsFailedError | None:
     """Build what there is to build; in a folder of its own only what changes at the target. What failed."""
     if not (settings.models or settings.remove or settings.zoo):
         return None
+    wanted = replace(settings, destination=folder)
     try:
-        build(replace(settings, destination=folder), None if settings.remote is None else target)
+        if settings.stream:
+            _streamed(wanted, target, scratch)
+        else:
+            build(wanted, None if settings.remote is None else target)
     except ModelsFailedError as error:
         return error
     return None
+
+
+def _streamed(settings: Settings, target: Target, scratch: Path) -> None:
+    """Build what changes, whose archives go to the target on the way."""
+    with Stream(target, Spools(scratch / "spool"), settings.jobs + 1) as stream:
+        try:
+            build(settings, target, stream)
+        except MwvError as error:
+            if error is not stream.error:
+                raise
+            there = f"{counted(stream.arrived, 'archive')} arrived and will not be made again"
+            raise HubError(f"{error}; {there}: the same command goes on") from None
 
 
 def _is_space(address: Address) -> bool:

@@ -71,6 +71,8 @@ class Settings:
     space: Address | None = None
     """The Space that is to serve the site."""
     space_sdk: SpaceSdk = "static"
+    stream: bool = False
+    """Whether tiles go to the Hub while they are rendered."""
     private: bool = False
     """Whether what is made on the Hub is private."""
     zoo: Zoo | None = None

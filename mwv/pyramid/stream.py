@@ -7,6 +7,7 @@ made of lasts: it goes into the cache. A super-block whose archive the sink has 
 from collections.abc import Iterable, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
@@ -16,16 +17,29 @@ from mwv.pyramid.render import Pyramid, Renderer, for_all
 from mwv.pyramid.survey import Blobs
 
 
+class Spool(ArchiveBlobs, Protocol):
+    """A folder for what one archive is made of."""
+
+    def path(self, key: str) -> Path:
+        """Where something that was put lies."""
+
+    def keep_only(self, key: str) -> None:
+        """Delete all others."""
+
+    def close(self) -> None:
+        """Delete all of it."""
+
+
 class Sink(Protocol):
     """Takes archives while others are drawn. Safe from several threads; raises MwvError once it has failed."""
 
     def has(self, name: str) -> bool:
         """Whether an archive is there, or on its way."""
 
-    def spool(self) -> AbstractContextManager[ArchiveBlobs]:
+    def spool(self) -> AbstractContextManager[Spool]:
         """Room for what belongs to one archive, for as long as the context lasts or `send` needs it; waits until there is."""
 
-    def send(self, name: str, archive: Iterable[bytes], spool: ArchiveBlobs) -> None:
+    def send(self, name: str, archive: Iterable[bytes], spool: Spool) -> None:
         """Write an archive into the spool of what it is made of, which is deleted, and see that it gets to its place."""
 
     def flush(self) -> None:

@@ -223,11 +223,12 @@ class SiteWriter:
     def _place_tiles(self, model: Model, files: TileFiles) -> TileList:
         """Bring in the tiles of a model. Tiles named by key never change; those named by place are compared by key."""
         paths = tile_paths(model, files)
-        wanted = {path: files.paths[key] for path, key in paths.items()}
+        wanted = {path: files.paths[key] for path, key in paths.items() if key in files.paths}
         old = self._old_tiles(model.slug)
         fresh = {path for path, key in paths.items() if key in files.fresh}
         if files.mode != "xyz":
-            return TileList(linked(self._folder, wanted, old.files, fresh))
+            sizes = linked(self._folder, wanted, old.files, fresh)
+            return TileList(dict(sorted((sizes | self._folder.based(paths.keys() - wanted.keys())).items())))
         same = {path: s for path, s in old.files.items() if old.keys.get(path) == paths.get(path) and path not in fresh}
         stale = {path: wanted[path] for path in wanted if path in old.files and path not in same}
         sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)

@@ -6,35 +6,30 @@ archives that a commit has named are found there by the next one.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from threading import Condition, Lock
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, cast
+from typing import Final, Protocol, Self
 
 from mwv.errors import MwvError
-from mwv.pyramid.survey import Blobs
+from mwv.pyramid.stream import Spool
 from mwv.upload.plan import JOURNAL, Step, decode_journal, encode_journal
 from mwv.upload.target import Target
 
 
-class Spool(Blobs, Protocol):
-    """A folder for what one archive is made of."""
+class Spools(Protocol):
+    """Where spools are."""
 
-    def put_parts(self, key: str, parts: Iterable[bytes]) -> object:
-        """Keep what comes in parts."""
+    def open(self) -> Spool:
+        """A new one."""
 
-    def path(self, key: str) -> Path:
-        """Where something that was put lies."""
-
-    def keep_only(self, key: str) -> None:
-        """Delete all others."""
-
-    def close(self) -> None:
-        """Delete all of it."""
+    @property
+    def peak(self) -> int:
+        """Most bytes at once in all of them."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +50,23 @@ class Stream:
     up to 100 MB each, what lies on disk is bounded by (room + 1) × 100 MB.
     """
 
-    def __init__(self, target: Target, spool: Callable[[], Spool], room: int, pace: Pace = PACE) -> None:
-        """`spool` opens a new one."""
-        self._target, self._new_spool, self._room, self._pace = target, spool, room, pace
+    def __init__(self, target: Target, spools: Spools, room: int, pace: Pace | None = None) -> None:
+        """Nothing is sent yet."""
+        self._target, self._spools, self._room, self._pace = target, spools, room, pace or PACE
         self._changed = Condition()
         self._packing = Lock()
         self._open = 0
+        self._taken: set[Spool] = set()
+        """Spools whose archive is on its way."""
         self._names: set[str] = set()
-        """Sent, or on their way."""
+        """Archives that were sent or are on their way."""
         self._waiting: list[str] = []
         """Paths of what is in the storage and in no commit."""
         self._committed_at = time.monotonic()
         self._thread = ThreadPoolExecutor(1)
         self.error: BaseException | None = None
         """What put an end to it."""
-        self.sent = 0
+        self.arrived = 0
         """Archives that were brought to the target for good."""
 
     def __enter__(self) -> Self:
@@ -83,7 +80,7 @@ class Stream:
 
     def has(self, name: str) -> bool:
         """Whether an archive is there, or on its way."""
-        return name in self._names or _path(name) in self._target.sizes
+        return name in self._names or archive_path(name) in self._target.sizes
 
     @contextmanager
     def spool(self) -> Iterator[Spool]:
@@ -92,19 +89,96 @@ class Stream:
             self._changed.wait_for(lambda: self._open < self._room or self.error is not None)
             self.check()
             self._open += 1
-        taken = _Taken(self._new_spool)
         try:
-            yield cast(Spool, taken)
+            spool = self._spools.open()
+        except BaseException:
+            self._leave()
+            raise
+        try:
+            yield spool
         finally:
-            if not taken.sent:
-                self._close(taken.spool)
+            if spool not in self._taken:
+                self._leave(spool)
+
+    def send(self, name: str, archive: Iterable[bytes], spool: Spool) -> None:
+        """Write an archive into the spool of what it is made of, and send it from there; one is written at a time."""
+        with self._packing:
+            spool.put_parts(name, archive)
+            spool.keep_only(name)
+        self._names.add(name)
+        self._taken.add(spool)
+        self._thread.submit(self._bring, name, spool)
+
+    def flush(self) -> None:
+        """Wait until all that was sent is at the target for good; raises HubError."""
+        self._thread.submit(self._commit).result()
+        self.check()
 
     def check(self) -> None:
         """Raise what put an end to the stream, if something did."""
         if self.error is not None:
             raise self.error
 
-    def flush(self) -> None:
-        """Wait until all that was sent is at the target for good; raises HubError."""
-        self._thread.submit(self._commit).result()
-        self.check()
+    @property
+    def peak(self) -> int:
+        """Most bytes that lay here at once."""
+        return self._spools.peak
+
+    def _leave(self, spool: Spool | None = None) -> None:
+        """Delete a spool, and give its room to another."""
+        if spool is not None:
+            spool.close()
+            self._taken.discard(spool)
+        with self._changed:
+            self._open -= 1
+            self._changed.notify()
+
+    def _bring(self, name: str, spool: Spool) -> None:
+        """Send an archive, in the thread of this stream, and commit if it is time to."""
+        try:
+            with self._watched():
+                path = archive_path(name)
+                self._target.store(path, spool.path(name), encode_journal({*self._announced, *self._waiting, path}))
+                self._waiting.append(path)
+        finally:
+            self._leave(spool)
+        pace = self._pace
+        if len(self._waiting) >= pace.files or time.monotonic() - self._committed_at >= pace.seconds:
+            self._commit()
+
+    def _commit(self) -> None:
+        with self._watched():
+            if self._waiting:
+                announced = self._announced.union(self._waiting)
+                step = Step(tuple(self._waiting), journal=encode_journal(announced))
+                self._target.apply(step, _gone, lambda *_: None)
+                self._announced = announced
+                self.arrived += len(self._waiting)
+                self._waiting.clear()
+            self._committed_at = time.monotonic()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Nothing is done after an error, and whoever waits for room hears of it."""
+        if self.error is not None:
+            return
+        try:
+            yield
+        except BaseException as error:
+            with self._changed:
+                self.error = error
+                self._changed.notify_all()
+
+    @cached_property
+    def _announced(self) -> frozenset[str]:
+        """What the journal at the target says."""
+        return decode_journal(self._target.read(JOURNAL)) if JOURNAL in self._target.sizes else frozenset()
+
+
+def archive_path(name: str) -> str:
+    """Where an archive lies in a site."""
+    return f"tiles/{name[:2]}/{name}.pmtiles"
+
+
+def _gone(path: str) -> bytes:
+    raise AssertionError(f"{path} was stored before")
