@@ -29,6 +29,11 @@ class BucketTarget:
         self._prefix = f"{address.path}/" if address.path else ""
         self._stored: set[str] = set()
 
+    @property
+    def root(self) -> str:
+        """See Target."""
+        return f"{self._hub.api.endpoint}/buckets/{self.address.repo}/resolve/{self._prefix}"
+
     @cached_property
     def sizes(self) -> dict[str, int]:
         """See Target."""

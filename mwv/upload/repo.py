@@ -37,6 +37,12 @@ class RepoTarget:
         self._stored: dict[str, CommitOperationAdd] = {}
         """What `store` has brought and no commit named yet."""
 
+    @property
+    def root(self) -> str:
+        """See Target: at this commit, so that it holds whatever is changed later."""
+        kind = "" if self.address.kind == "model" else f"{self.address.kind}s/"
+        return f"{self._hub.api.endpoint}/{kind}{self.address.repo}/resolve/{self._head}/{self._prefix}"
+
     @cached_property
     def sizes(self) -> dict[str, int]:
         """See Target."""

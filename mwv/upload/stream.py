@@ -6,7 +6,7 @@ archives that a commit has named are found there by the next one.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -135,39 +135,41 @@ class Stream:
 
     def _bring(self, name: str, spool: Spool) -> None:
         """Send an archive, in the thread of this stream, and commit if it is time to."""
-        try:
-            with self._watched():
-                path = archive_path(name)
-                self._target.store(path, spool.path(name), encode_journal({*self._announced, *self._waiting, path}))
-                self._waiting.append(path)
-        finally:
-            self._leave(spool)
-        pace = self._pace
+        path, pace = archive_path(name), self._pace
+
+        def store() -> None:
+            self._target.store(path, spool.path(name), encode_journal({*self._announced, *self._waiting, path}))
+            self._waiting.append(path)
+
+        self._attempt(store)
+        self._leave(spool)
         if len(self._waiting) >= pace.files or time.monotonic() - self._committed_at >= pace.seconds:
             self._commit()
 
     def _commit(self) -> None:
-        with self._watched():
-            if self._waiting:
-                announced = self._announced.union(self._waiting)
-                step = Step(tuple(self._waiting), journal=encode_journal(announced))
-                self._target.apply(step, _gone, lambda *_: None)
-                self._announced = announced
-                self.arrived += len(self._waiting)
-                self._waiting.clear()
-            self._committed_at = time.monotonic()
+        """Have the target name what was stored."""
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Nothing is done after an error, and whoever waits for room hears of it."""
-        if self.error is not None:
-            return
-        try:
-            yield
-        except BaseException as error:
-            with self._changed:
-                self.error = error
-                self._changed.notify_all()
+        def commit() -> None:
+            announced = self._announced.union(self._waiting)
+            step = Step(tuple(self._waiting), journal=encode_journal(announced))
+            self._target.apply(step, _gone, lambda *_: None)
+            self._announced = announced
+            self.arrived += len(self._waiting)
+            self._waiting.clear()
+
+        if self._waiting:
+            self._attempt(commit)
+        self._committed_at = time.monotonic()
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do something, unless something failed before; whoever waits for room hears of it if this fails."""
+        if self.error is None:
+            try:
+                work()
+            except BaseException as error:
+                with self._changed:
+                    self.error = error
+                    self._changed.notify_all()
 
     @cached_property
     def _announced(self) -> frozenset[str]:

@@ -35,6 +35,10 @@ class Target(Protocol):
         """What the user calls it: the address as text."""
 
     @property
+    def root(self) -> str:
+        """The address below which browsers find the files that are there now, with a slash at its end."""
+
+    @property
     def limits(self) -> Limits:
         """How much a step takes, and whether it is atomic."""
 
