@@ -1,12 +1,15 @@
 """A `zoo.toml` in, the models that it names and how each is to be shown out."""
 
+import fnmatch
 import glob
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +23,8 @@ MOST_BYTES: Final = 256 * 1024
 LONGEST_LINE: Final = 2_000
 """Characters; tomllib takes time with the square of the parts of a key."""
 LONGEST_PATH: Final = 1_024
+MOST_ENTRIES: Final = 100_000
+"""Files and folders that a pattern may lead through."""
 _ZOO_KEYS: Final = ("title", "out", "model")
 _MODEL_KEYS: Final = ("source", "title", "slug", "tags", "group", "only", "columns", "url")
 _LONGEST: Final = 200
@@ -53,7 +58,7 @@ def read_zoo(path: Path) -> Zoo:
         if not _is_pattern(model.path):
             models.append(model)
             continue
-        found = [place for place in _matches(model.path) if place not in taken]
+        found = [place for place in _matches(document, index, model.path) if place not in taken]
         taken.update(found)
         models += _expanded(document, index, model, found)
         if not found:
@@ -118,11 +123,13 @@ def _is_pattern(path: Path) -> bool:
     return glob.has_magic(str(path)) and not os.path.lexists(path)
 
 
-def _matches(pattern: Path) -> Iterator[Path]:
+def _matches(document: "_Document", index: int, pattern: Path) -> Iterator[Path]:
     """What a pattern names, by name; of the shards of one set the first."""
+    found = _named(pattern)
+    if found is None:
+        raise document.error(index, "source", f"leads through more than {MOST_ENTRIES:,} files and folders: name more of it")
     sets: set[tuple[Path, str, int, str]] = set()
-    for name in sorted(glob.glob(str(pattern))):  # noqa: PTH207 (Path.glob takes hidden files, and no absolute pattern)
-        place = Path(name)
+    for place in found:
         shard = shard_name(place.name)
         if shard is not None:
             which = (place.parent, shard.stem, shard.count, shard.rest)
@@ -130,6 +137,26 @@ def _matches(pattern: Path) -> Iterator[Path]:
                 continue
             sets.add(which)
         yield place
+
+
+def _named(pattern: Path) -> list[Path] | None:
+    """What a pattern names, as `glob.glob` finds it, which may walk a whole disk; None if that are too many files."""
+    places, looked = [Path(pattern.anchor)], 0
+    for part in pattern.relative_to(pattern.anchor).parts:
+        if not glob.has_magic(part):
+            places = [place / part for place in places]
+            continue
+        found: list[Path] = []
+        for place in places:
+            with suppress(OSError), os.scandir(place) as entries:
+                names = [entry.name for entry in islice(entries, MOST_ENTRIES + 1 - looked)]
+                looked += len(names)
+                shown = names if part.startswith(".") else [name for name in names if not name.startswith(".")]
+                found += [place / name for name in fnmatch.filter(shown, part)]
+            if looked > MOST_ENTRIES:
+                return None
+        places = found
+    return sorted(filter(os.path.lexists, places), key=str)
 
 
 def _expanded(document: "_Document", index: int, model: ModelSettings, found: Sequence[Path]) -> list[ModelSettings]:

@@ -29,6 +29,7 @@ _CONFIG: Final = {
     "ssm.conv_kernel": "conv_kernel",
     "image_size": "image_size",
     "patch_size": "patch_size",
+    "projector_type": "projector_type",
 }
 
 # Architectures that Hugging Face writes otherwise than by the same letters.

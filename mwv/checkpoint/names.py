@@ -94,6 +94,11 @@ _VARIANTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         f"{side}.block.{{bid}}.layer.{n}.DenseReluDense.wi_" for side, n in (("encoder", 1), ("decoder", 2))
     ),
 }
+_PROJECTORS: Final = {
+    "qwen2vl_merger": ("visual.",),
+    "qwen2.5vl_merger": ("visual.blocks.{bid}.mlp.up_proj", "visual.blocks.{bid}.mlp.down_proj", "visual."),
+}
+"""The same for vision towers, by what joins them to the language model."""
 
 
 def canonical_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, str]:
@@ -110,7 +115,7 @@ def canonical_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str
     plain = {name: _NESTED.sub(_kept, _ADAPTER.sub(_kept, inner)) for name, inner in plain.items()}
     if any(_GGUF.fullmatch(name) for name in plain.values()):
         architecture = gguf_architecture(config)
-        table = _table(architecture, _variant(architecture, plain.values()), False)
+        table = _table(architecture, _projector(config) or _variant(architecture, plain.values()), False)
         plain = {name: _translated(inner, table) for name, inner in plain.items()}
     elif any(_ORIGINAL.fullmatch(name) for name in plain.values()):
         table = _table("llama", (), True)
@@ -129,6 +134,13 @@ def _variant(architecture: str, names: Iterable[str]) -> tuple[str, ...]:
     """What the names of this variant of an architecture begin with."""
     parts = {part for name in names for part in name.split(".")}
     return next((first for (known, part), first in _VARIANTS.items() if known == architecture and part in parts), ())
+
+
+def _projector(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the names of a vision tower begin with, if the file says what joins it to the language model."""
+    vision = config.get("vision_config")
+    said = (place.get("projector_type") for place in (config, vision) if isinstance(place, Mapping))
+    return next((_PROJECTORS[kind] for kind in said if isinstance(kind, str) and kind in _PROJECTORS), ())
 
 
 def _translated(name: str, table: Mapping[str, str]) -> str:

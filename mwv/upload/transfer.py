@@ -11,6 +11,9 @@ from mwv.hub.client import Hub
 
 _SECRET: Final = re.compile(r"hf_[A-Za-z0-9]+|(?i:bearer)\s+\S+|(?<=\?)\S+")
 """What no message may repeat: tokens, and queries of addresses, which may hold signatures."""
+_ANSWER: Final = re.compile(r"\(([45][0-9]{2}) [^)]*\), domain: https?://([^/ ]+)")
+_BROKEN: Final = re.compile(r"error sending request for url \(https?://([^/ ]+)")
+"""How hf_xet words an answer, and the lack of one."""
 
 
 @contextmanager
@@ -33,4 +36,8 @@ def sending(hub: Hub, address: Address) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    if answer := _ANSWER.search(text):
+        return f"{answer[2]} answered {answer[1]}"
+    if broken := _BROKEN.search(text):
+        return f"no answer from {broken[1]}"
     return _SECRET.sub("…", text)[:200]

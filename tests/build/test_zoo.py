@@ -1,5 +1,6 @@
 """In: zoos and what happens to their models. Out: sites that follow them, and what was told about it."""
 
+import glob
 import json
 import re
 import shutil
@@ -252,6 +253,20 @@ title = "Bee"
     read = read_zoo(zoo(tmp_path / "zoo.toml", text))
     assert [model.path.name for model in read.models] == ["a.safetensors", "model-00001-of-00002.safetensors", "b.safetensors"]
     assert [model.tags for model in read.models] == [("rest",), ("rest",), ()]
+
+
+def test_a_pattern_names_what_glob_does_and_looks_at_so_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/x/1.gguf", "a/.h/2.gguf", "a/[b]/3.gguf", ".c/x/4.gguf", "d/x/5.bin", "e.gguf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for pattern in ("*/*/*.gguf", "*/x/*", "a/*/../x/?.gguf", "[!d]/*", ".*/*/*", "*/.h/*", "a/[[]b]/*", "*", "no/*"):
+        (tmp_path / "zoo.toml").write_text(f"[[model]]\nsource = '{pattern}'\n")
+        found = [str(model.path) for model in read_zoo(tmp_path / "zoo.toml").models]
+        assert found == sorted(glob.glob(str(tmp_path / pattern))), pattern  # noqa: PTH207
+    (tmp_path / "zoo.toml").write_text("[[model]]\nsource = '*/*/*'\n")
+    monkeypatch.setattr("mwv.zoo.MOST_ENTRIES", 9)  # zoo.toml, .c, a, d, e.gguf; in a and d four; one more
+    with pytest.raises(UsageError, match=r"line 2: source leads through more than 9 files and folders: name more of it"):
+        read_zoo(tmp_path / "zoo.toml")
 
 
 def test_a_pattern_that_matches_nothing_fails_and_takes_nothing_out(three: Path) -> None:

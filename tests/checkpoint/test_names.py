@@ -9,6 +9,7 @@ from families import ARCHITECTURES, in_gguf, language
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mwv.checkpoint.gguf_config import gguf_config
 from mwv.checkpoint.names import canonical_names
 
 NOT_IN_GGUF = {
@@ -62,6 +63,15 @@ def test_names_of_a_vision_tower_lead_back(family: str) -> None:
     names = in_gguf([name for name, _ in families.read(family) if name.startswith("vision_tower.")], "clip")
     assert None not in names.values()
     assert canonical_names(map(str, names.values()), {"model_type": "clip"}) == {other: name for name, other in names.items()}
+
+
+@pytest.mark.parametrize(("family", "projector"), [("qwen2_vl", "qwen2vl_merger"), ("qwen2_5_vl", "qwen2.5vl_merger")])
+@pytest.mark.parametrize("key", ["clip.projector_type", "clip.vision.projector_type"])
+def test_names_of_qwens_vision_tower_lead_back(family: str, projector: str, key: str) -> None:
+    names = in_gguf([name for name, _ in families.read(family) if name.startswith("visual.")], "clip")
+    assert None not in names.values()
+    config = gguf_config({"general.architecture": "clip", key: projector})
+    assert canonical_names(map(str, names.values()), config) == {other: name for name, other in names.items()}
 
 
 def test_gguf_turns_canonical_names_into_its_own_in_every_architecture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """The CAS: chunks and hashes against hf_xet, both reconstruction calls, exact ranges, real sharing, tokens that end."""
 
+import itertools
 import json
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +182,45 @@ def test_tokens(hub: Hub, http: httpx2.Client, reconstruct: Reconstruct):
     assert reconstruct(blob.xet, None, token=read).status_code == 401
     hub.signer.token_seconds = -1
     assert reconstruct(blob.xet, None).status_code == 401
+
+
+def test_a_file_that_repeats_itself_fetches_its_chunks_once(hub: Hub, reconstruct: Reconstruct):
+    blob = hub.put("ann/m", {"f.bin": BIG[:300_000] * 2 + BIG[300_000:]}).tree["f.bin"]
+    told = reconstruct(blob.xet, None).json()
+    assert len(told["terms"]) > len(told["xorbs"])
+    for (fetch,) in told["xorbs"].values():
+        spans = [(part["bytes"]["start"], part["bytes"]["end"]) for part in fetch["ranges"]]
+        assert all(end + 1 < start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def shard(name: str, xorb: str, first: int, last: int, length: int) -> bytes:
+    """A shard with one file of one term, as clients write it."""
+
+    def raw(digest: str) -> bytes:
+        return b"".join(int(digest[at : at + 16], 16).to_bytes(8, "little") for at in range(0, 64, 16))
+
+    head = b"HFRepoMetaData\0".ljust(48, b"\0")
+    file = raw(name) + struct.pack("<IIQ", 0, 1, 0)
+    term = raw(xorb) + struct.pack("<IIII", 0, length, first, last)
+    return head + file + term + b"\xff" * 32 + bytes(16)
+
+
+def test_a_shard_is_held_to_its_xorbs(hub: Hub):
+    blob = hub.put("ann/m", {"f.bin": BIG[:300_000]}).tree["f.bin"]
+    ((xorb, chunks),) = hub.cas.xorbs.items()
+    hub.cas.files.clear()
+    hub.cas.add_shard(shard(blob.xet, xorb, 0, len(chunks), 300_000))
+    assert hub.cas.size(blob.xet) == 300_000
+    hub.cas.files.clear()
+    for bad in (
+        shard(blob.xet[::-1], xorb, 0, len(chunks), 300_000),
+        shard(blob.xet, xorb[::-1], 0, len(chunks), 300_000),
+        shard(blob.xet, xorb, 0, len(chunks) + 1, 300_000),
+        shard(blob.xet, xorb, 0, len(chunks), 299_999),
+    ):
+        with pytest.raises(Malformed):
+            hub.cas.add_shard(bad)
+    assert not hub.cas.files
 
 
 def test_what_is_not_sound_is_not_stored(hub: Hub):

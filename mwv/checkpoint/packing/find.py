@@ -6,6 +6,7 @@ from typing import Final
 from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.packing.bitsandbytes import four_bit, llm_int8
 from mwv.checkpoint.packing.compressed import compressed
+from mwv.checkpoint.packing.gguf_scale import gguf_scale
 from mwv.checkpoint.packing.gptq import gptq
 from mwv.checkpoint.packing.hqq import hqq
 from mwv.checkpoint.packing.microscaled import microscaled
@@ -18,7 +19,7 @@ from mwv.checkpoint.wording import printable
 
 _RECOGNISERS: Final[tuple[Recogniser, ...]] = (
     *(gptq, compressed, four_bit, llm_int8, hqq, quanto, quanto_packed, eetq, torchao),
-    *(microscaled, scaled, rotary),
+    *(microscaled, scaled, gguf_scale, rotary),
 )
 
 _LONGEST_ROW: Final = 1 << 20
