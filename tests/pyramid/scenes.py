@@ -32,6 +32,9 @@ class DictBlobs:
 
     put_png = put
 
+    def put_parts(self, key, parts):
+        self.put(key, b"".join(parts))
+
 
 def rendered(drawing, blobs, jobs=1, budget=64 << 20):
     """(pyramid, renderer, survey) of a drawing."""
