@@ -137,9 +137,9 @@ class _Nothing:
     put_png = put
 
 
-def inspect(origin: Origin, *, stats: bool, odd: bool, jobs: int) -> Inspection:
+def inspect(origin: Origin, *, stats: bool, odd: bool, jobs: int, download: bool = False) -> Inspection:
     """Open a checkpoint, and measure every tensor if `stats` are wanted, or what is `odd`."""
-    with closing(Opener(say)) as opener:
+    with closing(Opener(say, download=download)) as opener:
         checkpoint = opener.open(origin)
         return Inspection(checkpoint, _measured(checkpoint, jobs) if stats or odd else None, stats)
 

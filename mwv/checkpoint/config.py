@@ -7,7 +7,7 @@ from mwv.checkpoint.folder import Folder
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.source import Source, where, why
 from mwv.checkpoint.wording import printable
-from mwv.errors import FormatError, MwvError
+from mwv.errors import UNUSABLE, FormatError
 
 MAX_CONFIG: Final = 4 * 2**20
 
@@ -38,7 +38,7 @@ def _usable(folder: Folder, name: str, notes: list[str]) -> dict[str, Any]:
         return {}
     try:
         return _parse(folder.open(name))
-    except MwvError as error:
+    except UNUSABLE as error:
         notes.append(f"{name}: ignored: {why(error, folder.place(name))}")
         return {}
 

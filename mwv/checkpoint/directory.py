@@ -26,7 +26,7 @@ from mwv.checkpoint.formats import FOREIGN, Format, by_content, by_name
 from mwv.checkpoint.shards import INDEX_SUFFIX, MAX_INDICES, Selection, read_index, select_index, select_set, shard_name
 from mwv.checkpoint.source import why
 from mwv.checkpoint.wording import printable
-from mwv.errors import MwvError, SourceError
+from mwv.errors import UNUSABLE, SourceError
 
 # More notes than these nobody reads.
 MAX_NOTES: Final = 100
@@ -98,7 +98,7 @@ def _kind(folder: Folder, name: str, notes: dict[str, str]) -> Format | None:
                 kind = by_content(source)
             finally:
                 source.close()
-        except MwvError as error:
+        except UNUSABLE as error:
             notes[name] = why(error, folder.place(name))
             return None
         if kind:
@@ -124,7 +124,7 @@ def _select(folder: Folder, names: Sequence[str], indices: Sequence[str], notes:
         try:
             if not set(read_index(folder, index).values()).isdisjoint(names):
                 indexed.append((_stem(index.removesuffix(INDEX_SUFFIX)), index))
-        except MwvError as error:
+        except UNUSABLE as error:
             notes[index] = f"ignored: {why(error, folder.place(index))}"
     if indexed:
         return select_index(folder, _only(folder, indexed))

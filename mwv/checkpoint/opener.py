@@ -26,6 +26,8 @@ class Opener:
     download: bool = False
     """Whether files of the Hub are downloaded into its cache rather than read by ranges."""
     _access: "Access | None" = field(default=None, init=False)
+    _before: tuple[int, int] = field(default=(0, 0), init=False)
+    """What others had fetched until then."""
 
     def open(self, origin: Origin) -> Checkpoint:
         """The model, headers only; raises as `open_checkpoint` does, and HubError."""
@@ -70,14 +72,16 @@ class Opener:
             from mwv.hub.remote import Access
 
             more = {} if self.find_copy is None else {"find_copy": self.find_copy}
-            self._access = Access(Hub(self.notice), Pool(), self.heads, download=self.download, **more)
+            hub = Hub(self.notice)
+            self._before = hub.wire.requests, hub.wire.nbytes
+            self._access = Access(hub, Pool(), self.heads, download=self.download, **more)
         return self._access
 
     @property
     def fetched(self) -> tuple[int, int]:
         """Requests that were answered by the Hub, and bytes that came from there."""
         wire = None if self._access is None else self._access.hub.wire
-        return (0, 0) if wire is None else (wire.requests, wire.nbytes)
+        return (0, 0) if wire is None else (wire.requests - self._before[0], wire.nbytes - self._before[1])
 
     def close(self) -> None:
         """Fetch nothing more."""

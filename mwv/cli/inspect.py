@@ -21,13 +21,14 @@ from mwv.measure.odd import KINDS
     multiple=True,
     help=f"Measure, and exit with 3 if anything of these kinds is found: {', '.join(KINDS)}, or any; may be repeated.",
 )
+@click.option("--download", is_flag=True, help="Download files of the Hub into its cache, instead of reading what is needed.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
-def inspect(source: Origin, as_json: bool, stats: bool, fail_on: tuple[str, ...], jobs: int | None) -> None:
+def inspect(source: Origin, as_json: bool, stats: bool, fail_on: tuple[str, ...], download: bool, jobs: int | None) -> None:
     """List the tensors of a checkpoint, how they are decoded, and what is odd about them."""
     kinds = _kinds(fail_on)
     from mwv import inspect as inspector
 
-    found = inspector.inspect(source, stats=stats, odd=bool(kinds), jobs=jobs or processors())
+    found = inspector.inspect(source, stats=stats, odd=bool(kinds), jobs=jobs or processors(), download=download)
     click.echo(inspector.as_json(found) if as_json else "\n".join(found.lines()))
     bad = [finding for finding in found.findings if finding.kind in kinds]
     if bad:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import quote
 
+import httpx2
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import (
     BucketNotFoundError,
@@ -21,7 +22,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from mwv.errors import HubError
 from mwv.hub.address import Address
-from mwv.hub.patience import Limits, be_patient
+from mwv.hub.patience import Limits, be_done, be_patient
 
 LIMITS: Final = Limits()
 
@@ -94,8 +95,8 @@ class Hub:
         self.api = HfApi()
 
     def close(self) -> None:
-        """Nobody waits for answers any more."""
-        self.wire.over.set()
+        """Ask nothing more."""
+        be_done()
 
     @cached_property
     def has_token(self) -> bool:
@@ -174,6 +175,11 @@ class Hub:
             reason = (str(error.server_message or "").splitlines() or [""])[0][:200]
             advice = self._log_in() if status in (401, 403) else ""
             raise HubError(f"{address}: the Hub answered {status}{f' ({reason})' if reason else ''}{advice}") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # its text may hold an address with a signature
+            raise HubError(f"{address}: the Hub gives no proper answer ({type(error).__name__})") from None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise HubError(f"{address}: the Hub gives no proper answer ({reason})") from None
 
     def _log_in(self) -> str:
         """What a user may lack who was refused."""

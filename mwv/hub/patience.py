@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx2
 from huggingface_hub import constants, get_session, set_client_factory
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils._http import default_client_factory
 
 from mwv.errors import HubError
 
@@ -155,11 +156,28 @@ class PatientClient(httpx2.Client):
             raise HubError("stopped while waiting for the Hub")
 
 
+_wires: Final[list[Wire]] = []
+"""One for each caller of `be_patient` that is not through, all the same."""
+
+
 def be_patient(limits: Limits, notice: Callable[[str], None]) -> Wire:
-    """Have all requests that huggingface_hub makes from now on go through one PatientClient; gives what counts them."""
-    wire = Wire()
-    set_client_factory(lambda: PatientClient(limits, notice, wire))
-    return wire
+    """Have all requests that huggingface_hub makes go through one PatientClient, until `be_done`; gives what counts them.
+
+    Who comes while another is at it shares its client: there is one limit for all.
+    """
+    if not _wires:
+        wire = Wire()
+        set_client_factory(lambda: PatientClient(limits, notice, wire))
+    _wires.append(_wires[0] if _wires else wire)
+    return _wires[0]
+
+
+def be_done() -> None:
+    """Undo a call of `be_patient`: after the last, nobody waits for answers, and huggingface_hub has a client of its own."""
+    wire = _wires.pop()
+    if not _wires:
+        wire.over.set()
+        set_client_factory(default_client_factory)
 
 
 def patient_client() -> PatientClient:
