@@ -30,15 +30,12 @@ main(sys.argv[2:])
 """The command, with commits of so many archives, and nothing kept back that was learnt."""
 
 
-def write(path: Path, layers: int, rows: int, cols: int) -> Path:
-    """Layers one under the other, a super-block high and less wide, so that each is an archive of its own."""
+def write(path: Path, layers: int, side: int) -> Path:
+    """Layers of one square matrix each, one under the other: a tall stack of many super-blocks."""
     rng = np.random.default_rng(3)
-    arrays = {
-        f"model.layers.{i}.mlp.up_proj.weight": rng.integers(-(1 << 14), 1 << 14, (rows, cols), np.int16).view(np.float16)
-        for i in range(layers)
-    }
+    arrays = {f"model.layers.{i}.mlp.up_proj.weight": rng.standard_normal((side, side), np.float32) for i in range(layers)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(arrays, path)
+    save_file({name: values.astype(np.float16) for name, values in arrays.items()}, path)
     return settled(path)
 
 
@@ -59,7 +56,7 @@ def archives_at(hub: Hub, where: str) -> set[str]:
 
 @pytest.mark.parametrize("where", [REPO, BUCKET])
 def test_a_stream_that_is_killed_goes_on_where_it_was(ann: Hub, mwv_build: Run, tmp_path: Path, where: str):
-    model = write(tmp_path / "models" / "big.safetensors", 8, 6000, 300)
+    model = write(tmp_path / "models" / "big.safetensors", 112, 400)
     assert mwv_build(model, "--tiles", "pmtiles", "-o", "local").code == 0
     whole = {path.relative_to("local").as_posix() for path in Path("local").rglob("*") if path.is_file()}
     total = len([path for path in whole if path.endswith(".pmtiles")])
@@ -103,7 +100,7 @@ def small_disk(place: Path, size: int) -> Iterator[None]:
 
 def test_disk_and_memory_stay_small(ann: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Cache, spool and temporary files lie on a disk on which the tiles would find no room."""
-    model = write(tmp_path / "models" / "big.safetensors", 8, 8000, 700)
+    model = write(tmp_path / "models" / "big.safetensors", 64, 1000)
     size = 40 << 20
     with small_disk(tmp_path / "disk", size):
         monkeypatch.chdir(tmp_path / "disk")
