@@ -1,4 +1,4 @@
-"""A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them. The only place with threads."""
+"""A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them, by threads."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -81,21 +81,25 @@ mwv.ArchiveSource = class {
         this.asking = asking;
         asking.catch(() => {}).finally(() => (this.asking = null));
       }
-      const answer = await asking;
-      if (answer.status === 206) {
+      // A refusal that comes without leave to read it looks like a broken connection.
+      const answer = await asking.catch((error) => {
+        if (!direct) throw error;
+        return null;
+      });
+      if (answer?.status === 206) {
         if (!direct) [this.direct, this.plain] = answer.redirected ? [answer.url, false] : [null, true];
         return answer.arrayBuffer();
       }
-      answer.body?.cancel();
-      if (direct && answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
+      answer?.body?.cancel();
+      if (!answer || (direct && answer.status >= 400 && answer.status < 500 && answer.status !== 429)) {
         if (this.direct === direct) this.direct = null; // its signature has expired
+        if (attempt >= mwv.ARCHIVE_TRIES) throw new Error(`${this.url}: refused`);
       } else if (![429, 502, 503, 504].includes(answer.status) || attempt >= mwv.ARCHIVE_TRIES) {
         throw new Error(answer.status === 200 ? `${this.url}: no part of it can be had` : `${this.url}: ${answer.status}`);
       } else {
         const asked = Number(answer.headers.get("Retry-After"));
         mwv.busyUntil = Date.now() + 1000 * Math.min(asked > 0 ? asked : 2 ** attempt, 300);
       }
-      if (attempt >= mwv.ARCHIVE_TRIES) throw new Error(`${this.url}: ${answer.status}`);
     }
   }
 
