@@ -54,9 +54,9 @@ def smollm2() -> Path:
 
 
 def chromium_path() -> str:
-    """Where Chromium is: $CHROMIUM, or the first browser of its family on the PATH."""
-    named = os.environ.get("CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    """Where Chromium is: $CHROMIUM, or the first browser of its family on the PATH, the one without windows before others."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.fail(
             "no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM to its path", pytrace=False
