@@ -16,11 +16,7 @@ from typing import Any, Final
 from mwv.checkpoint.shards import shard_name
 from mwv.checkpoint.wording import printable
 from mwv.errors import UsageError
-<<<<<<< HEAD
 from mwv.hub.address import Address, Origin, is_address, origin_of
-=======
-from mwv.hub.address import is_address
->>>>>>> hubupload
 from mwv.settings import ModelSettings, Zoo, folder_address
 from mwv.site.text import is_slug
 
@@ -124,18 +120,13 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
     )
 
 
-<<<<<<< HEAD
-def _is_pattern(origin: Origin) -> bool:
-    return glob.has_magic(str(origin)) and (isinstance(origin, Address) or not os.path.lexists(origin))
-=======
 def _place(folder: Path, out: str) -> Path:
     """Where the site is to lie: relative to the zoo's file, or on the Hub."""
     return Path(out) if is_address(out) else folder / out
 
 
-def _is_pattern(path: Path) -> bool:
-    return glob.has_magic(str(path)) and not os.path.lexists(path)
->>>>>>> hubupload
+def _is_pattern(origin: Origin) -> bool:
+    return glob.has_magic(str(origin)) and (isinstance(origin, Address) or not os.path.lexists(origin))
 
 
 def _matches(document: "_Document", index: int, pattern: Path) -> Iterator[Path]:
