@@ -3,13 +3,13 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -37,7 +37,7 @@ from mwv.memory import Memory, remember_source
 from mwv.progress import progress, say
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
-from mwv.pyramid.picture import overview, write_picture
+from mwv.pyramid.picture import overview, overview_level, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
@@ -53,14 +53,25 @@ from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
 
+if TYPE_CHECKING:
+    from mwv.pyramid.archive import Place as ArchivePlace
+    from mwv.pyramid.stream import Haul
+    from mwv.upload.stream import Stream
+
 _BUFFER: Final = 96 << 20
 _BUFFER_PER_JOB: Final = 80 << 20
 """Bytes of tensors kept between hashing and drawing; a job needs about 60 MiB beside its share."""
+
+_STREAM_BUFFER_PER_JOB: Final = 160 << 20
+"""A super-block of 8,192 rows is hashed before it is drawn: here are 8,192 columns of it in 16 bits, and more."""
 
 _SPEED: Final = 100e6
 _SITE_BYTES: Final = 1.0
 _CACHE_BYTES: Final = 0.25
 """Measured with scripts/bench: elements per second and thread, bytes of site and of sums per element."""
+_STREAM_CACHE_BYTES: Final = 0.04
+_STREAM_SPOOL_BYTES: Final = 100_000_000
+"""Of a streamed site: bytes in the cache per element, and of the spool per super-block on its way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +92,14 @@ class Drawing:
         return sum(t.elements for t in self.shown if not t.part_of)
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """What was streamed of a rendering."""
+
+    archives: "Mapping[ArchivePlace, str]"
+    haul: "Haul"
+
+
 @dataclass(frozen=True, eq=False)
 class Rendering:
     """The tiles of a drawing, and what was learnt about its tensors."""
@@ -90,12 +109,25 @@ class Rendering:
     """One per placement."""
     tally: Tally
     traffic: Traffic
+    streamed: Streamed | None = None
 
 
-def build(settings: Settings, base: Base | None = None) -> None:
+@dataclass(frozen=True, eq=False)
+class Means:
+    """What the models of a build have in common."""
+
+    settings: Settings
+    site: SiteWriter
+    store: Store
+    opener: Opener
+    stream: "Stream | None"
+
+
+def build(settings: Settings, base: Base | None = None, stream: "Stream | None" = None) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end.
 
-    With a `base` that site is extended: what changes in it comes to lie in `settings.destination`, which must be new.
+    With a `base` that site is extended: what changes in it comes to lie in `settings.destination`, which must be new. With a
+    `stream` that leads to the base, tiles go there while they are rendered, and what puts an end to it is raised at once.
     """
     begin = time.monotonic()
     outcome = Outcome()
@@ -107,6 +139,7 @@ def build(settings: Settings, base: Base | None = None) -> None:
         _store(settings) as store,
         closing(_opener(settings, store)) as opener,
     ):
+        means = Means(settings, site, store, opener, stream)
         for slug in settings.remove:
             site.remove(slug)
         zoo = "" if settings.zoo is None else key_of("zoo", os.path.normpath(settings.zoo.path.absolute()))
@@ -115,8 +148,10 @@ def build(settings: Settings, base: Base | None = None) -> None:
         for rank, wanted in enumerate(chosen):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(wanted, place, settings, site, store, opener))
+                outcome.models.append(build_model(wanted, place, means))
             except MwvError as error:
+                if stream is not None:
+                    stream.check()
                 outcome.failures.append(str(error))
                 failed.append((wanted, place))
             else:
@@ -138,7 +173,7 @@ def build(settings: Settings, base: Base | None = None) -> None:
         models = counted(len(done.models), "model")
         say(f"{settings.destination / 'index.html'}: {models}; open it, or: mwv serve {settings.destination}")
     if settings.report is not None:
-        outcome.write(settings.report, time.monotonic() - begin)
+        outcome.write(settings.report, time.monotonic() - begin, None if stream is None else stream.peak)
     if outcome.failures:
         raise ModelsFailedError(outcome.failures, len(outcome.models) + len(outcome.failures))
 
@@ -179,18 +214,17 @@ def _expanded(models: Sequence[ModelSettings], opener: Opener, failures: list[st
     return found
 
 
-def build_model(
-    wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store, opener: Opener
-) -> ModelReport:
+def build_model(wanted: ModelSettings, place: Place, means: Means) -> ModelReport:
     """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
+    settings, site, store, opener = means.settings, means.site, means.store, means.opener
     begin, fetched = time.monotonic(), opener.fetched
     memory = Memory(store)
     checkpoint = open_model(wanted, opener)
 
-    def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic) -> ModelReport:
+    def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic, haul: "Haul | None" = None) -> ModelReport:
         requests, nbytes = (after - before for after, before in zip(opener.fetched, fetched, strict=True))
         hub = HubTraffic(requests, nbytes)
-        return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
+        return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin, haul)
 
     label = _label(wanted, checkpoint, place, settings)
     inputs = memory.inputs(checkpoint, asdict(replace(label, place=Place())))
@@ -201,25 +235,29 @@ def build_model(
     drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory, opener)
+        model, slug, rendering = _added(drawing, label, means, memory)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory, opener)
+        model, slug, rendering = _added(drawing, label, means, memory)
     remember_source(store, label.identity, wanted.source)
     Copies(store).note(checkpoint.shards)
     facts = _facts(model, drawing.canvas)
     if inputs is not None:
         memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
-    return report(facts, slug, rendering.tally, rendering.traffic)
+    haul = None if rendering.streamed is None else rendering.streamed.haul
+    return report(facts, slug, rendering.tally, rendering.traffic, haul)
 
 
-def _added(
-    drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store, memory: Memory, opener: Opener
-) -> tuple[Model, str, Rendering]:
+def _added(drawing: Drawing, label: Label, means: Means, memory: Memory) -> tuple[Model, str, Rendering]:
     """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
-    rendering = render(drawing, settings, store, memory, opener)
+    settings, site, store = means.settings, means.site, means.store
+    rendering = render(drawing, means, memory)
     canvas, pyramid = drawing.canvas, rendering.pyramid
-    scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
+    scene = make_scene(drawing.shown, canvas, pyramid)
+    if rendering.streamed is not None:
+        scene, tiles = replace(scene, archives=rendering.streamed.archives), TileFiles("png", mode="pmtiles")
+    else:
+        scene, tiles = tile_files(scene, pyramid, settings, store)
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
     model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label)
@@ -320,30 +358,45 @@ def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Can
     return tuple(_subject(checkpoint, shown, placement) for placement in canvas.placements)
 
 
-def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory, opener: Opener) -> Rendering:
-    """Render what the cache lacks. If a file proves not to be what was remembered about it, once more without memory."""
+def render(drawing: Drawing, means: Means, memory: Memory) -> Rendering:
+    """Render what the cache lacks, or the target of a stream.
+
+    If a file proves not to be what was remembered about it, once more without memory.
+    """
     try:
-        return _render(drawing, memory.recall(drawing.subjects), settings, store, memory, opener)
+        return _render(drawing, memory.recall(drawing.subjects), means, memory)
     except SourceChangedError:
         for shard in drawing.checkpoint.shards:
             shard.check_unchanged()
-        return _render(drawing, drawing.subjects, settings, store, memory, opener)
+        return _render(drawing, drawing.subjects, means, memory)
 
 
-def _render(
-    drawing: Drawing, subjects: Sequence[Subject | None], settings: Settings, store: Store, memory: Memory, opener: Opener
-) -> Rendering:
+def _render(drawing: Drawing, subjects: Sequence[Subject | None], means: Means, memory: Memory) -> Rendering:
+    store, stream, jobs = means.store, means.stream, means.settings.jobs
     expect(subject.tensor for subject in subjects if subject is not None and subject.digests is None)
-    survey = Survey(subjects, store, _BUFFER + settings.jobs * _BUFFER_PER_JOB)
-    with progress(drawing.checkpoint.name, drawing.plan.tile_count, beside=_fetching(opener)) as advance:
+    survey = Survey(subjects, store, _BUFFER + jobs * (_BUFFER_PER_JOB if stream is None else _STREAM_BUFFER_PER_JOB))
+
+    def learn(index: int) -> None:
+        if (subject := subjects[index]) is not None:
+            memory.note(subject, *survey.result(index))
+
+    survey.learnt = learn
+    streamed: Streamed | None = None
+    with progress(drawing.checkpoint.name, drawing.plan.tile_count, beside=_fetching(means.opener)) as advance:
         renderer = Renderer(drawing.plan, survey, store, advance)
-        pyramid = renderer.run(settings.jobs)
+        if stream is None:
+            pyramid = renderer.run(jobs)
+        else:
+            from mwv.pyramid.stream import Streamer  # late: loads pmtiles
+
+            streamer = Streamer(renderer, stream, overview_level(drawing.canvas, drawing.plan.levels))
+            pyramid, archives = streamer.run(jobs)
+            streamed = Streamed(archives, streamer.haul)
     learnt = tuple(None if subject is None else survey.result(i) for i, subject in enumerate(subjects))
     for shard in drawing.checkpoint.shards:
         shard.check_unchanged()
-    pairs = zip(subjects, learnt, strict=True)
-    memory.remember((subject, *found) for subject, found in pairs if subject and found and subject.stats is None)
-    return Rendering(pyramid, learnt, renderer.tally, survey.traffic)
+    memory.settle()
+    return Rendering(pyramid, learnt, renderer.tally, survey.traffic, streamed)
 
 
 def _fetching(opener: Opener) -> Callable[[], str]:
@@ -390,6 +443,8 @@ def _check_targets(settings: Settings) -> None:
 def _check_space(drawing: Drawing, settings: Settings) -> None:
     """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
     needed = int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
+    if settings.stream:
+        needed = int(drawing.elements * _STREAM_CACHE_BYTES) + (settings.jobs + 2) * _STREAM_SPOOL_BYTES
     free = shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")

@@ -9,10 +9,11 @@ What a whole model became is remembered, too: its pages need not be made again w
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from blake3 import blake3
@@ -33,6 +34,8 @@ from mwv.store.index import OUTCOMES
 
 _DIGEST: Final = 32
 _SETTLED_NS: Final = 2_000_000_000
+EVERY: Final = 2.0
+"""Seconds after which what was noted is remembered: a build that is killed has lost no more."""
 
 
 class Memory:
@@ -42,6 +45,9 @@ class Memory:
         self._index = index
         self._aliases = Aliases(index)
         self._opened_ns = time.time_ns()
+        self._lock = Lock()
+        self._noted: list[tuple[Subject, Sequence[bytes], TensorStats]] = []
+        self._settled_at = time.monotonic()
 
     def recall(self, subjects: Sequence[Subject | None]) -> list[Subject | None]:
         """Subjects with what is remembered about them: by their files, else by the chunks that they are made of."""
@@ -66,8 +72,25 @@ class Memory:
         key = self._file_key(tensor)
         return _split(self._index.recall("digests", key) if key is not None else None, tensor.bands)
 
-    def remember(self, learnt: Iterable[tuple[Subject, Sequence[bytes], TensorStats]]) -> None:
-        """Keep digests and statistics of subjects whose sources were seen not to have changed meanwhile."""
+    def note(self, subject: Subject, bands: Sequence[bytes], numbers: TensorStats) -> None:
+        """Remember a subject soon, together with others; it counts when its sources are seen not to have changed."""
+        with self._lock:
+            self._noted.append((subject, bands, numbers))
+            if time.monotonic() - self._settled_at < EVERY:
+                return
+            noted, self._noted, self._settled_at = self._noted, [], time.monotonic()
+        self._remember(noted)
+
+    def settle(self) -> None:
+        """Remember all that was noted."""
+        with self._lock:
+            noted, self._noted = self._noted, []
+        self._remember(noted)
+
+    def _remember(self, learnt: Sequence[tuple[Subject, Sequence[bytes], TensorStats]]) -> None:
+        """Keep digests and statistics; raises SourceChangedError if a source has changed meanwhile."""
+        for source in {source for subject, _, _ in learnt for source, _ in subject.tensor.extents}:
+            source.check_unchanged()
         digests: dict[str, bytes] = {}
         stats: dict[str, bytes] = {}
         hashed = []

@@ -7,24 +7,38 @@ what is new. Whatever fails, the cache has all that was rendered.
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mwv.build import build
 from mwv.checkpoint.wording import counted
-from mwv.errors import HubError, ModelsFailedError, SiteError
+from mwv.errors import HubError, ModelsFailedError, MwvError, SiteError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
 from mwv.progress import progress, say
 from mwv.settings import Settings
 from mwv.site.text import size
+from mwv.site.writer import SiteWriter
 from mwv.store.scratch import Scratch, sweep
+from mwv.store.spool import Spools
 from mwv.store.store import prepare
 from mwv.upload.access import open_space, open_target
 from mwv.upload.plan import SITE, UploadPlan
 from mwv.upload.publish import Published, check_target, publish
 from mwv.upload.space import DockerSpace, readme
+from mwv.upload.stream import Stream
 from mwv.upload.target import Advance, Target
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where a site goes, and what shows it from there; all rights are checked."""
+
+    site: Target
+    docker: DockerSpace | None = None
+    """A Space with a container that serves the site."""
+    window: Target | None = None
+    """A static Space that holds pages alone."""
 
 
 def publish_site(settings: Settings) -> None:
@@ -34,29 +48,39 @@ def publish_site(settings: Settings) -> None:
     """
     hub = Hub(say)
     with _scratch(settings) as scratch:
-        target, docker = _opened(hub, settings, scratch)
+        places = _opened(hub, settings, scratch)
+        target = places.site
         extra = {"README.md": readme(target, "static")} if _is_space(target.address) else {}
         folder = settings.destination if settings.remote is None else scratch / "site"
-        failed = _built(settings, folder, target)
-        if not (folder / SITE).is_file():
+        failed = _built(settings, folder, target, scratch)
+        shown = (places.window or settings.pages) and SITE in target.sizes
+        if not (folder / SITE).is_file() and not shown:
             raise failed or SiteError(f"{folder}: no site here; build one: mwv build SOURCE -o {folder}")
         try:
-            done = publish(folder, target, _shown, extra)
-            if docker is not None:
-                docker.deploy()
+            done = publish(folder, target, _shown, extra) if (folder / SITE).is_file() else None
+            if places.docker is not None:
+                places.docker.deploy()
+            if places.window is not None:
+                _write_pages(scratch / "pages", target, places.window)
+                publish(scratch / "pages", places.window, _shown, {"README.md": readme(places.window, "static")})
         except HubError as error:
             for line in failed.lines if failed else ():
                 say(line)
             raise HubError(f"{error}; {_kept(settings)}") from None
-    say(_told(target, done))
+        if settings.pages is not None:
+            _write_pages(settings.pages, target)
+    if done is not None:
+        say(_told(target, done))
     if settings.space is not None or _is_space(target.address):
         say(f"{hub.api.endpoint}/spaces/{(settings.space or target.address).repo}")
+    if settings.pages is not None:
+        say(f"{settings.pages / 'index.html'}: shows what is there; open it")
     if failed is not None:
         raise failed
 
 
-def _opened(hub: Hub, settings: Settings, scratch: Path) -> tuple[Target, DockerSpace | None]:
-    """Where the site goes, and the Space that serves it from there if it is one with a container; all rights are checked."""
+def _opened(hub: Hub, settings: Settings, scratch: Path) -> _Places:
+    """Find, make and check the places that settings name."""
     site = settings.remote or settings.space
     if site is None:
         raise AssertionError("without a place on the Hub there is nothing to publish")
@@ -65,21 +89,47 @@ def _opened(hub: Hub, settings: Settings, scratch: Path) -> tuple[Target, Docker
         site = Address("bucket", f"{site.repo}-site")
     target = open_target(hub, site, scratch / "site-read", private=settings.private)
     check_target(target)
-    if not docker or settings.space is None:
-        return target, None
-    space = open_space(hub, settings.space, scratch / "space-read", private=settings.private, sdk="docker")
-    return target, DockerSpace(hub, space, site)
+    if settings.space is None or settings.space == site:
+        return _Places(target)
+    space = open_space(hub, settings.space, scratch / "space-read", private=settings.private, sdk=settings.space_sdk)
+    if docker:
+        return _Places(target, DockerSpace(hub, space, site))
+    check_target(space)
+    return _Places(target, window=space)
 
 
-def _built(settings: Settings, folder: Path, target: Target) -> ModelsFailedError | None:
+def _write_pages(folder: Path, there: Target, base: Target | None = None) -> None:
+    """Pages of the site that is there now, which load its tiles from there; with a `base` only those that it lacks."""
+    with SiteWriter(folder, base=base) as writer:
+        writer.mirror(there, there.root)
+        writer.finish()
+
+
+def _built(settings: Settings, folder: Path, target: Target, scratch: Path) -> ModelsFailedError | None:
     """Build what there is to build; in a folder of its own only what changes at the target. What failed."""
     if not (settings.models or settings.remove or settings.zoo):
         return None
+    wanted = replace(settings, destination=folder)
     try:
-        build(replace(settings, destination=folder), None if settings.remote is None else target)
+        if settings.stream:
+            _streamed(wanted, target, scratch)
+        else:
+            build(wanted, None if settings.remote is None else target)
     except ModelsFailedError as error:
         return error
     return None
+
+
+def _streamed(settings: Settings, target: Target, scratch: Path) -> None:
+    """Build what changes, whose archives go to the target on the way."""
+    with Stream(target, Spools(scratch / "spool"), settings.jobs + 1) as stream:
+        try:
+            build(settings, target, stream)
+        except MwvError as error:
+            if error is not stream.error:
+                raise
+            there = f"{counted(stream.arrived, 'archive')} arrived and will not be made again"
+            raise HubError(f"{error}; {there}: the same command goes on") from None
 
 
 def _is_space(address: Address) -> bool:

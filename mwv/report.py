@@ -3,15 +3,18 @@
 import json
 import resource
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mwv.checkpoint.wording import counted, plural
 from mwv.errors import SiteError
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Traffic
 from mwv.site.text import amount, size
+
+if TYPE_CHECKING:
+    from mwv.pyramid.stream import Haul
 
 REPORT_HEAD: Final = b'{\n  "models"'
 """How every report begins; one may be written over another, and over nothing else."""
@@ -60,11 +63,15 @@ class ModelReport:
     traffic: Traffic
     hub: HubTraffic
     seconds: float
+    haul: "Haul | None" = None
+    """What became of the archives of a streamed model."""
 
     def record(self) -> dict[str, Any]:
         """The model's entry in the report."""
         facts = self.facts
+        archives = {} if self.haul is None else {"archives": asdict(self.haul)}
         return {
+            **archives,
             "name": facts.name,
             "slug": self.slug,
             "change": self.change,
@@ -113,9 +120,9 @@ class Outcome:
         reused = sum(model.tally.reused for model in self.models)
         return f"models: {', '.join(counts)}; {counted(rendered, 'tile')} rendered, {reused:,} reused, {seconds:.1f} s"
 
-    def write(self, path: Path, seconds: float) -> None:
-        """Write the report of the whole build; raises SiteError where that fails."""
-        report = {
+    def write(self, path: Path, seconds: float, spool: int | None = None) -> None:
+        """Write the report of the whole build; raises SiteError where that fails. `spool`: most bytes in it, of a stream."""
+        report: dict[str, Any] = {
             "models": [model.record() for model in self.models],
             "taken_out": self.taken_out,
             "failures": self.failures,
@@ -123,6 +130,8 @@ class Outcome:
             "seconds": round(seconds, 3),
             "peak_rss_bytes": peak_memory(),
         }
+        if spool is not None:
+            report["peak_spool_bytes"] = spool
         try:
             path.write_text(json.dumps(report, indent=2) + "\n")
         except OSError as error:

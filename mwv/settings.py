@@ -71,6 +71,10 @@ class Settings:
     space: Address | None = None
     """The Space that is to serve the site."""
     space_sdk: SpaceSdk = "static"
+    stream: bool = False
+    """Whether tiles go to the Hub while they are rendered."""
+    pages: Path | None = None
+    """A folder for pages that show the site on the Hub from here; its tiles stay there."""
     private: bool = False
     """Whether what is made on the Hub is private."""
     zoo: Zoo | None = None

@@ -11,7 +11,7 @@ from mwv.cli.serve import serve_folder
 from mwv.cli.surroundings import PATH, SOURCE, here, processors
 from mwv.errors import UsageError
 from mwv.hub.address import Address, Origin, is_address, origin_of, parse_address
-from mwv.settings import ModelSettings, Settings, SpaceSdk, Zoo, folder_address
+from mwv.settings import ModelSettings, Settings, SpaceSdk, TileStore, Zoo, folder_address
 
 _MAX_LIST: Final = 10_000_000
 
@@ -75,6 +75,10 @@ _MAX_LIST: Final = 10_000_000
     type=click.Choice(["static", "docker"]),
     help="static (default): the Space holds the site. docker: it serves a bucket, OWNER/NAME-site or that of --out.",
 )
+@click.option("--stream", is_flag=True, help="Send tiles to the Hub (-o hf://…) while they are rendered, so that few lie here.")
+@click.option(
+    "--pages", type=PATH, metavar="DIR", help="Write pages here that show a streamed site; its tiles stay on the Hub."
+)
 @click.option("--private", is_flag=True, help="Make what has to be made on the Hub private.")
 @click.option("--serve", is_flag=True, help="Serve the site when it is built, and open it in a browser.")
 @click.pass_context
@@ -95,6 +99,8 @@ def build(context: click.Context, /, **options: Any) -> None:
         zoo = _zoo(context, options["sources"])
         if zoo is not None and "destination" not in _given(context):
             options["destination"] = zoo.out
+        if options["stream"]:
+            options["tiles"] = _stream_tiles(_given(context), options)
         settings = _settings(serve=serve_it, zoo=zoo, **options)
         folder = settings.destination
         from mwv import build as builder
@@ -118,6 +124,15 @@ def _given(context: click.Context) -> dict[str, str]:
         for parameter in context.command.params
         if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
     }
+
+
+def _stream_tiles(given: dict[str, str], options: dict[str, Any]) -> TileStore:
+    """How tiles lie in a streamed site; raises UsageError for what cannot be streamed."""
+    if not is_address(str(options["destination"])):
+        raise UsageError("--stream sends tiles to the Hub while they are rendered: name a place there with -o hf://…")
+    if options["tile_format"] != "png" or "png" in given or ("tiles" in given and options["tiles"] != "pmtiles"):
+        raise UsageError("--stream keeps no tile here and sends archives: leave out --png, --tile-format avif and --tiles")
+    return "pmtiles"
 
 
 def _refuse_others(context: click.Context) -> None:
@@ -173,7 +188,11 @@ def _settings(
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
         raise UsageError("--dry-run writes nothing: leave out --png, --remove, --report and --serve")
 
-    remote, served = _places(rest["destination"], space, space_sdk, rest["private"], serve or rest["dry_run"])
+    remote, served = _places(
+        rest["destination"], space, space_sdk, rest["private"], serve or rest["dry_run"], bare=rest["stream"] or not sources
+    )
+    if rest["pages"] is not None and (remote is None or not (rest["stream"] or not sources)):
+        raise UsageError("--pages shows a streamed site: give -o hf://… with it, and --stream if there is something to build")
 
     text = file_list.read(_MAX_LIST + 1) if file_list else ""
     if len(text) > _MAX_LIST:
@@ -182,7 +201,8 @@ def _settings(
     if file_list and not listed:
         raise UsageError(f"--file-list {file_list.name}: lists no source")
     sources += listed
-    if not sources and not demo and not rest["remove"] and not (served and (rest["destination"] / "site.json").is_file()):
+    finished = remote is not None or (rest["destination"] / "site.json").is_file()
+    if not sources and not demo and not rest["remove"] and not ((served or rest["pages"]) and finished):
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
     for said, what in (
         (title, "--title names one model"),
@@ -219,9 +239,12 @@ def _settings(
 
 
 def _places(
-    destination: Path, space: str | None, sdk: SpaceSdk | None, private: bool, here_only: bool
+    destination: Path, space: str | None, sdk: SpaceSdk | None, private: bool, here_only: bool, *, bare: bool
 ) -> tuple[Address | None, Address | None]:
-    """Where on the Hub the site is to lie, if there, and the Space that is to serve it; contradictions are errors."""
+    """Where on the Hub the site is to lie, if there, and the Space that is to serve it; contradictions are errors.
+
+    `bare`: whether a static Space may have pages alone, whose tiles are in that other place.
+    """
     from mwv.site.manifest import is_ours  # late: takes a while to load
 
     remote = parse_address(str(destination)) if is_address(str(destination)) else None
@@ -240,9 +263,10 @@ def _places(
     served = parse_address(f"hf://spaces/{space}")
     if served.path or served.revision:
         raise UsageError(f"--space takes OWNER/NAME, not {space!r}")
-    if remote is not None and (sdk != "docker" or remote.kind != "bucket"):
+    if remote is not None and (remote.kind != "bucket" if sdk == "docker" else not bare):
         raise UsageError(
-            f"--space and -o {remote} contradict each other: a static Space holds the site itself, one with docker a bucket"
+            f"--space and -o {remote} contradict each other: a static Space holds the site itself, or shows a streamed one"
+            " (--stream); one with docker serves a bucket"
         )
     return remote, served
 

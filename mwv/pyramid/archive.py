@@ -4,73 +4,110 @@ An archive's name is the key of what is in it, so an unchanged super-block is re
 super-block's archive is its one tile of level 4; zoom 0 of the archive of the levels above is the pyramid's top.
 """
 
-import io
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, Protocol
 
-from pmtiles.tile import Compression, TileType, zxy_to_tileid
-from pmtiles.writer import Writer
+from blake3 import blake3
+from pmtiles.tile import Compression, Entry, TileType, zxy_to_tileid
+from pmtiles.writer import finalize_header
 
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.plan import TileId
-from mwv.pyramid.render import for_all, tile_bytes
+from mwv.pyramid.plan import SUPER_LEVEL, TileId
+from mwv.pyramid.render import GetBlob, for_all, tile_bytes
 from mwv.pyramid.survey import Blobs
 
 VERSION: Final = 1
-SUPER_LEVEL: Final = 4
-"""Levels 0 to 4 of 16 × 16 leaf tiles lie in one archive."""
 
 Place = tuple[int, int] | None
 """(x, y) of a super-block, counted in super-blocks; None for the levels above."""
 
 
-def archives(tiles: Mapping[TileId, str], levels: int, png: bool, blobs: Blobs, jobs: int) -> dict[Place, str]:
+class ArchiveBlobs(Blobs, Protocol):
+    """Cached results, some of which are too large to be held."""
+
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> object:
+        """Keep a result that comes in parts, which may be gone through more than once."""
+
+
+def archives(tiles: Mapping[TileId, str], levels: int, png: bool, blobs: ArchiveBlobs, jobs: int) -> dict[Place, str]:
     """Make what archives are lacking; the key of each by place. `png` tells the type of the tiles."""
     groups: dict[Place, dict[TileId, str]] = {}
     for (level, x, y), key in tiles.items():
         shift = SUPER_LEVEL - level
         place = (x >> shift, y >> shift) if shift >= 0 else None
         groups.setdefault(place, {})[level, x, y] = key
-    names = {
-        place: key_of("archive", VERSION, [[*tile, key] for tile, key in sorted(group.items())])
-        for place, group in groups.items()
-    }
+    names = {place: archive_name(group) for place, group in groups.items()}
 
     def make(place: Place) -> None:
         if not blobs.has(names[place]):
             top = levels - 1 if place is None else min(SUPER_LEVEL, levels - 1)
-            blobs.put(names[place], _archive(groups[place], top, png, blobs))
+            blobs.put_parts(names[place], Archive(groups[place], top, png, blobs.get))
 
     for_all(jobs, make, groups)
     return names
 
 
-def _archive(tiles: Mapping[TileId, str], top: int, png: bool, blobs: Blobs) -> bytes:
-    """One archive; zooms count from `top`, x and y from the corner of the first tile of its lowest zoom."""
-    out = io.BytesIO()
-    writer = Writer(out)
-    numbered = sorted((_number(tile, top), key) for tile, key in tiles.items())
-    try:
-        for number, key in numbered:
-            writer.write_tile(number, tile_bytes(key, blobs.get))
-    except BaseException:
-        writer.tile_f.close()  # only a finished archive gives its temporary file back
-        raise
-    header = {
-        "tile_type": TileType.PNG if png else TileType.AVIF,
-        "tile_compression": Compression.NONE,
-        "min_zoom": top - max(tile[0] for tile in tiles),
-        "max_zoom": top - min(tile[0] for tile in tiles),
-        "min_lon_e7": -1_800_000_000,
-        "min_lat_e7": -850_000_000,
-        "max_lon_e7": 1_800_000_000,
-        "max_lat_e7": 850_000_000,
-        "center_zoom": 0,
-        "center_lon_e7": 0,
-        "center_lat_e7": 0,
-    }
-    writer.finalize(header, {"generator": "mwv"})
-    return out.getvalue()
+def archive_name(tiles: Mapping[TileId, str]) -> str:
+    """The key of the archive of some tiles."""
+    return key_of("archive", VERSION, [[*tile, key] for tile, key in sorted(tiles.items())])
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """The bytes of one archive, in parts; zooms count from `top`, x and y from the corner of the first tile of zoom 0.
+
+    Tiles are read twice, first for their lengths, so that no more than one is held; equal ones are written once.
+    """
+
+    tiles: Mapping[TileId, str]
+    top: int
+    png: bool
+    get: GetBlob
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Header, directory and metadata, then each tile; raises LostError if one is gone."""
+        entries: list[Entry] = []
+        known: dict[bytes, Entry] = {}
+        written: list[str] = []
+        end = 0
+        for number, key in sorted((_number(tile, self.top), key) for tile, key in self.tiles.items()):
+            data = tile_bytes(key, self.get)
+            content = blake3(data).digest()
+            first = known.get(content)
+            last = entries[-1] if entries else None
+            if first is None:
+                known[content] = Entry(number, end, len(data), 1)
+                entries.append(Entry(number, end, len(data), 1))
+                written.append(key)
+                end += len(data)
+            elif last is not None and last.offset == first.offset and number == last.tile_id + last.run_length:
+                last.run_length += 1
+            else:
+                entries.append(Entry(number, first.offset, len(data), 1))
+        head = finalize_header(
+            _HEADER | {"tile_type": TileType.PNG if self.png else TileType.AVIF},
+            len(self.tiles),
+            entries,
+            len(known),
+            {"generator": "mwv"},
+            True,
+            end,
+        )
+        return chain(head, (tile_bytes(key, self.get) for key in written))
+
+
+_HEADER: Final = {
+    "tile_compression": Compression.NONE,
+    "min_lon_e7": -1_800_000_000,
+    "min_lat_e7": -850_000_000,
+    "max_lon_e7": 1_800_000_000,
+    "max_lat_e7": 850_000_000,
+    "center_zoom": 0,
+    "center_lon_e7": 0,
+    "center_lat_e7": 0,
+}
 
 
 def _number(tile: TileId, top: int) -> int:

@@ -79,11 +79,15 @@ def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
     return fitted(*magnitude_range(pyramid.counts[level]))
 
 
+def overview_level(canvas: Canvas, levels: int) -> int:
+    """The level whose tiles that picture is made of."""
+    level = level_within(canvas.bounds, levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE)
+    return levels - 1 if level is None else level
+
+
 def overview(pyramid: Pyramid, canvas: Canvas, blobs: Blobs, form: Literal["png", "avif"]) -> bytes:
     """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
-    bounds = canvas.bounds
-    level = level_within(bounds, pyramid.levels, lambda w, h: max(w, h) <= OVERVIEW_SIDE)
-    level = pyramid.levels - 1 if level is None else level
+    bounds, level = canvas.bounds, overview_level(canvas, pyramid.levels)
     tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
     window = [end.hex() for end in _window(pyramid, level)]
     name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), DEFAULT, window, form)

@@ -16,6 +16,8 @@ BLOCK_LEVEL: Final = 3
 BLOCK_TILES: Final = 1 << BLOCK_LEVEL
 """Leaf tiles along the side of a block, the unit of work; its own overviews go up to `BLOCK_LEVEL`."""
 BLOCK: Final = TILE * BLOCK_TILES
+SUPER_LEVEL: Final = 4
+"""Levels 0 to 4 of 16 × 16 leaf tiles are a super-block: what lies in one archive, and is streamed at once."""
 VERSION: Final = 2
 """Part of every key; to be raised whenever pixels, sums or the file format change."""
 

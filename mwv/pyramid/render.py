@@ -1,12 +1,13 @@
-"""A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them. The only place with threads."""
+"""A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them, by threads."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,15 +83,26 @@ class Renderer:
 
     def run(self, jobs: int) -> Pyramid:
         """Render every tile with `jobs` threads. The first error stops the rest and is raised."""
+        for_all(jobs, self.block, self.plan.blocks)
+        return self.finish(jobs, BLOCK_LEVEL)
+
+    def finish(self, jobs: int, below: int) -> Pyramid:
+        """Render the levels above one that is complete."""
         top = max(self.plan.levels - 1, BLOCK_LEVEL)
-        for_all(jobs, self._block, self.plan.blocks)
-        for level in range(BLOCK_LEVEL + 1, top + 1):
-            for_all(jobs, partial(self._overview, level), self.plan.tiles_at(level))
+        for level in range(below + 1, top + 1):
+            for_all(jobs, partial(self.overview, level), self.plan.tiles_at(level))
         tiles = {tile: key for tile, key in self._tiles.items() if tile[0] < self.plan.levels}
         counts = self._summary(top, 0, 0).counts if tiles else np.zeros((1, 256), np.int64)
         return Pyramid(self.plan.levels, dict(sorted(tiles.items())), counts[: self.plan.levels])
 
-    def _block(self, at: tuple[int, int]) -> None:
+    def spooling(self, blobs: Blobs) -> Self:
+        """The same renderer, for a part of its work whose results go elsewhere."""
+        part = copy(self)
+        part.blobs = blobs
+        return part
+
+    def block(self, at: tuple[int, int]) -> None:
+        """Render what is lacking of a block."""
         tiles = self._block_tiles(at)
         with self._lock:
             self._tiles.update({_absolute(tile, at): key for tile, key in tiles.items()})
@@ -98,6 +110,20 @@ class Renderer:
         if missing or not self.blobs.has(sums_key(tiles[BLOCK_LEVEL, 0, 0])):
             self._draw(at, tiles, missing)
         self._count(rendered=len(missing), reused=sum(self._wanted(tile[0]) for tile in tiles) - len(missing))
+        self._done(at, tiles)
+
+    def keys(self, at: tuple[int, int]) -> dict[TileId, str]:
+        """Keys of all tiles of a block that show anything, without rendering them."""
+        return {_absolute(tile, at): key for tile, key in self._block_tiles(at).items()}
+
+    def skip(self, at: tuple[int, int], tiles: Mapping[TileId, str]) -> None:
+        """Take a block, whose keys these are, for rendered."""
+        with self._lock:
+            self._tiles.update(tiles)
+        self._count(reused=sum(self._wanted(tile[0]) for tile in tiles))
+        self._done(at, tiles)
+
+    def _done(self, at: tuple[int, int], tiles: Iterable[TileId]) -> None:
         windows, placements = self.plan.blocks[at], self.plan.placements
         self._release(windows)
         elements = sum(w.rows * w.cols for w in windows if placements[w.placement].tensor is not None)
@@ -145,7 +171,8 @@ class Renderer:
         self._put(sums_key(tiles[BLOCK_LEVEL, 0, 0]), pack(summary))
         return summary
 
-    def _overview(self, level: int, at: tuple[int, int]) -> None:
+    def overview(self, level: int, at: tuple[int, int]) -> None:
+        """Render a tile above the blocks, if it is lacking, from the summaries of its children."""
         x, y = at
         key = overview_key([self._tiles.get((level - 1, *child)) for child in child_ids(x, y)])
         with self._lock:

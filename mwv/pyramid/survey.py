@@ -1,7 +1,7 @@
 """Tensors in, digests of their bands and statistics of their slabs out; what was read is kept a while for drawing."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -68,6 +68,10 @@ class _Entry:
     drawn: bool
 
 
+def _unnoticed(index: int) -> None:
+    del index
+
+
 @dataclass(eq=False)
 class Survey:
     """Digests, statistics and samples of tensors, each slab surveyed once by whichever thread needs it first.
@@ -81,6 +85,8 @@ class Survey:
     blobs: Blobs
     budget: int
     traffic: Traffic = field(default_factory=Traffic)
+    learnt: Callable[[int], None] = _unnoticed
+    """Called from any thread with each subject of which all is known by now that was not remembered."""
 
     def __post_init__(self) -> None:
         """Nothing is read yet."""
@@ -90,6 +96,8 @@ class Survey:
         self._slabs: dict[tuple[int, int], Future[list[bytes]]] = {}
         self._measured: dict[int, dict[int, SlabStats]] = {}
         self._stats: dict[int, TensorStats] = {}
+        self._left: dict[int, int] = {}
+        """Slabs yet to be surveyed, of subjects that have begun."""
 
     def digests(self, index: int, first: int, last: int) -> bytes:
         """Joined value digests of bands `first` to `last` - 1 of a subject."""
@@ -130,7 +138,19 @@ class Survey:
                 future.set_result(self._survey(index, slab))
             except BaseException as error:
                 future.set_exception(error)
+            else:
+                self._check_whole(index)
         return future.result()
+
+    def _check_whole(self, index: int) -> None:
+        """Tell if a slab was the last of its subject to be surveyed."""
+        subject = self.subjects[index]
+        assert subject is not None
+        with self._lock:
+            self._left[index] = self._left.get(index, _slabs_of(subject)) - 1
+            whole = self._left[index] == 0 and subject.stats is None
+        if whole:
+            self.learnt(index)
 
     def _survey(self, index: int, slab: int) -> list[bytes]:
         subject = self.subjects[index]

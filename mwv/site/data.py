@@ -294,6 +294,7 @@ def _tiles(scene: Scene, index: int, files: TileFiles) -> tuple[dict[str, Any], 
         tiles["windows"] = files.windows
     if files.mode == "pmtiles":
         tiles["archives"] = {"top" if place is None else "{},{}".format(*place): name for place, name in scene.archives.items()}
+        return tiles, []  # the directory of an archive tells which tiles it has
     tiles["map"], tiles["pieces"] = {}, {}
     scripts: list[DataFile] = []
     pieces = list(_pieces(scene, lambda key: tile_name(key, files)))

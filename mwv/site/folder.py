@@ -236,6 +236,14 @@ class Folder:
                     found[f"{folder}/{entry.name}"] = entry.stat(follow_symlinks=False).st_size
         return found
 
+    def based(self, paths: Iterable[str]) -> dict[str, int]:
+        """Sizes of files that the base has; raises LostError if it lacks one."""
+        there = {} if self._base is None else self._base.sizes
+        try:
+            return {path: there[path] for path in paths}
+        except KeyError as error:
+            raise LostError(f"{error.args[0]}: is neither here nor where the site goes; build again") from None
+
     @cached_property
     def _based(self) -> dict[str, dict[str, int]]:
         """The files of the base, by folder."""

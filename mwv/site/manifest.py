@@ -19,6 +19,7 @@ FORMAT: Final = "mwv-site"
 VERSION: Final = 1
 LONGEST: Final = 16 << 20
 """Bytes of a `site.json`; a model takes about two thousand."""
+_FOLDER: Final = re.compile(r"https?://[!-~]{1,2000}/")
 _PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
@@ -92,6 +93,8 @@ class Manifest:
     templates: str = ""
     models: Mapping[str, ModelEntry] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
+    tiles: str = ""
+    """Address below which the site's tiles lie, with a slash at its end, if they do not lie in the site."""
 
 
 def is_ours(path: str) -> bool:
@@ -106,6 +109,7 @@ def encode(manifest: Manifest, generator: str) -> bytes:
         "version": VERSION,
         "generator": generator,
         "title": manifest.title,
+        "tiles": manifest.tiles,
         "templates": manifest.templates,
         "models": [asdict(manifest.models[slug]) for slug in sorted(manifest.models)],
         "diffs": [],
@@ -127,7 +131,7 @@ def decode(content: bytes, where: Path | str) -> Manifest:
             raise SiteError(f"{where}: written by another version of mwv ({generator}); build into a new folder")
         models = {m["slug"]: _model(m) for m in value["models"]}
         files = {path: FileEntry(**_typed(FileEntry, entry)) for path, entry in value["files"].items()}
-        manifest = Manifest(_text(value["title"]), _text(value["templates"]), models, files)
+        manifest = Manifest(_text(value["title"]), _text(value["templates"]), models, files, _address(value.get("tiles", "")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SiteError(f"{where}: damaged; remove the folder, or restore the file, and build again") from None
     if not all(map(is_slug, models)) or not all(map(is_ours, [*files, *_paths(models.values())])):
@@ -167,6 +171,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _address(value: object) -> str:
+    text = _text(value)
+    if text and not _FOLDER.fullmatch(text):
+        raise TypeError
+    return text
 
 
 def _paths(models: Iterable[ModelEntry]) -> list[str]:

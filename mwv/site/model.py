@@ -130,7 +130,7 @@ class TileFiles:
     suffix: Literal["png", "avif"]
     """"avif" means picture tiles: colours are baked in."""
     paths: Mapping[str, Path] = field(default_factory=dict)
-    """Tile key (or digest of an archive) → complete file."""
+    """Tile key (or digest of an archive) → complete file; what is not here lies where the site goes."""
     mode: Literal["files", "xyz", "pmtiles"] = "files"
     png: frozenset[str] = frozenset()
     """Keys of picture tiles that are PNG although `suffix` is "avif"."""

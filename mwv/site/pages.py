@@ -64,6 +64,8 @@ class ModelPage:
     rows: Sequence[TableRow]
     archives: bool
     """Whether tiles come from PMTiles archives, which need http."""
+    tiles: str
+    """Where they are, if elsewhere than in the site."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,17 @@ def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
     return {name: getattr(page, name) for name in page.__dataclass_fields__}
 
 
-def pages_of(templates: Templates, entry: ModelEntry, folder: Path, read: Callable[[str], bytes]) -> tuple[bytes, bytes]:
-    """A model's page and its table from the files of its folder; SiteError if they are not what we wrote."""
+def pages_of(
+    templates: Templates, entry: ModelEntry, folder: Path, read: Callable[[str], bytes], tiles: str = ""
+) -> tuple[bytes, bytes]:
+    """A model's page and its table from the files of its folder; SiteError if they are not what we wrote.
+
+    `tiles` is the address of the folder that tiles lie in, where they are not in the site.
+    """
     try:
         record = _checked(parse(read(entry.model), "model"))
         scenes = [parse(read(name), "scene") for name in entry.scenes]
-        return model_page(templates, entry, record, scenes), tensors_page(templates, record, scenes)
+        return model_page(templates, entry, record, scenes, tiles), tensors_page(templates, record, scenes)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise SiteError(f"{folder}: its data is damaged; build the model again") from None
 
@@ -154,9 +161,13 @@ def _count(value: Any) -> int:
 
 
 def model_page(
-    templates: Templates, entry: ModelEntry, record: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]]
+    templates: Templates,
+    entry: ModelEntry,
+    record: Mapping[str, Any],
+    scenes: Sequence[Mapping[str, Any]],
+    tiles: str = "",
 ) -> bytes:
-    """`<slug>/index.html`."""
+    """`<slug>/index.html`; `tiles` as for `pages_of`."""
     page = ModelPage(
         entry=entry,
         record=record,
@@ -164,6 +175,7 @@ def model_page(
         metadata=sorted((key, str(value)) for key, value in record["metadata"].items()),
         rows=_table(scenes)[:FIRST_ROWS],
         archives=entry.tile_mode == "pmtiles",
+        tiles=tiles,
     )
     return templates.render("model.html", "../", _context(page))
 

@@ -18,7 +18,7 @@ from mwv.site.changes import reasons
 from mwv.site.data import DataFile, File, digest, model_file, scene_files, tile_paths
 from mwv.site.folder import Base, Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
-from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode_tiles, encode, encode_tiles
+from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
 from mwv.site.shared import Shares, decode_content, encode_content, shares
@@ -60,6 +60,7 @@ class SiteWriter:
         self._folder = Folder(destination, base)
         old = self._folder.manifest
         self._title = old.title
+        self._elsewhere = old.tiles
         self._models = dict(old.models)
         self._files = {path: entry for path, entry in old.files.items() if path.partition("/")[0] in old.models}
         self._added: dict[str, _Added] = {}
@@ -120,6 +121,8 @@ class SiteWriter:
         model of an equal slug, or of the same call, gets the first digits of its digest behind its slug. `overview` is a
         complete PNG or AVIF.
         """
+        if self._elsewhere:
+            raise SiteError(f"{self._folder.root}: has pages alone, of tiles at {self._elsewhere}; build where they are")
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
         tiles = self._place_tiles(model, tile_files)
@@ -139,6 +142,18 @@ class SiteWriter:
         self._models[model.slug] = _model_entry(model, [file.name for file in data], picture, tile_files, tiles)
         return model.slug
 
+    def mirror(self, there: Base, tiles: str) -> None:
+        """Become the pages of a site that lies elsewhere, and whose tiles stay there, below the address `tiles`."""
+        site = decode(there.read("site.json"), there.name)
+        if other := [slug for slug, entry in site.models.items() if entry.tile_mode != "pmtiles"]:
+            raise SiteError(f"{there.name}: the tiles of {other[0]} lie in no archives; stream it there again with --stream")
+        for slug in list(self._models):
+            self._forget(slug)
+        self._title, self._elsewhere, self._models = site.title, tiles, dict(site.models)
+        for path, entry in site.files.items():
+            if path.partition("/")[0] in site.models and entry.kind != "page" and not self._kept([path]):
+                self._put(path, there.read(path), entry.kind)
+
     def remove(self, slug: str) -> None:
         """Take a model out; raises SiteError if there is none of that name."""
         if slug not in self._models:
@@ -157,7 +172,7 @@ class SiteWriter:
             return SiteReport((), 0)
         self._title = old.title if title is None else title
         self._share()
-        again = regenerate or old.templates != self._templates.digest
+        again = regenerate or old.templates != self._templates.digest or old.tiles != self._elsewhere
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
         for slug in sorted(self._models):
@@ -172,7 +187,8 @@ class SiteWriter:
         if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
             self._files["index.html"] = _entry(gallery, "page")
-        manifest = Manifest(self._title, self._templates.digest, self._models, dict(sorted(self._files.items())))
+        files = dict(sorted(self._files.items()))
+        manifest = Manifest(self._title, self._templates.digest, self._models, files, self._elsewhere)
         unnamed = self._unnamed()
         self._folder.doom(unnamed)
         self._folder.write("site.json", encode(manifest, GENERATOR))
@@ -223,11 +239,12 @@ class SiteWriter:
     def _place_tiles(self, model: Model, files: TileFiles) -> TileList:
         """Bring in the tiles of a model. Tiles named by key never change; those named by place are compared by key."""
         paths = tile_paths(model, files)
-        wanted = {path: files.paths[key] for path, key in paths.items()}
+        wanted = {path: files.paths[key] for path, key in paths.items() if key in files.paths}
         old = self._old_tiles(model.slug)
         fresh = {path for path, key in paths.items() if key in files.fresh}
         if files.mode != "xyz":
-            return TileList(linked(self._folder, wanted, old.files, fresh))
+            sizes = linked(self._folder, wanted, old.files, fresh)
+            return TileList(dict(sorted((sizes | self._folder.based(paths.keys() - wanted.keys())).items())))
         same = {path: s for path, s in old.files.items() if old.keys.get(path) == paths.get(path) and path not in fresh}
         stale = {path: wanted[path] for path in wanted if path in old.files and path not in same}
         sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)
@@ -268,7 +285,8 @@ class SiteWriter:
     def _write_pages(self, slug: str) -> None:
         """The page of a model and its table, made from the model's own data files."""
         folder = self._folder
-        made = pages_of(self._templates, self._models[slug], folder.root / slug, lambda name: folder.read(f"{slug}/{name}"))
+        entry, here = self._models[slug], folder.root / slug
+        made = pages_of(self._templates, entry, here, lambda name: folder.read(f"{slug}/{name}"), self._elsewhere)
         for path, content in zip(_pages(slug), made, strict=True):
             self._put(path, content, "page")
 

@@ -7,6 +7,8 @@ linked into a site as they are. The fixed box header at a fixed distance from th
 """
 
 import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from blake3 import blake3
@@ -23,6 +25,21 @@ _PIECE = 1 << 20
 def seal(body: bytes) -> bytes:
     """The 40 bytes that follow `body` in a blob that is no PNG."""
     return _SEAL_HEADER + blake3(body).digest()
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The parts of what is no PNG, which may be gone through more than once, and its seal behind them."""
+
+    parts: Iterable[bytes]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All parts of the blob."""
+        hasher = blake3()
+        for part in self.parts:
+            hasher.update(part)
+            yield part
+        yield _SEAL_HEADER + hasher.digest()
 
 
 def body_of(data: bytes) -> bytes:

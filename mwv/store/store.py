@@ -14,14 +14,14 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
 from mwv.errors import StoreError
-from mwv.store.blob import PNG_SIGNATURE, body_of, intact, plausible, seal
+from mwv.store.blob import PNG_SIGNATURE, Sealed, body_of, intact, plausible
 from mwv.store.index import Index
 from mwv.store.runs import Run, record_use
 from mwv.store.scratch import Scratch
@@ -121,7 +121,11 @@ class Store:
         """Keep anything but a PNG; a seal is appended. Raises StoreError when neither cache nor spare can be written."""
         if body.startswith(PNG_SIGNATURE):
             raise ValueError("a PNG is its own seal: use put_png")
-        self._put(key, (body, seal(body)))
+        self._put(key, Sealed((body,)))
+
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        """The same for what is too large to be held; `parts` are gone through once more where the cache cannot be written."""
+        self._put(key, Sealed(parts))
 
     def recall(self, namespace: str, key: str) -> bytes | None:
         """What an earlier build remembered, or None. Never raises; never anything else than what was remembered."""
@@ -188,7 +192,7 @@ class Store:
                 f"{self.root}: the cache cannot be written ({error.strerror or error}); the build goes on without adding to it"
             )
 
-    def _put(self, key: str, parts: tuple[bytes, ...]) -> None:
+    def _put(self, key: str, parts: Iterable[bytes]) -> None:
         self._note(key)
         self._made.add(key)
         if self._register():
@@ -207,7 +211,7 @@ class Store:
             reason = error.strerror
             raise StoreError(f"{self._spare}: neither here nor in the cache {self.root} can be written: {reason}") from None
 
-    def _write(self, folder: str, key: str, parts: tuple[bytes, ...]) -> None:
+    def _write(self, folder: str, key: str, parts: Iterable[bytes]) -> None:
         """Write or replace a blob; somebody may be doing the same, or deleting the folder, right now."""
         final = blob_path(folder, key)
         temporary = f"{final.removesuffix(key)}.{key}.{self._run.id if self._run else '-'}.{next(self._count)}"

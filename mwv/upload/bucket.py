@@ -27,6 +27,12 @@ class BucketTarget:
         self.name = str(address)
         self._hub, self._scratch = hub, scratch
         self._prefix = f"{address.path}/" if address.path else ""
+        self._stored: set[str] = set()
+
+    @property
+    def root(self) -> str:
+        """See Target."""
+        return f"{self._hub.api.endpoint}/buckets/{self.address.repo}/resolve/{self._prefix}"
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -48,9 +54,15 @@ class BucketTarget:
             self._hub.api.download_bucket_files(self.address.repo, files, raise_on_missing_files=True)
             return place.read_bytes()
 
+    def store(self, path: str, content: Path, journal: bytes) -> None:
+        """See Target; a bucket shows at once what it is given."""
+        self.apply(Step(journal=journal), lambda _: content, lambda *_: None)
+        self.apply(Step((path,)), lambda _: content, lambda *_: None)
+        self._stored.add(path)
+
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """See Target: one batch."""
-        contents: dict[str, Path | bytes] = {path: source(path) for path in step.add}
+        contents: dict[str, Path | bytes] = {path: source(path) for path in step.add if path not in self._stored}
         delete = [path for path in step.delete if path in self.sizes]
         if step.journal:
             contents[JOURNAL] = step.journal

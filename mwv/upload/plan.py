@@ -192,10 +192,12 @@ def decode_journal(content: bytes) -> frozenset[str]:
 def tile_lists_needed(new: Manifest, old: Manifest) -> tuple[Set[str], Set[str]]:
     """The models whose lists of tiles a plan must know, of the new site and of the old one.
 
-    Those that differ; and all new ones if a list disappears, since tiles are shared between models.
+    Those that differ; and all new ones if a list disappears, since tiles are shared between models. A site whose tiles lie
+    elsewhere has none.
     """
-    lists = {f"{slug}/{entry.tile_list}" for slug, entry in new.models.items()}
-    before = {slug for slug, entry in old.models.items() if f"{slug}/{entry.tile_list}" not in lists}
-    known = {f"{slug}/{entry.tile_list}" for slug, entry in old.models.items()}
-    after = {slug for slug, entry in new.models.items() if before or f"{slug}/{entry.tile_list}" not in known}
+    mine, theirs = ({} if manifest.tiles else manifest.models for manifest in (new, old))
+    lists = {f"{slug}/{entry.tile_list}" for slug, entry in mine.items()}
+    before = {slug for slug, entry in theirs.items() if f"{slug}/{entry.tile_list}" not in lists}
+    known = {f"{slug}/{entry.tile_list}" for slug, entry in theirs.items()}
+    after = {slug for slug, entry in mine.items() if before or f"{slug}/{entry.tile_list}" not in known}
     return after, before

@@ -64,7 +64,8 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     before = target.read(SITE) if SITE in there else b""
     old = decode(before, target.name) if before else Manifest()
     of_new, of_old = tile_lists_needed(new, old)
-    of_new |= {slug for slug, entry in new.models.items() if (folder / slug / entry.tile_list).exists()}
+    if not new.tiles:
+        of_new |= {slug for slug, entry in new.models.items() if (folder / slug / entry.tile_list).exists()}
     new_tiles = {slug: _tiles(new, slug, folder, target) for slug in of_new}
     old_tiles = {slug: _tiles(old, slug, folder, target) for slug in of_old}
     old_tiles |= {slug: new_tiles[slug] for slug in of_new & old.models.keys() - of_old}

@@ -34,6 +34,14 @@ class RepoTarget:
         self._hub, self._scratch = hub, scratch
         self._prefix = f"{address.path}/" if address.path else ""
         self._head = self._newest()
+        self._stored: dict[str, CommitOperationAdd] = {}
+        """What `store` has brought and no commit named yet."""
+
+    @property
+    def root(self) -> str:
+        """See Target: at this commit, so that it holds whatever is changed later."""
+        kind = "" if self.address.kind == "model" else f"{self.address.kind}s/"
+        return f"{self._hub.api.endpoint}/{kind}{self.address.repo}/resolve/{self._head}/{self._prefix}"
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -59,15 +67,27 @@ class RepoTarget:
             )
             return Path(place).read_bytes()
 
+    def store(self, path: str, content: Path, journal: bytes) -> None:
+        """See Target; nobody sees it before a commit names it, so the journal can wait for that."""
+        del journal
+        with sending(self._hub, self.address):
+            addition = CommitOperationAdd(self._prefix + path, content)
+            self._hub.api.preupload_lfs_files(self.address.repo, [addition], repo_type=self.address.kind, revision=self._branch)
+            if not addition._is_uploaded:  # small, and taken for a text: it travels in the commit
+                addition = CommitOperationAdd(self._prefix + path, content.read_bytes())
+        self._stored[path] = addition
+
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """See Target: one commit."""
-        contents: dict[str, Path | bytes] = {path: source(path) for path in step.add}
+        stored = {path: self._stored[path] for path in step.add if path in self._stored}
+        contents: dict[str, Path | bytes] = {path: source(path) for path in step.add if path not in stored}
         delete = [path for path in step.delete if path in self.sizes]
         if step.journal:
             contents[JOURNAL] = step.journal
         elif step.journal is not None and JOURNAL in self.sizes:
             delete.append(JOURNAL)
-        sizes = {path: _size(content) for path, content in contents.items()}
+        sizes = {path: addition.upload_info.size for path, addition in stored.items()}
+        sizes.update({path: _size(content) for path, content in contents.items()})
         with sending(self._hub, self.address):
             additions = [CommitOperationAdd(self._prefix + path, content) for path, content in contents.items()]
             for start in range(0, len(additions), _SLICE):
@@ -75,7 +95,9 @@ class RepoTarget:
                 self._hub.api.preupload_lfs_files(self.address.repo, part, repo_type=self.address.kind, revision=self._branch)
                 advance(len(part), sum(addition.upload_info.size for addition in part))
             deletions = [CommitOperationDelete(self._prefix + path, is_folder=False) for path in delete]
-            self._head = self._commit([*additions, *deletions], sizes, delete)
+            self._head = self._commit([*stored.values(), *additions, *deletions], sizes, delete)
+        for path in stored:
+            del self._stored[path]
         for path in delete:
             self.sizes.pop(path, None)
         self.sizes.update(sizes)

@@ -1,10 +1,10 @@
 """A place for a site on the Hub as a Target: what lies there, one file of it, and steps that change it.
 
-Whoever brings files to the Hub goes through this protocol: `publish` with a finished site, and whatever sends tiles while they
-are rendered. Such a sender applies steps that add tiles alone, whose paths carry hashes, as often as it likes: each is durable
-when `apply` returns, no page names them yet, and the plan that is made at the end (from `sizes`, read again) finds them there.
-It begins with a step that writes the journal, for what it announces is deleted by the next publication if it never gets
-named. `site.json` and pages go last, by the steps of `mwv.upload.plan.steps`.
+Whoever brings files to the Hub goes through this protocol: `publish` with a finished site, and `Stream` with archives while
+others are rendered. A stream stores each, and now and then applies a step that adds some: they are durable when `apply`
+returns, no page names them yet, and the plan that is made at the end finds them there. Its steps write the journal, too, for
+what that announces is deleted by the next publication if it never gets named. `site.json` and pages go last, by the steps of
+`mwv.upload.plan.steps`.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +35,10 @@ class Target(Protocol):
         """What the user calls it: the address as text."""
 
     @property
+    def root(self) -> str:
+        """The address below which browsers find the files that are there now, with a slash at its end."""
+
+    @property
     def limits(self) -> Limits:
         """How much a step takes, and whether it is atomic."""
 
@@ -44,6 +48,12 @@ class Target(Protocol):
 
     def read(self, path: str) -> bytes:
         """A small file that is there."""
+
+    def store(self, path: str, content: Path, journal: bytes) -> None:
+        """Bring the content of a tile to the Hub, so that a later step that adds it needs it here no more.
+
+        Where that can be seen before the step, the journal is made to say so first.
+        """
 
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """Add and delete what a step says; durable when it returns.

@@ -118,7 +118,7 @@ mwv.Compare = class {
   /** Why a pair cannot be compared, "" if it can. @param {any} pair */
   obstacle(pair) {
     const { mode } = pair.other.facts.tiles;
-    if (!this.view.readable || (mode === "pmtiles" && location.protocol === "file:")) {
+    if (!this.view.readable || (mode === "pmtiles" && location.protocol === "file:" && !mwv.tilesRoot)) {
       return "Tiles lie in archives that a browser cannot read from disk. Serve the folder: mwv serve";
     }
     if (mode === "pmtiles" && typeof pmtiles === "undefined") {

@@ -86,7 +86,7 @@ mwv.Minimap = class {
         try {
           const name = await scene.tile(level, x, y);
           if (name === "") continue;
-          await layer.show(image, name, level, { x, y });
+          if (!(await layer.show(image, name, level, { x, y }))) continue;
           tiles.push({ image, box: [x * side, y * side, side, side] });
         } catch {
           continue; // boxes are there

@@ -36,6 +36,9 @@ var mwv = {
 /** Address of the folder of this page. */
 mwv.here = new URL(".", location.href).href;
 
+/** Address of the folder in which the site's `tiles` lie, if they lie elsewhere; else "". */
+mwv.tilesRoot = document.documentElement.dataset.tiles ?? "";
+
 /**
  * What the data scripts of a folder told so far: the model's `record`, facts of `scenes` by index, `pieces` of tile maps by
  * "scene/level/column/row", `details` of tensors by "scene/first".

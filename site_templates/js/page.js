@@ -51,7 +51,11 @@
       );
     } else if (mode === "pmtiles") {
       view.layer.once("tileerror", () =>
-        notice("The tiles cannot be read: this server does not serve parts of files (Range). Serve the folder with: mwv serve")
+        notice(
+          mwv.tilesRoot
+            ? `The tiles cannot be had from ${new URL(mwv.tilesRoot).host}: it is not there, busy, or asks who you are.`
+            : "The tiles cannot be read: this server does not serve parts of files (Range). Serve the folder with: mwv serve"
+        )
       );
     }
   };

@@ -134,7 +134,8 @@ mwv.Scene = class {
   }
 
   /**
-   * Name of a tile in its map, "" where there is none; at once if the map's piece is there, else a promise of it.
+   * Name of a tile in its map, "" where there is none; at once if the map's piece is there, else a promise of it. Of tiles in
+   * archives: name of the archive that has it, if it is there.
    * @param {number} level
    * @param {number} x
    * @param {number} y
@@ -142,7 +143,11 @@ mwv.Scene = class {
    */
   tile(level, x, y) {
     const [column, row] = [Math.floor(x / mwv.MAP_PIECE), Math.floor(y / mwv.MAP_PIECE)];
-    const { map, pieces } = this.facts.tiles;
+    const { map, pieces, archives } = this.facts.tiles;
+    if (archives) {
+      const up = mwv.ARCHIVE_LEVELS - 1 - level;
+      return (up < 0 ? archives.top : archives[`${x >> up},${y >> up}`]) ?? "";
+    }
     const place = (y - row * mwv.MAP_PIECE) * mwv.MAP_PIECE + (x - column * mwv.MAP_PIECE);
     const pick = (/** @type {string[] | undefined} */ keys) => keys?.[place] ?? "";
     if (map[level]) return pick(map[level][`${column},${row}`]);

@@ -33,7 +33,6 @@ mwv.TileLayer = L.GridLayer.extend({
   initialize(scene, options) {
     const { bounds, levels } = scene.facts;
     this.scene = scene;
-    this.archives = new Map();
     L.GridLayer.prototype.initialize.call(this, {
       tileSize: 512,
       minNativeZoom: 1 - levels,
@@ -80,39 +79,37 @@ mwv.TileLayer = L.GridLayer.extend({
     return image;
   },
 
-  /** Set the source and wait until it can be seen. */
+  /** Set the source and wait until it can be seen; whether there is one. */
   show(image, name, level, coords) {
     return mwv.patiently(async () => {
-      image.src = await this.url(name, level, coords);
+      const address = await this.url(name, level, coords);
+      if (address === "") return false;
+      image.src = address;
       // Loaded is not yet decoded: a tile that replaces others before it is decoded would flash.
       await image.decode();
+      return true;
     });
   },
 
+  /** Address of a tile; "" if its archive has none such. */
   url(name, level, { x, y }) {
     const { mode, suffix } = this.scene.facts.tiles;
     const base = new URL(this.scene.facts.tiles.base, this.scene.folder.address).href;
+    if (mode === "pmtiles") return this.archived(name, level, x, y);
     const [stem, own] = name.split(".");
     if (mode === "files") return `${base}${stem.slice(0, 2)}/${stem}.${own ?? suffix}`;
-    if (mode === "xyz") return `${base}${this.scene.facts.levels - 1 - level}/${x}/${y}.${own ?? suffix}`;
-    return this.archived(level, x, y, own ?? suffix);
+    return `${base}${this.scene.facts.levels - 1 - level}/${x}/${y}.${own ?? suffix}`;
   },
 
   /** A tile inside a PMTiles archive as an object URL. */
-  async archived(level, x, y, suffix) {
-    const { base, archives } = this.scene.facts.tiles;
+  async archived(name, level, x, y) {
     const top = this.scene.facts.levels - 1;
     const up = mwv.ARCHIVE_LEVELS - 1 - level;
-    const inside = up >= 0;
     const [column, row] = [x >> up, y >> up];
-    const digest = inside ? archives[`${column},${row}`] : archives.top;
-    const address = inside
-      ? [Math.min(mwv.ARCHIVE_LEVELS - 1, top) - level, x - (column << up), y - (row << up)]
-      : [top - level, x, y];
-    const url = new URL(`${base}${digest.slice(0, 2)}/${digest}.pmtiles`, this.scene.folder.address).href;
-    if (!this.archives.has(url)) this.archives.set(url, new pmtiles.PMTiles(url));
-    const tile = await this.archives.get(url).getZxy(...address);
-    if (!tile) throw new Error(`${url} lacks tile ${address.join("/")}`);
-    return URL.createObjectURL(new Blob([tile.data], { type: `image/${suffix}` }));
+    const address = up >= 0 ? [Math.min(mwv.ARCHIVE_LEVELS - 1, top) - level, x - (column << up), y - (row << up)] : [top - level, x, y];
+    // The tiles may lie elsewhere than the page.
+    const base = mwv.tilesRoot ? `${mwv.tilesRoot}tiles/` : new URL(this.scene.facts.tiles.base, this.scene.folder.address).href;
+    const tile = await mwv.archiveTile(`${base}${name.slice(0, 2)}/${name}.pmtiles`, ...address);
+    return tile ? URL.createObjectURL(tile) : "";
   },
 });

@@ -59,6 +59,7 @@ mwv.Codes = class {
     if (name === "") return null;
     return mwv.patiently(async () => {
       const address = await this.layer.url(name, level, { x, y });
+      if (address === "") return null;
       const answer = await fetch(address);
       if (!answer.ok) throw new Error(`${address} could not be loaded`);
       const blob = await answer.blob();

@@ -84,7 +84,7 @@ mwv.View = class extends EventTarget {
     this.scene = scene;
     this.bounds = mwv.latLngBox(box);
     /** Whether the tiles can be had; from disk a browser cannot read inside archives. */
-    this.readable = tiles.mode !== "pmtiles" || location.protocol !== "file:";
+    this.readable = tiles.mode !== "pmtiles" || location.protocol !== "file:" || mwv.tilesRoot !== "";
     /** Whether the pixels are codes, so that colours are applied here. */
     this.live = this.readable && !tiles.picture;
     map.getPane("tilePane").style.filter = "";

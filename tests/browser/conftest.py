@@ -1,6 +1,6 @@
 """In: models, synthetic and real. Out: sites of them on disk and over http, as a reader would open them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,9 @@ class Files:
         (self.folder / key).write_bytes(body)
 
     put_png = put
+
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        self.put(key, b"".join(parts))
 
 
 def archived(built: synthetic.Built, folder: Path) -> synthetic.Built:

@@ -1,0 +1,186 @@
+"""Archives, one by one while they are made, in; the same at a Target out, sent by a thread of its own.
+
+What is sent is in the Hub's storage at once, so that nothing of it need lie here; commits, of which the Hub takes few, follow
+when there are many archives or some time has passed. Whatever stops a stream, the site at the target stays as it was, and
+archives that a commit has named are found there by the next one.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Condition, Lock
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from mwv.errors import MwvError
+from mwv.pyramid.stream import Spool
+from mwv.upload.plan import JOURNAL, Step, decode_journal, encode_journal
+from mwv.upload.target import Target
+
+
+class Spools(Protocol):
+    """Where spools are."""
+
+    def open(self) -> Spool:
+        """A new one."""
+
+    @property
+    def peak(self) -> int:
+        """Most bytes at once in all of them."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When what has been sent is committed: the Hub likes about a hundred files a commit, and few commits an hour."""
+
+    files: int = 100
+    seconds: float = 60
+
+
+PACE: Final = Pace()
+
+
+class Stream:
+    """A Sink (see mwv.pyramid.stream) that leads to a target; a context manager.
+
+    At most `room` spools are open at once, each with the tiles of a super-block or with its archive, one of them with both: at
+    up to 100 MB each, what lies on disk is bounded by (room + 1) × 100 MB.
+    """
+
+    def __init__(self, target: Target, spools: Spools, room: int, pace: Pace | None = None) -> None:
+        """Nothing is sent yet."""
+        self._target, self._spools, self._room, self._pace = target, spools, room, pace or PACE
+        self._changed = Condition()
+        self._packing = Lock()
+        self._open = 0
+        self._taken: set[Spool] = set()
+        """Spools whose archive is on its way."""
+        self._names: set[str] = set()
+        """Archives that were sent or are on their way."""
+        self._waiting: list[str] = []
+        """Paths of what is in the storage and in no commit."""
+        self._committed_at = time.monotonic()
+        self._thread = ThreadPoolExecutor(1)
+        self.error: BaseException | None = None
+        """What put an end to it."""
+        self.arrived = 0
+        """Archives that were brought to the target for good."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Commit what was sent, as far as that can be done."""
+        with suppress(MwvError):
+            self.flush()
+        self._thread.shutdown()
+
+    def has(self, name: str) -> bool:
+        """Whether an archive is there, or on its way."""
+        return name in self._names or archive_path(name) in self._target.sizes
+
+    @contextmanager
+    def spool(self) -> Iterator[Spool]:
+        """Room for one archive and what it is made of; waits until there is some."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._open < self._room or self.error is not None)
+            self.check()
+            self._open += 1
+        try:
+            spool = self._spools.open()
+        except BaseException:
+            self._leave()
+            raise
+        try:
+            yield spool
+        finally:
+            if spool not in self._taken:
+                self._leave(spool)
+
+    def send(self, name: str, archive: Iterable[bytes], spool: Spool) -> None:
+        """Write an archive into the spool of what it is made of, and send it from there; one is written at a time."""
+        with self._packing:
+            spool.put_parts(name, archive)
+            spool.keep_only(name)
+        self._names.add(name)
+        self._taken.add(spool)
+        self._thread.submit(self._bring, name, spool)
+
+    def flush(self) -> None:
+        """Wait until all that was sent is at the target for good; raises HubError."""
+        self._thread.submit(self._commit).result()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what put an end to the stream, if something did."""
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def peak(self) -> int:
+        """Most bytes that lay here at once."""
+        return self._spools.peak
+
+    def _leave(self, spool: Spool | None = None) -> None:
+        """Delete a spool, and give its room to another."""
+        if spool is not None:
+            spool.close()
+            self._taken.discard(spool)
+        with self._changed:
+            self._open -= 1
+            self._changed.notify()
+
+    def _bring(self, name: str, spool: Spool) -> None:
+        """Send an archive, in the thread of this stream, and commit if it is time to."""
+        path, pace = archive_path(name), self._pace
+
+        def store() -> None:
+            self._target.store(path, spool.path(name), encode_journal({*self._announced, *self._waiting, path}))
+            self._waiting.append(path)
+
+        self._attempt(store)
+        self._leave(spool)
+        if len(self._waiting) >= pace.files or time.monotonic() - self._committed_at >= pace.seconds:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Have the target name what was stored."""
+
+        def commit() -> None:
+            announced = self._announced.union(self._waiting)
+            step = Step(tuple(self._waiting), journal=encode_journal(announced))
+            self._target.apply(step, _gone, lambda *_: None)
+            self._announced = announced
+            self.arrived += len(self._waiting)
+            self._waiting.clear()
+
+        if self._waiting:
+            self._attempt(commit)
+        self._committed_at = time.monotonic()
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do something, unless something failed before; whoever waits for room hears of it if this fails."""
+        if self.error is None:
+            try:
+                work()
+            except BaseException as error:
+                with self._changed:
+                    self.error = error
+                    self._changed.notify_all()
+
+    @cached_property
+    def _announced(self) -> frozenset[str]:
+        """What the journal at the target says."""
+        return decode_journal(self._target.read(JOURNAL)) if JOURNAL in self._target.sizes else frozenset()
+
+
+def archive_path(name: str) -> str:
+    """Where an archive lies in a site."""
+    return f"tiles/{name[:2]}/{name}.pmtiles"
+
+
+def _gone(path: str) -> bytes:
+    raise AssertionError(f"{path} was stored before")
