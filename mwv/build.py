@@ -3,22 +3,23 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 import click
 
+from mwv.aliases import Copies, Heads
 from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
-from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted, plural
 from mwv.checkpoint.wording import shown as quoted
-from mwv.decode.open import open_tensor
+from mwv.decode.open import expect, open_tensor
 from mwv.errors import (
     LostError,
     ModelsFailedError,
@@ -29,6 +30,7 @@ from mwv.errors import (
     StoreError,
     UsageError,
 )
+from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory, remember_source
@@ -39,7 +41,7 @@ from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
-from mwv.report import REPORT_HEAD, ModelFacts, ModelReport, Outcome
+from mwv.report import REPORT_HEAD, HubTraffic, ModelFacts, ModelReport, Outcome
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.folder import Base
@@ -100,14 +102,20 @@ def build(settings: Settings, base: Base | None = None) -> None:
     failed: list[tuple[ModelSettings, Place]] = []
     _source_date()  # an impossible one is an error before any work
     _check_targets(settings)
-    with SiteWriter(settings.destination, base=base) as site, _store(settings) as store:
+    with (
+        SiteWriter(settings.destination, base=base) as site,
+        _store(settings) as store,
+        closing(_opener(settings, store)) as opener,
+    ):
         for slug in settings.remove:
             site.remove(slug)
         zoo = "" if settings.zoo is None else key_of("zoo", os.path.normpath(settings.zoo.path.absolute()))
-        for rank, wanted in enumerate(settings.models):
+        chosen = _expanded(settings.models, opener, outcome.failures)
+        unmatched = settings.zoo is not None and bool(settings.zoo.unmatched or outcome.failures)
+        for rank, wanted in enumerate(chosen):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(wanted, place, settings, site, store))
+                outcome.models.append(build_model(wanted, place, settings, site, store, opener))
             except MwvError as error:
                 outcome.failures.append(str(error))
                 failed.append((wanted, place))
@@ -115,14 +123,16 @@ def build(settings: Settings, base: Base | None = None) -> None:
                 say(outcome.models[-1].line())
         if settings.zoo is not None:
             for wanted, place in failed:
-                site.hold(identities(wanted.path, wanted.slug), wanted.slug or slugify(wanted.title or wanted.path.stem), place)
+                name = wanted.title or PurePath(_last(wanted.source)).stem
+                site.hold(identities(wanted.source, wanted.slug), wanted.slug or slugify(name), place)
             outcome.failures += settings.zoo.unmatched
-            if not settings.zoo.unmatched:  # else what is not there now may come back
+            if not unmatched:  # else what is not there now may come back
                 outcome.taken_out += site.take_out(zoo)
         done = site.finish(None if settings.zoo is None else settings.zoo.title)
         for warning in store.warnings:
             say(f"warning: {warning}")
-    if outcome.taken_out or len(settings.models) > 1:
+    outcome.hub = HubTraffic(*opener.fetched)
+    if outcome.taken_out or len(chosen) > 1:
         say(outcome.line(time.monotonic() - begin))
     if base is None and done.models and not outcome.failures:
         models = counted(len(done.models), "model")
@@ -135,40 +145,79 @@ def build(settings: Settings, base: Base | None = None) -> None:
 
 def dry_run(settings: Settings) -> None:
     """Print what a build would do, from headers alone."""
-    for wanted in settings.models:
-        click.echo(estimate(draw(open_model(wanted), wanted), settings))
+    failures: list[str] = []
+    with closing(Opener(say, download=settings.download)) as opener:
+        for wanted in _expanded(settings.models, opener, failures):
+            click.echo(estimate(draw(open_model(wanted, opener), wanted), settings))
+    if failures:
+        raise ModelsFailedError(failures, len(settings.models))
 
 
-def build_model(wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store) -> ModelReport:
+def _opener(settings: Settings, store: Store) -> Opener:
+    """What opens the models; it knows of the Hub what the cache remembers."""
+    return Opener(say, Heads(store), Copies(store).find, settings.download)
+
+
+def _expanded(models: Sequence[ModelSettings], opener: Opener, failures: list[str]) -> list[ModelSettings]:
+    """The models, for each address on the Hub with a pattern those that it names and no other does; notes what fails."""
+    taken = {model.source for model in models}
+    found: list[ModelSettings] = []
+    for model in models:
+        if not isinstance(model.source, Address):
+            found.append(model)
+            continue
+        try:
+            matches = opener.expand(model.source)
+        except MwvError as error:
+            failures.append(str(error))
+            continue
+        named = [key for key in ("title", "slug", "url") if getattr(model, key)]
+        if len(matches) > 1 and named:
+            raise UsageError(f"{model.source}: {named[0]} is for one model, and {len(matches)} match")
+        found += [replace(model, source=place) for place in matches if place == model.source or place not in taken]
+        taken.update(matches)
+    return found
+
+
+def build_model(
+    wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store, opener: Opener
+) -> ModelReport:
     """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
-    begin = time.monotonic()
+    begin, fetched = time.monotonic(), opener.fetched
     memory = Memory(store)
-    checkpoint = open_model(wanted)
+    checkpoint = open_model(wanted, opener)
+
+    def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic) -> ModelReport:
+        requests, nbytes = (after - before for after, before in zip(opener.fetched, fetched, strict=True))
+        hub = HubTraffic(requests, nbytes)
+        return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
+
     label = _label(wanted, checkpoint, place, settings)
     inputs = memory.inputs(checkpoint, asdict(replace(label, place=Place())))
     known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
     if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
         facts = ModelFacts(**known["facts"])
-        return ModelReport(facts, slug, site.change(slug), Tally(reused=facts.tiles), Traffic(), time.monotonic() - begin)
+        return report(facts, slug, Tally(reused=facts.tiles), Traffic())
     drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory)
+        model, slug, rendering = _added(drawing, label, settings, site, store, memory, opener)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory)
-    remember_source(store, label.identity, wanted.path)
+        model, slug, rendering = _added(drawing, label, settings, site, store, memory, opener)
+    remember_source(store, label.identity, wanted.source)
+    Copies(store).note(checkpoint.shards)
     facts = _facts(model, drawing.canvas)
     if inputs is not None:
         memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
-    return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin)
+    return report(facts, slug, rendering.tally, rendering.traffic)
 
 
 def _added(
-    drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store, memory: Memory
+    drawing: Drawing, label: Label, settings: Settings, site: SiteWriter, store: Store, memory: Memory, opener: Opener
 ) -> tuple[Model, str, Rendering]:
     """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
-    rendering = render(drawing, settings, store, memory)
+    rendering = render(drawing, settings, store, memory, opener)
     canvas, pyramid = drawing.canvas, rendering.pyramid
     scene, tiles = tile_files(make_scene(drawing.shown, canvas, pyramid), pyramid, settings, store)
     if settings.png is not None:
@@ -180,6 +229,7 @@ def _added(
 def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings: Settings) -> Label:
     """What the user says about a model; its options are all that its data depends on beside its files."""
     title = wanted.title or checkpoint.name
+    pinned = checkpoint.pinned
     how = (
         wanted.title,
         wanted.tags,
@@ -193,15 +243,23 @@ def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings
     return Label(
         slug=wanted.slug or slugify(title),
         title=title,
-        source=wanted.path.name or wanted.path.resolve().name,
-        identity=identity_of(checkpoint, wanted.path, wanted.slug),
-        url=wanted.url,
-        date=_source_date(),
+        source=_last(wanted.source),
+        identity=identity_of(checkpoint, wanted.source, wanted.slug),
+        url=wanted.url or (pinned.files if pinned else ""),
+        page=pinned.page if pinned else "",
+        date=_source_date() or (pinned.date if pinned else None),
         tags=wanted.tags,
         group=wanted.group,
         options=key_of("options", how),
         place=place,
     )
+
+
+def _last(origin: Origin) -> str:
+    """What pages call the source: the name of its file or folder, without the folders above; on the Hub its repository, too."""
+    if isinstance(origin, Address):
+        return f"{origin.repo}/{origin.path}".rstrip("/")
+    return origin.name or origin.resolve().name
 
 
 def _facts(model: Model, canvas: Canvas) -> ModelFacts:
@@ -221,9 +279,9 @@ def _facts(model: Model, canvas: Canvas) -> ModelFacts:
     )
 
 
-def open_model(wanted: ModelSettings) -> Checkpoint:
+def open_model(wanted: ModelSettings, opener: Opener) -> Checkpoint:
     """Read the headers of a checkpoint, and tell the user what is left out of it."""
-    checkpoint = open_checkpoint(wanted.path)
+    checkpoint = opener.open(wanted.source)
     for line in checkpoint.left_out:
         say(f"{checkpoint.name}: left out {line}")
     return checkpoint
@@ -235,7 +293,7 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
     drawn = [t for t in chosen if not t.part_of]
     shown = (*drawn, *(t for t in chosen if t.part_of))
     if not any(t.elements for t in drawn):
-        raise SourceError(f"{wanted.path}: {_why_nothing(checkpoint, wanted.only)}")
+        raise SourceError(f"{wanted.source}: {_why_nothing(checkpoint, wanted.only)}")
     canvas = arrange(
         [(t.name, t.shape) for t in drawn],
         layers=promised_layers(checkpoint.config) if not wanted.only else None,
@@ -262,21 +320,22 @@ def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Can
     return tuple(_subject(checkpoint, shown, placement) for placement in canvas.placements)
 
 
-def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory) -> Rendering:
+def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory, opener: Opener) -> Rendering:
     """Render what the cache lacks. If a file proves not to be what was remembered about it, once more without memory."""
     try:
-        return _render(drawing, [subject and memory.recall(subject) for subject in drawing.subjects], settings, store, memory)
+        return _render(drawing, memory.recall(drawing.subjects), settings, store, memory, opener)
     except SourceChangedError:
         for shard in drawing.checkpoint.shards:
             shard.check_unchanged()
-        return _render(drawing, drawing.subjects, settings, store, memory)
+        return _render(drawing, drawing.subjects, settings, store, memory, opener)
 
 
 def _render(
-    drawing: Drawing, subjects: Sequence[Subject | None], settings: Settings, store: Store, memory: Memory
+    drawing: Drawing, subjects: Sequence[Subject | None], settings: Settings, store: Store, memory: Memory, opener: Opener
 ) -> Rendering:
+    expect(subject.tensor for subject in subjects if subject is not None and subject.digests is None)
     survey = Survey(subjects, store, _BUFFER + settings.jobs * _BUFFER_PER_JOB)
-    with progress(drawing.checkpoint.name, drawing.plan.tile_count) as advance:
+    with progress(drawing.checkpoint.name, drawing.plan.tile_count, beside=_fetching(opener)) as advance:
         renderer = Renderer(drawing.plan, survey, store, advance)
         pyramid = renderer.run(settings.jobs)
     learnt = tuple(None if subject is None else survey.result(i) for i, subject in enumerate(subjects))
@@ -285,6 +344,11 @@ def _render(
     pairs = zip(subjects, learnt, strict=True)
     memory.remember((subject, *found) for subject, found in pairs if subject and found and subject.stats is None)
     return Rendering(pyramid, learnt, renderer.tally, survey.traffic)
+
+
+def _fetching(opener: Opener) -> Callable[[], str]:
+    """What progress says of the Hub: nothing as long as it is not asked."""
+    return lambda: f", {size(opener.fetched[1])} fetched" if opener.fetched[0] else ""
 
 
 def estimate(drawing: Drawing, settings: Settings) -> str:

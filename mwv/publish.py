@@ -38,6 +38,7 @@ def publish_site(settings: Settings) -> None:
         extra = {"README.md": readme(target, "static")} if _is_space(target.address) else {}
         folder = settings.destination if settings.remote is None else scratch / "site"
         failed = _built(settings, folder, target)
+        hub.resume()  # the build may have closed one of its own
         if not (folder / SITE).is_file():
             raise failed or SiteError(f"{folder}: no site here; build one: mwv build SOURCE -o {folder}")
         try:
