@@ -16,6 +16,7 @@ from typing import Any, Final
 from mwv.checkpoint.shards import shard_name
 from mwv.checkpoint.wording import printable
 from mwv.errors import UsageError
+from mwv.hub.address import is_address
 from mwv.settings import ModelSettings, Zoo, folder_address
 from mwv.site.text import is_slug
 
@@ -68,7 +69,7 @@ def read_zoo(path: Path) -> Zoo:
     return Zoo(
         path=path,
         title=document.word(_TOP, table, "title") or "mwv",
-        out=path.parent / (document.word(_TOP, table, "out", LONGEST_PATH) or "site"),
+        out=_place(path.parent, document.word(_TOP, table, "out", LONGEST_PATH) or "site"),
         models=tuple(models),
         unmatched=tuple(unmatched),
     )
@@ -117,6 +118,11 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
         columns=None if columns == "auto" else columns,
         url=address,
     )
+
+
+def _place(folder: Path, out: str) -> Path:
+    """Where the site is to lie: relative to the zoo's file, or on the Hub."""
+    return Path(out) if is_address(out) else folder / out
 
 
 def _is_pattern(path: Path) -> bool:

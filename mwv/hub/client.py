@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from mwv.errors import HubError
 from mwv.hub.address import Address
@@ -53,6 +54,7 @@ class Hub:
     def __init__(self, notice: Callable[[str], None], limits: Limits = LIMITS) -> None:
         """`notice` takes a line for a person when waiting gets long."""
         be_patient(limits, notice)
+        disable_progress_bars()  # there are bars of our own
         self.api = HfApi()
 
     @cached_property

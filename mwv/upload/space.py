@@ -34,9 +34,15 @@ _TEXT: Final = "Every weight of these models, one pixel each. Made with mwv.\n"
 
 
 def readme(target: Target, sdk: Sdk) -> bytes:
-    """The README of a Space: the one that it has, with the front matter that makes the Hub serve the site."""
+    """The README of a Space: the one that it has, with the front matter that makes the Hub serve the site.
+
+    Raises HubError if the front matter that it has is damaged.
+    """
     if README in target.sizes:
-        card = SpaceCard(target.read(README).decode("utf-8", errors="replace"), ignore_metadata_errors=True)
+        try:
+            card = SpaceCard(target.read(README).decode("utf-8", errors="replace"))
+        except Exception:  # ValueErrors, and those of the YAML parser, which is huggingface_hub's affair
+            raise HubError(f"{target.name}/{README}: its front matter is no YAML; correct it on the Space's page") from None
     else:
         title = target.address.repo.partition("/")[2]
         card = SpaceCard(f"---\n{SpaceCardData(title=title).to_yaml()}\n---\n\n{_TEXT}")

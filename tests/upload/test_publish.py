@@ -103,3 +103,11 @@ def test_a_file_that_was_lost_on_the_hub_is_sent_again(ann: Hub, mwv_build: Run,
     done = mwv_build(other, "-o", "hf://ann/m")
     assert done.code == 1 and f"{data}: is gone there and not at hand here; build its model again" in done.err
     assert mwv_build(model, other, "-o", "hf://ann/m").code == 0
+
+
+def test_a_zoo_may_name_a_place_on_the_hub(ann: Hub, mwv_build: Run, local: Local, model: Path, tmp_path: Path):
+    zoo = tmp_path / "zoo.toml"
+    for out in ("hf://datasets/ann/d/zoo", "here"):
+        zoo.write_text(f'out = "{out}"\n[[model]]\nsource = "{model}"\n')
+        assert mwv_build(zoo).code == 0
+    assert published(ann, "hf://datasets/ann/d/zoo") == tree(tmp_path / "here")

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from loophub import Hub, status
 from playwright.sync_api import Page
 from publishkit import Run, published
@@ -42,6 +43,22 @@ def test_what_its_owner_wrote_into_the_readme_stays(ann: Hub, mwv_build: Run, mo
     ann.log.clear()
     assert mwv_build("--space", "ann/s", "-o", "out").code == 0
     assert not ann.log.of(method="POST")
+
+
+@pytest.mark.parametrize("text", ["---\nsdk: [\n---\n", "---\n- a\n---\n"])
+def test_a_readme_that_is_damaged_is_told(text: str):
+    from mwv.errors import HubError
+    from mwv.hub.address import Address
+    from mwv.upload.space import readme
+
+    class Target:
+        address, name, sizes = Address("space", "ann/s"), "hf://spaces/ann/s", {"README.md": len(text)}
+
+        def read(self, path: str) -> bytes:
+            return text.encode()
+
+    with pytest.raises(HubError, match=r"hf://spaces/ann/s/README\.md: its front matter is no YAML"):
+        readme(Target(), "static")  # type: ignore[arg-type]
 
 
 def test_a_deployment_that_fails_keeps_the_site(ann: Hub, mwv_build: Run, local: Local, model: Path):
