@@ -3,22 +3,23 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from mwv.aliases import Copies, Heads
 from mwv.checkpoint.facts import promised_experts, promised_layers
 from mwv.checkpoint.info import Checkpoint, TensorInfo
-from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted, plural
 from mwv.checkpoint.wording import shown as quoted
-from mwv.decode.open import open_tensor
+from mwv.decode.open import expect, open_tensor
 from mwv.errors import (
     LostError,
     ModelsFailedError,
@@ -29,6 +30,7 @@ from mwv.errors import (
     StoreError,
     UsageError,
 )
+from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.transformer import arrange
 from mwv.memory import Memory, remember_source
@@ -39,7 +41,7 @@ from mwv.pyramid.picture import overview, overview_level, write_picture
 from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
-from mwv.report import REPORT_HEAD, ModelFacts, ModelReport, Outcome
+from mwv.report import REPORT_HEAD, HubTraffic, ModelFacts, ModelReport, Outcome
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.folder import Base
@@ -110,6 +112,17 @@ class Rendering:
     streamed: Streamed | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Means:
+    """What the models of a build have in common."""
+
+    settings: Settings
+    site: SiteWriter
+    store: Store
+    opener: Opener
+    stream: "Stream | None"
+
+
 def build(settings: Settings, base: Base | None = None, stream: "Stream | None" = None) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end.
 
@@ -121,14 +134,21 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
     failed: list[tuple[ModelSettings, Place]] = []
     _source_date()  # an impossible one is an error before any work
     _check_targets(settings)
-    with SiteWriter(settings.destination, base=base) as site, _store(settings) as store:
+    with (
+        SiteWriter(settings.destination, base=base) as site,
+        _store(settings) as store,
+        closing(_opener(settings, store)) as opener,
+    ):
+        means = Means(settings, site, store, opener, stream)
         for slug in settings.remove:
             site.remove(slug)
         zoo = "" if settings.zoo is None else key_of("zoo", os.path.normpath(settings.zoo.path.absolute()))
-        for rank, wanted in enumerate(settings.models):
+        chosen = _expanded(settings.models, opener, outcome.failures)
+        unmatched = settings.zoo is not None and bool(settings.zoo.unmatched or outcome.failures)
+        for rank, wanted in enumerate(chosen):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(wanted, place, settings, site, store, stream))
+                outcome.models.append(build_model(wanted, place, means))
             except MwvError as error:
                 if stream is not None:
                     stream.check()
@@ -138,14 +158,16 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
                 say(outcome.models[-1].line())
         if settings.zoo is not None:
             for wanted, place in failed:
-                site.hold(identities(wanted.path, wanted.slug), wanted.slug or slugify(wanted.title or wanted.path.stem), place)
+                name = wanted.title or PurePath(_last(wanted.source)).stem
+                site.hold(identities(wanted.source, wanted.slug), wanted.slug or slugify(name), place)
             outcome.failures += settings.zoo.unmatched
-            if not settings.zoo.unmatched:  # else what is not there now may come back
+            if not unmatched:  # else what is not there now may come back
                 outcome.taken_out += site.take_out(zoo)
         done = site.finish(None if settings.zoo is None else settings.zoo.title)
         for warning in store.warnings:
             say(f"warning: {warning}")
-    if outcome.taken_out or len(settings.models) > 1:
+    outcome.hub = HubTraffic(*opener.fetched)
+    if outcome.taken_out or len(chosen) > 1:
         say(outcome.line(time.monotonic() - begin))
     if base is None and done.models and not outcome.failures:
         models = counted(len(done.models), "model")
@@ -158,49 +180,78 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
 
 def dry_run(settings: Settings) -> None:
     """Print what a build would do, from headers alone."""
-    for wanted in settings.models:
-        click.echo(estimate(draw(open_model(wanted), wanted), settings))
+    failures: list[str] = []
+    with closing(Opener(say, download=settings.download)) as opener:
+        for wanted in _expanded(settings.models, opener, failures):
+            click.echo(estimate(draw(open_model(wanted, opener), wanted), settings))
+    if failures:
+        raise ModelsFailedError(failures, len(settings.models))
 
 
-def build_model(
-    wanted: ModelSettings, place: Place, settings: Settings, site: SiteWriter, store: Store, stream: "Stream | None" = None
-) -> ModelReport:
+def _opener(settings: Settings, store: Store) -> Opener:
+    """What opens the models; it knows of the Hub what the cache remembers."""
+    return Opener(say, Heads(store), Copies(store).find, settings.download)
+
+
+def _expanded(models: Sequence[ModelSettings], opener: Opener, failures: list[str]) -> list[ModelSettings]:
+    """The models, for each address on the Hub with a pattern those that it names and no other does; notes what fails."""
+    taken = {model.source for model in models}
+    found: list[ModelSettings] = []
+    for model in models:
+        if not isinstance(model.source, Address):
+            found.append(model)
+            continue
+        try:
+            matches = opener.expand(model.source)
+        except MwvError as error:
+            failures.append(str(error))
+            continue
+        named = [key for key in ("title", "slug", "url") if getattr(model, key)]
+        if len(matches) > 1 and named:
+            raise UsageError(f"{model.source}: {named[0]} is for one model, and {len(matches)} match")
+        found += [replace(model, source=place) for place in matches if place == model.source or place not in taken]
+        taken.update(matches)
+    return found
+
+
+def build_model(wanted: ModelSettings, place: Place, means: Means) -> ModelReport:
     """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
-    begin = time.monotonic()
+    settings, site, store, opener = means.settings, means.site, means.store, means.opener
+    begin, fetched = time.monotonic(), opener.fetched
     memory = Memory(store)
-    checkpoint = open_model(wanted)
+    checkpoint = open_model(wanted, opener)
+
+    def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic, haul: "Haul | None" = None) -> ModelReport:
+        requests, nbytes = (after - before for after, before in zip(opener.fetched, fetched, strict=True))
+        hub = HubTraffic(requests, nbytes)
+        return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin, haul)
+
     label = _label(wanted, checkpoint, place, settings)
     inputs = memory.inputs(checkpoint, asdict(replace(label, place=Place())))
     known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
     if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
         facts = ModelFacts(**known["facts"])
-        return ModelReport(facts, slug, site.change(slug), Tally(reused=facts.tiles), Traffic(), time.monotonic() - begin)
+        return report(facts, slug, Tally(reused=facts.tiles), Traffic())
     drawing = draw(checkpoint, wanted)
     _check_space(drawing, settings)
     try:
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory, stream)
+        model, slug, rendering = _added(drawing, label, means, memory)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, slug, rendering = _added(drawing, label, settings, site, store, memory, stream)
-    remember_source(store, label.identity, wanted.path)
+        model, slug, rendering = _added(drawing, label, means, memory)
+    remember_source(store, label.identity, wanted.source)
+    Copies(store).note(checkpoint.shards)
     facts = _facts(model, drawing.canvas)
     if inputs is not None:
         memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
     haul = None if rendering.streamed is None else rendering.streamed.haul
-    return ModelReport(facts, slug, site.change(slug), rendering.tally, rendering.traffic, time.monotonic() - begin, haul)
+    return report(facts, slug, rendering.tally, rendering.traffic, haul)
 
 
-def _added(
-    drawing: Drawing,
-    label: Label,
-    settings: Settings,
-    site: SiteWriter,
-    store: Store,
-    memory: Memory,
-    stream: "Stream | None",
-) -> tuple[Model, str, Rendering]:
+def _added(drawing: Drawing, label: Label, means: Means, memory: Memory) -> tuple[Model, str, Rendering]:
     """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
-    rendering = render(drawing, settings, store, memory, stream)
+    settings, site, store = means.settings, means.site, means.store
+    rendering = render(drawing, means, memory)
     canvas, pyramid = drawing.canvas, rendering.pyramid
     scene = make_scene(drawing.shown, canvas, pyramid)
     if rendering.streamed is not None:
@@ -216,6 +267,7 @@ def _added(
 def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings: Settings) -> Label:
     """What the user says about a model; its options are all that its data depends on beside its files."""
     title = wanted.title or checkpoint.name
+    pinned = checkpoint.pinned
     how = (
         wanted.title,
         wanted.tags,
@@ -229,15 +281,23 @@ def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings
     return Label(
         slug=wanted.slug or slugify(title),
         title=title,
-        source=wanted.path.name or wanted.path.resolve().name,
-        identity=identity_of(checkpoint, wanted.path, wanted.slug),
-        url=wanted.url,
-        date=_source_date(),
+        source=_last(wanted.source),
+        identity=identity_of(checkpoint, wanted.source, wanted.slug),
+        url=wanted.url or (pinned.files if pinned else ""),
+        page=pinned.page if pinned else "",
+        date=_source_date() or (pinned.date if pinned else None),
         tags=wanted.tags,
         group=wanted.group,
         options=key_of("options", how),
         place=place,
     )
+
+
+def _last(origin: Origin) -> str:
+    """What pages call the source: the name of its file or folder, without the folders above; on the Hub its repository, too."""
+    if isinstance(origin, Address):
+        return f"{origin.repo}/{origin.path}".rstrip("/")
+    return origin.name or origin.resolve().name
 
 
 def _facts(model: Model, canvas: Canvas) -> ModelFacts:
@@ -257,9 +317,9 @@ def _facts(model: Model, canvas: Canvas) -> ModelFacts:
     )
 
 
-def open_model(wanted: ModelSettings) -> Checkpoint:
+def open_model(wanted: ModelSettings, opener: Opener) -> Checkpoint:
     """Read the headers of a checkpoint, and tell the user what is left out of it."""
-    checkpoint = open_checkpoint(wanted.path)
+    checkpoint = opener.open(wanted.source)
     for line in checkpoint.left_out:
         say(f"{checkpoint.name}: left out {line}")
     return checkpoint
@@ -271,7 +331,7 @@ def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
     drawn = [t for t in chosen if not t.part_of]
     shown = (*drawn, *(t for t in chosen if t.part_of))
     if not any(t.elements for t in drawn):
-        raise SourceError(f"{wanted.path}: {_why_nothing(checkpoint, wanted.only)}")
+        raise SourceError(f"{wanted.source}: {_why_nothing(checkpoint, wanted.only)}")
     canvas = arrange(
         [(t.name, t.shape) for t in drawn],
         layers=promised_layers(checkpoint.config) if not wanted.only else None,
@@ -298,30 +358,23 @@ def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Can
     return tuple(_subject(checkpoint, shown, placement) for placement in canvas.placements)
 
 
-def render(drawing: Drawing, settings: Settings, store: Store, memory: Memory, stream: "Stream | None" = None) -> Rendering:
+def render(drawing: Drawing, means: Means, memory: Memory) -> Rendering:
     """Render what the cache lacks, or the target of a stream.
 
     If a file proves not to be what was remembered about it, once more without memory.
     """
     try:
-        subjects = [subject and memory.recall(subject) for subject in drawing.subjects]
-        return _render(drawing, subjects, settings, store, memory, stream)
+        return _render(drawing, memory.recall(drawing.subjects), means, memory)
     except SourceChangedError:
         for shard in drawing.checkpoint.shards:
             shard.check_unchanged()
-        return _render(drawing, drawing.subjects, settings, store, memory, stream)
+        return _render(drawing, drawing.subjects, means, memory)
 
 
-def _render(
-    drawing: Drawing,
-    subjects: Sequence[Subject | None],
-    settings: Settings,
-    store: Store,
-    memory: Memory,
-    stream: "Stream | None",
-) -> Rendering:
-    per_job = _BUFFER_PER_JOB if stream is None else _STREAM_BUFFER_PER_JOB
-    survey = Survey(subjects, store, _BUFFER + settings.jobs * per_job)
+def _render(drawing: Drawing, subjects: Sequence[Subject | None], means: Means, memory: Memory) -> Rendering:
+    store, stream, jobs = means.store, means.stream, means.settings.jobs
+    expect(subject.tensor for subject in subjects if subject is not None and subject.digests is None)
+    survey = Survey(subjects, store, _BUFFER + jobs * (_BUFFER_PER_JOB if stream is None else _STREAM_BUFFER_PER_JOB))
 
     def learn(index: int) -> None:
         if (subject := subjects[index]) is not None:
@@ -329,21 +382,26 @@ def _render(
 
     survey.learnt = learn
     streamed: Streamed | None = None
-    with progress(drawing.checkpoint.name, drawing.plan.tile_count) as advance:
+    with progress(drawing.checkpoint.name, drawing.plan.tile_count, beside=_fetching(means.opener)) as advance:
         renderer = Renderer(drawing.plan, survey, store, advance)
         if stream is None:
-            pyramid = renderer.run(settings.jobs)
+            pyramid = renderer.run(jobs)
         else:
             from mwv.pyramid.stream import Streamer  # late: loads pmtiles
 
             streamer = Streamer(renderer, stream, overview_level(drawing.canvas, drawing.plan.levels))
-            pyramid, archives = streamer.run(settings.jobs)
+            pyramid, archives = streamer.run(jobs)
             streamed = Streamed(archives, streamer.haul)
     learnt = tuple(None if subject is None else survey.result(i) for i, subject in enumerate(subjects))
     for shard in drawing.checkpoint.shards:
         shard.check_unchanged()
     memory.settle()
     return Rendering(pyramid, learnt, renderer.tally, survey.traffic, streamed)
+
+
+def _fetching(opener: Opener) -> Callable[[], str]:
+    """What progress says of the Hub: nothing as long as it is not asked."""
+    return lambda: f", {size(opener.fetched[1])} fetched" if opener.fetched[0] else ""
 
 
 def estimate(drawing: Drawing, settings: Settings) -> str:

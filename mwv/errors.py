@@ -1,6 +1,7 @@
 """What can go wrong, as exceptions whose text is the one line that the user reads."""
 
 from collections.abc import Sequence
+from typing import Final
 
 
 class MwvError(Exception):
@@ -43,6 +44,10 @@ class FormatError(MwvError):
 
 class UnsupportedError(MwvError):
     """A well-formed file holds something that mwv cannot show."""
+
+
+UNUSABLE: Final = (SourceError, FormatError, UnsupportedError)
+"""What is wrong with a file, so that others may be taken instead: not that the Hub does not give it just now."""
 
 
 class LayoutError(MwvError):

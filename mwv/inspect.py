@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
-from pathlib import Path
 from typing import Any, Final
 
 from blake3 import blake3
@@ -14,14 +14,15 @@ from mwv.checkpoint.config import architecture
 from mwv.checkpoint.facts import adapter_facts, dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
-from mwv.checkpoint.open import open_checkpoint
+from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import plural
-from mwv.decode.open import open_tensor
+from mwv.decode.open import expect, open_tensor
 from mwv.decode.wording import how_decoded
+from mwv.hub.address import Origin
 from mwv.layout.grid import grid_of, panels_of
 from mwv.measure.odd import Finding, Measured, findings, tied
 from mwv.measure.stats import TensorStats
-from mwv.progress import progress
+from mwv.progress import progress, say
 from mwv.pyramid.render import for_all
 from mwv.pyramid.survey import Subject, Survey
 from mwv.site.text import amount, number, shape, size, thousands, visible
@@ -136,14 +137,16 @@ class _Nothing:
     put_png = put
 
 
-def inspect(path: Path, *, stats: bool, odd: bool, jobs: int) -> Inspection:
+def inspect(origin: Origin, *, stats: bool, odd: bool, jobs: int, download: bool = False) -> Inspection:
     """Open a checkpoint, and measure every tensor if `stats` are wanted, or what is `odd`."""
-    checkpoint = open_checkpoint(path)
-    return Inspection(checkpoint, _measured(checkpoint, jobs) if stats or odd else None, stats)
+    with closing(Opener(say, download=download)) as opener:
+        checkpoint = opener.open(origin)
+        return Inspection(checkpoint, _measured(checkpoint, jobs) if stats or odd else None, stats)
 
 
 def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[Measured | None, ...]:
     subjects = [_subject(checkpoint, info) for info in checkpoint.tensors]
+    expect(subject.tensor for subject in subjects if subject is not None)
     survey = Survey(subjects, _Nothing(), _BUFFER)
     found: list[Measured | None] = [None] * len(subjects)
     held = [i for i, subject in enumerate(subjects) if subject is not None]

@@ -9,19 +9,21 @@ What a whole model became is remembered, too: its pages need not be made again w
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from blake3 import blake3
 
+from mwv.aliases import Aliases, Index
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.source import Identity, Source
+from mwv.checkpoint.source import Content, Identity, Source
 from mwv.decode.banded import RECIPE_VERSION
 from mwv.decode.tensor import Tensor
+from mwv.hub.address import Address, Origin, origin_of
 from mwv.layout.grid import Grid
 from mwv.measure import slabs
 from mwv.measure.stats import TensorStats
@@ -36,38 +38,39 @@ EVERY: Final = 2.0
 """Seconds after which what was noted is remembered: a build that is killed has lost no more."""
 
 
-class Index(Protocol):
-    """Small values that are kept between builds; may lose any of them."""
-
-    def recall(self, namespace: str, key: str) -> bytes | None:
-        """A value that was remembered, if it still is."""
-
-    def remember_many(self, namespace: str, values: Mapping[str, bytes]) -> None:
-        """Remember values by key."""
-
-
 class Memory:
     """Recalls and remembers for tensors whose files are opened after it was made."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._aliases = Aliases(index)
         self._opened_ns = time.time_ns()
         self._lock = Lock()
         self._noted: list[tuple[Subject, Sequence[bytes], TensorStats]] = []
         self._settled_at = time.monotonic()
 
-    def recall(self, subject: Subject) -> Subject:
-        """The subject with what is remembered about it."""
-        digests = self.digests(subject.tensor)
-        return subject if digests is None else replace(subject, digests=digests, stats=self._stats(digests, subject.grid))
+    def recall(self, subjects: Sequence[Subject | None]) -> list[Subject | None]:
+        """Subjects with what is remembered about them: by their files, else by the chunks that they are made of."""
+        found = [None if subject is None else self.digests(subject.tensor) for subject in subjects]
+        unknown = [i for i, subject in enumerate(subjects) if subject is not None and found[i] is None]
+        tensors = [subject.tensor for i in unknown if (subject := subjects[i]) is not None]
+        again: dict[str, bytes] = {}
+        for i, tensor, joined in zip(unknown, tensors, self._aliases.recall(tensors), strict=True):
+            found[i] = _split(joined, tensor.bands)
+            if found[i] is not None and joined is not None and (key := self._file_key(tensor)) is not None:
+                again[key] = joined
+        self._index.remember_many("digests", again)
+        return [self._with(subject, digests) for subject, digests in zip(subjects, found, strict=True)]
+
+    def _with(self, subject: Subject | None, digests: tuple[bytes, ...] | None) -> Subject | None:
+        if subject is None or digests is None:
+            return subject
+        return replace(subject, digests=digests, stats=self._stats(digests, subject.grid))
 
     def digests(self, tensor: Tensor) -> tuple[bytes, ...] | None:
         """Value digests of all bands, if the file is unchanged since they were remembered."""
         key = self._file_key(tensor)
-        joined = self._index.recall("digests", key) if key is not None else None
-        if joined is None or len(joined) != tensor.bands * _DIGEST:
-            return None
-        return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))
+        return _split(self._index.recall("digests", key) if key is not None else None, tensor.bands)
 
     def note(self, subject: Subject, bands: Sequence[bytes], numbers: TensorStats) -> None:
         """Remember a subject soon, together with others; it counts when its sources are seen not to have changed."""
@@ -86,17 +89,20 @@ class Memory:
 
     def _remember(self, learnt: Sequence[tuple[Subject, Sequence[bytes], TensorStats]]) -> None:
         """Keep digests and statistics; raises SourceChangedError if a source has changed meanwhile."""
-        for source in {source for subject, _, _ in learnt for source in subject.tensor.sources}:
+        for source in {source for subject, _, _ in learnt for source, _ in subject.tensor.extents}:
             source.check_unchanged()
         digests: dict[str, bytes] = {}
         stats: dict[str, bytes] = {}
+        hashed = []
         for subject, bands, numbers in learnt:
+            hashed.append((subject.tensor, b"".join(bands)))
             key = self._file_key(subject.tensor)
             if key is not None:
                 digests[key] = b"".join(bands)
             stats[_stats_key(bands, subject.grid)] = numbers.to_bytes()
         self._index.remember_many("digests", digests)
         self._index.remember_many("stats", stats)
+        self._aliases.remember(hashed)
 
     def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
         """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""
@@ -128,26 +134,34 @@ class Memory:
             return None
 
     def _file_key(self, tensor: Tensor) -> str | None:
-        if not all(map(self._settled, tensor.sources)):
+        if not all(self._settled(source) for source, _ in tensor.extents):
             return None
-        files = [_spelt(source.identity) for source in tensor.sources if source.identity]
-        return key_of("digests", RECIPE_VERSION, files, tensor.place)
+        places = [(_spelt(source.identity), extent.begin, extent.end) for source, extent in tensor.extents if source.identity]
+        return key_of("digests", RECIPE_VERSION, places, tensor.form)
 
 
-def _spelt(identity: Identity) -> tuple[object, ...]:
+def _split(joined: bytes | None, bands: int) -> tuple[bytes, ...] | None:
+    """Digests that were joined, if there is one for each band."""
+    if joined is None or len(joined) != bands * _DIGEST:
+        return None
+    return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))
+
+
+def _spelt(identity: Identity | Content) -> tuple[object, ...]:
     """All that tells a file from another; dataclasses.astuple would copy each field deeply."""
     return tuple(vars(identity).values())
 
 
-def remember_source(index: Index, identity: str, path: Path) -> None:
+def remember_source(index: Index, identity: str, origin: Origin) -> None:
     """Keep where the files of a model lie, so that `mwv serve` finds them; sites only know the identity."""
-    index.remember_many("sources", {identity: os.fsencode(path.absolute())})
+    place = str(origin).encode() if isinstance(origin, Address) else os.fsencode(origin.absolute())
+    index.remember_many("sources", {identity: place})
 
 
-def recall_source(index: Index, identity: str) -> Path | None:
+def recall_source(index: Index, identity: str) -> Origin | None:
     """Where the files of a model lay when it was last built."""
     place = index.recall("sources", identity)
-    return None if place is None else Path(os.fsdecode(place))
+    return None if place is None else origin_of(os.fsdecode(place))
 
 
 @cache

@@ -28,8 +28,13 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int, noun: str = "tile", unit: str = "M elements") -> Iterator[Advance]:
-    """Show how far the work on `total` things is, while the context lasts; `unit` is a million of what they consist of."""
+def progress(
+    title: str, total: int, noun: str = "tile", unit: str = "M elements", beside: Callable[[], str] = lambda: ""
+) -> Iterator[Advance]:
+    """Show how far the work on `total` things is, while the context lasts.
+
+    `unit` is a million of what they consist of, and `beside` tells what is to stand behind the speed.
+    """
     with (_bar if sys.stderr.isatty() else _lines)(title, total, noun + plural(total)) as show:
         lock, begin = Lock(), time.monotonic()
         done, elements = 0, 0
@@ -39,7 +44,7 @@ def progress(title: str, total: int, noun: str = "tile", unit: str = "M elements
             with lock:
                 done += more
                 elements += elements_more
-                show(done, f"{elements / max(time.monotonic() - begin, 1e-3) / 1e6:,.0f} {unit}/s")
+                show(done, f"{elements / max(time.monotonic() - begin, 1e-3) / 1e6:,.0f} {unit}/s{beside()}")
 
         yield advance
 

@@ -39,6 +39,19 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
+class HubTraffic:
+    """What came from the Hub."""
+
+    requests: int = 0
+    """Requests that were answered, redirects and refusals too."""
+    nbytes: int = 0
+
+    def record(self) -> dict[str, int]:
+        """Its entry in the report."""
+        return {"requests": self.requests, "bytes": self.nbytes}
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """What building one model took."""
 
@@ -48,6 +61,7 @@ class ModelReport:
     """What has become of its pages, and why."""
     tally: Tally
     traffic: Traffic
+    hub: HubTraffic
     seconds: float
     haul: "Haul | None" = None
     """What became of the archives of a streamed model."""
@@ -72,6 +86,7 @@ class ModelReport:
                 "hashed": self.traffic.hashed,
                 "written": self.tally.written,
             },
+            "hub": self.hub.record(),
             "seconds": {"total": round(self.seconds, 3)},
         }
 
@@ -79,9 +94,11 @@ class ModelReport:
         """What happened, in a line."""
         done = f"{counted(self.tally.rendered, 'tile')} rendered, {self.tally.reused:,} reused"
         damage = f"; NaN or Inf in {counted(self.facts.damaged, 'tensor')}" if self.facts.damaged else ""
-        read = size(self.traffic.read + self.traffic.hashed)
+        read = f"{size(self.traffic.read + self.traffic.hashed)} read"
+        if self.hub.requests:
+            read += f", {size(self.hub.nbytes)} fetched"
         parameters = f"{amount(self.facts.parameters)} parameter{plural(self.facts.parameters)}"
-        return f"{self.facts.name}: {self.change}; {parameters}, {done}, {read} read, {self.seconds:.1f} s{damage}"
+        return f"{self.facts.name}: {self.change}; {parameters}, {done}, {read}, {self.seconds:.1f} s{damage}"
 
 
 @dataclass
@@ -92,6 +109,7 @@ class Outcome:
     taken_out: list[str] = field(default_factory=list)
     """Slugs of models that the zoo names no longer."""
     failures: list[str] = field(default_factory=list)
+    hub: HubTraffic = HubTraffic()
 
     def line(self, seconds: float) -> str:
         """What happened to all models, in a line."""
@@ -108,6 +126,7 @@ class Outcome:
             "models": [model.record() for model in self.models],
             "taken_out": self.taken_out,
             "failures": self.failures,
+            "hub": self.hub.record(),
             "seconds": round(seconds, 3),
             "peak_rss_bytes": peak_memory(),
         }

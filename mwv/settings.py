@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from mwv.hub.address import Address
+from mwv.hub.address import Address, Origin
 
 TileFormat = Literal["png", "avif"]
 SpaceSdk = Literal["static", "docker"]
@@ -16,10 +16,10 @@ TileStore = Literal["files", "xyz", "pmtiles"]
 class ModelSettings:
     """One model, and how it is to be shown."""
 
-    path: Path
-    """A file, a shard index or a directory."""
+    source: Origin
+    """A file, a shard index or a directory, here or on the Hub."""
     title: str | None = None
-    """By default the name of its file."""
+    """By default the name of its file, or of its repository."""
     slug: str | None = None
     """Its folder in the site; by default made from the title."""
     tags: tuple[str, ...] = ()
@@ -89,6 +89,8 @@ class Settings:
     """Where to write the whole canvas as one coloured picture."""
     png_size: int | None = None
     """Longest side of that picture in pixels; by default it has at most 64 megapixels."""
+    download: bool = False
+    """Whether files of the Hub are downloaded rather than read by ranges."""
     remove: tuple[str, ...] = ()
     """Slugs of models to take out of the site."""
     report: Path | None = None

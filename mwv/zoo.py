@@ -16,7 +16,7 @@ from typing import Any, Final
 from mwv.checkpoint.shards import shard_name
 from mwv.checkpoint.wording import printable
 from mwv.errors import UsageError
-from mwv.hub.address import is_address
+from mwv.hub.address import Address, Origin, is_address, origin_of
 from mwv.settings import ModelSettings, Zoo, folder_address
 from mwv.site.text import is_slug
 
@@ -48,7 +48,7 @@ def read_zoo(path: Path) -> Zoo:
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise document.error(_TOP, "model", "is missing: begin each model with [[model]]")
     wanted = [_model(document, index, entry) for index, entry in enumerate(entries)]
-    taken = {model.path for model in wanted if not _is_pattern(model.path)}
+    taken = {model.source for model in wanted if not _is_pattern(model.source)}
     models: list[ModelSettings] = []
     unmatched: list[str] = []
     slugs: set[str] = set()
@@ -56,10 +56,10 @@ def read_zoo(path: Path) -> Zoo:
         if model.slug in slugs:
             raise document.error(index, "slug", f"{model.slug} is another model's; a folder holds one")
         slugs.update(filter(None, [model.slug]))
-        if not _is_pattern(model.path):
-            models.append(model)
+        if isinstance(model.source, Address) or not _is_pattern(model.source):
+            models.append(model)  # patterns on the Hub are followed when it is asked
             continue
-        found = [place for place in _matches(document, index, model.path) if place not in taken]
+        found = [place for place in _matches(document, index, model.source) if place not in taken]
         taken.update(found)
         models += _expanded(document, index, model, found)
         if not found:
@@ -97,7 +97,7 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
     document.check_keys(index, entry, _MODEL_KEYS)
     source = document.word(index, entry, "source", LONGEST_PATH)
     if source is None:
-        raise document.error(index, "source", "is missing: name a file or folder, relative to this file")
+        raise document.error(index, "source", "is missing: name a file or folder, relative to this file, or hf://owner/repo")
     slug = document.word(index, entry, "slug")
     if slug is not None and not is_slug(slug):
         raise document.error(index, "slug", "names a folder: use lower-case letters, digits, '.', '-' and '_'")
@@ -109,7 +109,7 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
     if address is None:
         raise document.error(index, "url", "takes the http(s) address of a folder without user, query or fragment")
     return ModelSettings(
-        path=document.path.parent / source,
+        source=origin_of(source) if is_address(source) else document.path.parent / source,
         title=document.word(index, entry, "title"),
         slug=slug,
         tags=document.words(index, entry, "tags"),
@@ -125,8 +125,8 @@ def _place(folder: Path, out: str) -> Path:
     return Path(out) if is_address(out) else folder / out
 
 
-def _is_pattern(path: Path) -> bool:
-    return glob.has_magic(str(path)) and not os.path.lexists(path)
+def _is_pattern(origin: Origin) -> bool:
+    return glob.has_magic(str(origin)) and (isinstance(origin, Address) or not os.path.lexists(origin))
 
 
 def _matches(document: "_Document", index: int, pattern: Path) -> Iterator[Path]:
@@ -170,7 +170,7 @@ def _expanded(document: "_Document", index: int, model: ModelSettings, found: Se
     for key in ("title", "slug", "url"):
         if len(found) > 1 and getattr(model, key):
             raise document.error(index, key, f"names one model, and {len(found)} match the source")
-    return [replace(model, path=place) for place in found]
+    return [replace(model, source=place) for place in found]
 
 
 @dataclass(frozen=True)

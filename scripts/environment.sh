@@ -100,12 +100,15 @@ ensure_environment() {
     trap - INT
 }
 
-# A Chromium for the browser tests; $CHROMIUM names one that is not on the PATH.
+# A Chromium for the browser tests; $CHROMIUM names one that is not on the PATH. The shell without windows comes first: the same
+# engine, and a page costs half the time.
 ensure_chromium() {
     local name
-    for name in ${CHROMIUM:+"$CHROMIUM"} chromium chromium-browser google-chrome; do
+    for name in ${CHROMIUM:+"$CHROMIUM"} chromium-headless-shell chromium chromium-browser google-chrome; do
         command -v "$name" >/dev/null && return
     done
-    install_debian chromium fonts-liberation && command -v chromium >/dev/null && return
+    for name in chromium-headless-shell chromium; do
+        install_debian "$name" fonts-liberation && command -v "$name" >/dev/null && return
+    done
     die "the browser tests need Chromium: install it (Debian: sudo apt-get install chromium) or set CHROMIUM to its path"
 }

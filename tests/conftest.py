@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,12 @@ CHROMIUM_ARGUMENTS = [
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Commands that tests start heed an interrupt, even where whoever runs the tests in the background had all ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def fetched(relative: str) -> Path:
     """The file of a real model; a test that needs one that is not there fails, it does not skip."""
     path = ROOT / "models" / relative
@@ -54,9 +61,9 @@ def smollm2() -> Path:
 
 
 def chromium_path() -> str:
-    """Where Chromium is: $CHROMIUM, or the first browser of its family on the PATH."""
-    named = os.environ.get("CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    """Where Chromium is: $CHROMIUM, or the first browser of its family on the PATH, the one without windows before others."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.fail(
             "no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM to its path", pytrace=False

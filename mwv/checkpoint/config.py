@@ -1,13 +1,13 @@
-"""A model's directory in, its configuration out; a Checkpoint in, the name of its architecture out."""
+"""A model's folder in, its configuration out; a Checkpoint in, the name of its architecture out."""
 
-from pathlib import Path
 from typing import Any, Final
 
 from mwv.checkpoint.checks import parse_json
+from mwv.checkpoint.folder import Folder
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.source import FileSource, is_file, where, why
+from mwv.checkpoint.source import Source, where, why
 from mwv.checkpoint.wording import printable
-from mwv.errors import FormatError, MwvError
+from mwv.errors import UNUSABLE, FormatError
 
 MAX_CONFIG: Final = 4 * 2**20
 
@@ -16,7 +16,7 @@ _QUANTISATION: Final = ("quantize_config.json", "quant_config.json", "hf_quant_c
 """What tools of quantisation write beside a `config.json` that knows nothing of it."""
 
 
-def read_config(file: Path) -> tuple[dict[str, Any], list[str]]:
+def read_config(folder: Folder, file: str) -> tuple[dict[str, Any], list[str]]:
     """The object in the `config.json` beside a model's file, and a note for each file that cannot be used.
 
     A broken one is not worth refusing the weights for: it only tells of layers that are missing and of facts beside.
@@ -24,28 +24,26 @@ def read_config(file: Path) -> tuple[dict[str, Any], list[str]]:
     adapter counts as `adapter_config`, unless a model of its own lies beside it.
     """
     notes: list[str] = []
-    directory = file.parent
-    config = _usable(directory / "config.json", notes)
-    if (not config or file.name.startswith("adapter_")) and (said := _usable(directory / "adapter_config.json", notes)):
+    config = _usable(folder, "config.json", notes)
+    if (not config or file.startswith("adapter_")) and (said := _usable(folder, "adapter_config.json", notes)):
         config["adapter_config"] = said
     for name in _QUANTISATION:
-        if "quantization_config" not in config and (said := _usable(directory / name, notes)):
+        if "quantization_config" not in config and (said := _usable(folder, name, notes)):
             config["quantization_config"] = said.get("quantization", said)
     return config, notes
 
 
-def _usable(path: Path, notes: list[str]) -> dict[str, Any]:
-    if not is_file(path):
+def _usable(folder: Folder, name: str, notes: list[str]) -> dict[str, Any]:
+    if not folder.has(name):
         return {}
     try:
-        return _parse(path)
-    except MwvError as error:
-        notes.append(f"{path.name}: ignored: {why(error, path)}")
+        return _parse(folder.open(name))
+    except UNUSABLE as error:
+        notes.append(f"{name}: ignored: {why(error, folder.place(name))}")
         return {}
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    source = FileSource(path)
+def _parse(source: Source) -> dict[str, Any]:
     try:
         if source.size > MAX_CONFIG:
             raise FormatError(f"{where(source)}: longer than {MAX_CONFIG} bytes")

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.source import Source
+from mwv.hub.address import Pinned
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,5 @@ class Checkpoint:
     """Tensor names that a shard index promises, present or not."""
     left_out: tuple[str, ...] = ()
     """One line for each thing that could be weights and was not read (a file, a missing shard, a part of a pickle), and why."""
+    pinned: Pinned | None = None
+    """Where it lies on the Hub, if it does."""

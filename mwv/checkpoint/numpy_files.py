@@ -71,6 +71,7 @@ def _sole(source: Source, shard: int) -> Header:
 def _archive(source: Source, shard: int) -> Header:
     place = where(source)
     archive = Archive(source, "load it with numpy and save it again by numpy.savez")
+    archive.expect(MAX_HEADER + 12)
     check_overlaps(place, map(archive.range, archive.names))
     tensors: list[TensorInfo] = []
     notes: list[str] = []

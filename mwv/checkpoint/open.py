@@ -1,17 +1,20 @@
-"""What the user names in, a Checkpoint out: a file, a shard, a shard index or a directory.
+"""What the user names in, a Checkpoint out: a file, a shard, a shard index or a directory, here or on the Hub (`opener.py`).
 
 Formats are recognised by content. A shard or an index stands for the whole set (see `shards.py`); in a directory the
 model's weights are chosen by the rules that `directory.py` states.
 """
 
+import gc
 import re
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from mwv.checkpoint.checks import check_count, check_unique
 from mwv.checkpoint.config import read_config
 from mwv.checkpoint.directory import select_directory
+from mwv.checkpoint.folder import Folder, LocalFolder
 from mwv.checkpoint.formats import EXTENSIONS, Format, recognise
 from mwv.checkpoint.gguf import Value, read_gguf
 from mwv.checkpoint.gguf_config import gguf_config, gguf_metadata
@@ -23,9 +26,9 @@ from mwv.checkpoint.packing.stored import SMALL, Stored
 from mwv.checkpoint.pytorch import read_pytorch
 from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
-from mwv.checkpoint.source import FileSource, Source, is_directory, where
+from mwv.checkpoint.source import Source, is_directory, where
 from mwv.checkpoint.wording import printable
-from mwv.errors import FormatError, SourceError
+from mwv.errors import FormatError
 
 _OTHERS: Final[dict[Format, Callable[[Source, int], Header]]] = {
     "pytorch": read_pytorch,
@@ -48,21 +51,38 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises SourceError if it cannot be found or read, FormatError if a file lies, UnsupportedError if it holds what mwv
     cannot show.
     """
-    if str(path).startswith("hf:"):
-        raise SourceError(f"{path}: models on the Hub cannot be read yet; download it (hf download) and name the folder")
-    selection = select_directory(path) if is_directory(path) else select_file(path)
-    sources: list[FileSource] = []
+    whole = is_directory(path)
+    return open_in(LocalFolder(path if whole else path.parent), "" if whole else path.name)
+
+
+def open_in(folder: Folder, name: str = "") -> Checkpoint:
+    """Open the model of a file in a folder, or that of the folder; raises as `open_checkpoint` does."""
+    selection = select_file(folder, name) if name else select_directory(folder)
+    sources: list[Source] = []
     try:
         for file in selection.files:
-            sources.append(FileSource(file))
-        return _read(selection, sources)
+            sources.append(folder.open(file))
+        with _no_collection():
+            return _read(folder, selection, sources)
     except BaseException:
         for source in sources:
             source.close()
         raise
 
 
-def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which would go through the records of many tensors again and again: all are kept."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(folder: Folder, selection: Selection, sources: list[Source]) -> Checkpoint:
     kind = _format(sources)
     tensors: list[TensorInfo] = []
     metadata: dict[str, str] = {}
@@ -90,7 +110,7 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
     if kind == "gguf":
         config, metadata = gguf_config(values), gguf_metadata(values)
     else:
-        config, ignored = read_config(selection.files[0])
+        config, ignored = read_config(folder, selection.files[0])
         notes += ignored
     by_name = {info.name: info for info in tensors}
     missing = frozenset(selection.index_names) - by_name.keys()
@@ -100,7 +120,7 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
     whole = find_packed(stored)
     replaced = by_name.keys() - {info.name for info in whole}
     return Checkpoint(
-        name=checkpoint_name(selection.files[0]),
+        name=checkpoint_name(folder, selection.files[0]),
         format=kind,
         shards=tuple(sources),
         tensors=tuple(sorted(whole, key=lambda t: (t.shard, t.offset, t.name))),
@@ -111,12 +131,12 @@ def _read(selection: Selection, sources: list[FileSource]) -> Checkpoint:
     )
 
 
-def _content(source: FileSource, info: TensorInfo) -> bytes:
+def _content(source: Source, info: TensorInfo) -> bytes:
     """The bytes of a small tensor that tells how others are packed; none of a large one."""
     return source.read(info.offset, info.nbytes) if info.nbytes <= SMALL and info.strides is None else b""
 
 
-def _format(sources: list[FileSource]) -> Format:
+def _format(sources: list[Source]) -> Format:
     """The format that all shards have in common."""
     first = recognise(sources[0])
     for source in sources[1:]:
@@ -125,16 +145,9 @@ def _format(sources: list[FileSource]) -> Format:
     return first
 
 
-def checkpoint_name(file: Path) -> str:
-    """What to call a model: its file's name, or the directory's (a repository's in the Hub's cache) if that says nothing."""
-    file = file.absolute()
-    parts = shard_name(file.name)
-    named = Path(file.name.removesuffix(".tar"))  # model.pth.tar is no archive, but a habit of training scripts
-    stem = parts.stem if parts else named.stem if named.suffix.lower() in EXTENSIONS else file.name
-    directory = file.parent
-    # models--owner--name/snapshots/revision/
-    if directory.parent.name == "snapshots" and directory.parent.parent.name.startswith("models--"):
-        name = directory.parent.parent.name.rsplit("--", 1)[-1]
-    else:
-        name = directory.name
-    return printable(name if name and _GENERIC.fullmatch(stem) else stem)
+def checkpoint_name(folder: Folder, file: str) -> str:
+    """What to call a model: its file's name, or the folder's if that says nothing."""
+    parts = shard_name(file)
+    named = PurePath(file.removesuffix(".tar"))  # model.pth.tar is no archive, but a habit of training scripts
+    stem = parts.stem if parts else named.stem if named.suffix.lower() in EXTENSIONS else file
+    return printable(folder.name if folder.name and _GENERIC.fullmatch(stem) else stem)

@@ -7,6 +7,7 @@ say of the byte order is of no account.
 """
 
 import io
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from mwv.errors import FormatError, UnsupportedError
 
 # All pickles together: what follows the last is data.
 MAX_PICKLES: Final = 32 * 2**20
+_FIRST: Final = 2**20
+"""What is looked into at first; the pickles of most files have fewer bytes."""
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _PROTOCOL: Final = 1001
 # Enough for the magic number in every protocol of pickle.
@@ -47,7 +50,17 @@ def is_tar(source: Source) -> bool:
 def read_legacy(source: Source) -> Saved:
     """What the file holds."""
     place = where(source)
-    stream = io.BytesIO(source.read(0, min(source.size, MAX_PICKLES)))
+    try:
+        return _saved(place, source, _FIRST)
+    except FormatError:
+        if source.size <= _FIRST:
+            raise
+    return _saved(place, source, MAX_PICKLES)
+
+
+def _saved(place: str, source: Source, most: int) -> Saved:
+    """What the file holds, if its pickles have at most so many bytes."""
+    stream = io.BytesIO(source.read(0, min(source.size, most)))
     storages: dict[Any, Storage] = {}
 
     def found(identity: Any) -> Storage | Global:
@@ -84,6 +97,7 @@ def _ranges(source: Source, begin: int, storages: list[Storage]) -> dict[str, Ra
     """Where storages that follow each other from `begin` on lie, by their keys."""
     place = where(source)
     ranges: dict[str, Range] = {}
+    source.expect(_counts(begin, storages))
     for storage in storages:
         named = f"{place}: the storage {shown(storage.key)}"
         if storage.key in ranges:
@@ -104,3 +118,10 @@ def _ranges(source: Source, begin: int, storages: list[Storage]) -> dict[str, Ra
         ranges[storage.key] = Range(begin, end, storage.key)
         begin = end
     return ranges
+
+
+def _counts(begin: int, storages: Iterable[Storage]) -> Iterator[Range]:
+    """Where the number of elements of each storage stands, before its bytes."""
+    for storage in storages:
+        yield Range(begin, begin + 8, storage.key)
+        begin += 8 + storage.numel * (storage.dtype.block_bytes if storage.dtype else 0)

@@ -34,6 +34,7 @@ def read_zip(source: Source) -> Saved:
     top = _top(archive)
     if top is None:
         raise FormatError(f"{place}: a zip archive without data.pkl; no PyTorch checkpoint")
+    archive.expect()
     root = _object(place, archive, top, "data")
     if f"{top}constants.pkl" in archive.names:
         root = Pairs([("", root), ("constants", _object(place, archive, top, "constants"))])

@@ -7,18 +7,18 @@ that are not there are noted; what is there is shown.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from mwv.checkpoint.checks import parse_json
-from mwv.checkpoint.source import FileSource, is_file, where, why
+from mwv.checkpoint.folder import Folder
+from mwv.checkpoint.source import where, why
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
 
 MAX_INDEX: Final = 100_000_000
 MAX_SHARDS: Final = 10_000
 MAX_INDICES: Final = 20
-"""In a directory, the first by name: a model has one, and perhaps one for each of its variants."""
+"""In a folder, the first by name: a model has one, and perhaps one for each of its variants."""
 INDEX_SUFFIX: Final = ".index.json"
 _SHARD_NAME: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<rest>\..+)?", re.DOTALL)
 _MOST_MISSING_NAMED: Final = 10
@@ -28,7 +28,8 @@ _MOST_MISSING_NAMED: Final = 10
 class Selection:
     """The files of one model, in order, and what is to be told about others."""
 
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
+    """Their names in their folder."""
     index_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unknown: bool = False
@@ -57,9 +58,9 @@ def shard_name(name: str) -> ShardName | None:
     return parts if 1 <= parts.number <= parts.count else None
 
 
-def read_index(path: Path) -> dict[str, str]:
-    """Tensor name → file name of a shard index; FormatError for what is no index or leads out of the directory."""
-    source = FileSource(path)
+def read_index(folder: Folder, name: str) -> dict[str, str]:
+    """Tensor name → file name of a shard index; FormatError for what is no index or leads out of the folder."""
+    source = folder.open(name)
     try:
         place = where(source)
         if source.size > MAX_INDEX:
@@ -81,46 +82,44 @@ def read_index(path: Path) -> dict[str, str]:
     return names
 
 
-def select_index(path: Path) -> Selection:
+def select_index(folder: Folder, name: str) -> Selection:
     """The files that an index names; SourceError if none of them is there."""
-    names = read_index(path)
+    names = read_index(folder, name)
     files = sorted(set(names.values()))
-    present = [file for file in files if is_file(path.parent / file)]
+    present = [file for file in files if folder.has(file)]
     if not present:
-        raise SourceError(f"{printable(str(path))}: none of the {len(files)} shards that it names is beside it; fetch them")
+        raise SourceError(f"{folder.place(name)}: none of the {len(files)} shards that it names is beside it; fetch them")
     notes = _missing(set(files) - set(present))
-    return Selection(tuple(path.parent / file for file in present), tuple(sorted(names)), notes)
+    return Selection(tuple(present), tuple(sorted(names)), notes)
 
 
-def select_file(path: Path) -> Selection:
+def select_file(folder: Folder, name: str) -> Selection:
     """The set that a file belongs to, by an index beside it or by its name; else the file alone."""
-    if not is_file(path):
-        return Selection((path,))
-    if path.suffix.lower() == ".json":
-        return select_index(path)
+    if not folder.has(name):
+        return Selection((name,))
+    if name.lower().endswith(".json"):
+        return select_index(folder, name)
     notes: list[str] = []
-    for index in sorted(path.parent.glob("*" + INDEX_SUFFIX))[:MAX_INDICES]:
+    for index in folder.ending(INDEX_SUFFIX)[:MAX_INDICES]:
         try:
-            if path.name in read_index(index).values():
-                return select_index(index)
+            if name in read_index(folder, index).values():
+                return select_index(folder, index)
         except (FormatError, SourceError) as error:
-            notes.append(f"{printable(index.name, 200)}: ignored: {why(error, index)}")
-    parts = shard_name(path.name)
+            notes.append(f"{printable(index, 200)}: ignored: {why(error, folder.place(index))}")
+    parts = shard_name(name)
     if parts:
-        selection = select_set(path.parent, parts)
+        selection = select_set(folder, parts)
         return replace(selection, notes=(*notes, *selection.notes))
-    return Selection((path,), (), tuple(notes))
+    return Selection((name,), (), tuple(notes))
 
 
-def select_set(directory: Path, parts: ShardName) -> Selection:
+def select_set(folder: Folder, parts: ShardName) -> Selection:
     """The files of a set that has no index."""
     if parts.count > MAX_SHARDS:
-        raise FormatError(
-            f"{printable(str(directory / parts.sibling(parts.number)))}: at most {MAX_SHARDS} shards are possible"
-        )
+        raise FormatError(f"{folder.place(parts.sibling(parts.number))}: at most {MAX_SHARDS} shards are possible")
     names = [parts.sibling(number) for number in range(1, parts.count + 1)]
-    present = tuple(directory / name for name in names if is_file(directory / name))
-    missing = set(names) - {path.name for path in present}
+    present = tuple(name for name in names if folder.has(name))
+    missing = set(names) - set(present)
     return Selection(present, (), _missing(missing), bool(missing))
 
 

@@ -1,11 +1,12 @@
-"""A path in, a Source out: something of known size that byte ranges can be read from."""
+"""A path in, a Source out: something of known size that byte ranges can be read from; `hub_folder.py` has those of the Hub."""
 
 import os
 import stat
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceChangedError, SourceError
@@ -23,6 +24,16 @@ class Identity:
     device: int
 
 
+@dataclass(frozen=True)
+class Content:
+    """What tells the content of a file on the Hub, under whatever name and in whatever repository it lies."""
+
+    digest: str
+    """The Hub, its digest of the content, the size."""
+    mtime_ns: ClassVar[int] = 0
+    """Content has no time at which it could have changed unseen."""
+
+
 class Range(NamedTuple):
     """Bytes of a source that belong together, and what they are called in messages."""
 
@@ -36,29 +47,40 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that messages and pages show."""
+        """The name that pages show."""
+
+    @property
+    def place(self) -> str:
+        """How messages call it: a path or an address."""
 
     @property
     def size(self) -> int:
         """Length in bytes, fixed when the source was opened."""
 
     @property
-    def identity(self) -> Identity | None:
+    def identity(self) -> Identity | Content | None:
         """What remembered digests hang on, or None if nothing may be remembered."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at `offset`; raises SourceError, or SourceChangedError when the file got shorter."""
 
+    def expect(self, ranges: Iterable[Range]) -> None:
+        """Take note of what is going to be read next, so that it can be fetched ahead."""
+
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the file is no longer what it was when it was opened."""
+
+    def close(self) -> None:
+        """Give back what it holds of the machine."""
 
 
 class FileSource:
     """A regular local file, held open so that a rename over it does not mix two files."""
 
-    def __init__(self, path: Path) -> None:
-        """Open `path`; raises SourceError for anything that is not a readable regular file."""
+    def __init__(self, path: Path, name: str = "") -> None:
+        """Open `path`; raises SourceError for anything that is not a readable regular file. `name` is shown for the path's."""
         self._path = path
+        self._name = name or path.name
         try:
             opened = _opened(path)
         except (OSError, ValueError) as error:
@@ -74,7 +96,12 @@ class FileSource:
     @property
     def name(self) -> str:
         """The file's name without its directory."""
-        return printable(self._path.name)
+        return printable(self._name)
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return printable(str(self._path))
 
     @property
     def path(self) -> Path:
@@ -105,6 +132,9 @@ class FileSource:
         except OSError as error:
             raise SourceError(f"{where(self)}: cannot be read: {error.strerror}") from None
         return data
+
+    def expect(self, ranges: Iterable[Range]) -> None:
+        """Nothing: the system reads ahead."""
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the open file, or what now stands at its path, differs from when it was opened."""
@@ -137,13 +167,13 @@ def is_directory(path: Path) -> bool:
 
 
 def where(source: Source) -> str:
-    """How messages call a source: the path of a local file, else its name."""
-    return printable(str(source.path) if isinstance(source, FileSource) else source.name)
+    """How messages call a source."""
+    return source.place
 
 
-def why(error: Exception, path: Path) -> str:
-    """What an error says of a file, without the path: notes get into pages, which tell no place of this machine."""
-    return str(error).removeprefix(f"{printable(str(path))}: ")
+def why(error: Exception, place: str) -> str:
+    """What an error says of a place, without its path: notes get into pages, which tell no place of this machine."""
+    return str(error).removeprefix(f"{place}: ")
 
 
 def _opened(path: Path) -> tuple[int, os.stat_result] | None:

@@ -5,6 +5,8 @@ def printable(text: str, longest: int = 1000) -> str:
     """`text` on one line: control characters escaped, cut in the middle beyond `longest` characters."""
     if len(text) > longest:
         text = f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 

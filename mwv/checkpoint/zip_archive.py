@@ -15,6 +15,8 @@ MAX_DIRECTORY: Final = 8 * 2**20
 
 _ZIP: Final = b"PK\3\4"
 _LOCAL_HEADER: Final = 30
+_EXTRA: Final = 128
+"""Bytes of an entry's header behind its name, in most files fewer."""
 
 
 def is_zip(source: Source) -> bool:
@@ -82,6 +84,14 @@ class Archive:
                         return self._ranges[name]
             raise FormatError(f"{self._place}: {shown(name)} does not lie in the archive; fetch the file again")
         return self._ranges[name]
+
+    def expect(self, more: int = 0) -> None:
+        """Say that `range` is going to be asked for all entries, each of which has a header, and `more` bytes of each read."""
+        self._source.expect(
+            Range(begin, min(begin + _LOCAL_HEADER + (len(name) + _EXTRA + more if more else 0), self._end), name)
+            for name, entry in self._entries.items()
+            if 0 <= (begin := entry.header_offset) <= self._end - _LOCAL_HEADER
+        )
 
     def read(self, name: str) -> bytes:
         """The bytes of a small entry."""

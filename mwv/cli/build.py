@@ -8,16 +8,16 @@ import click
 from click.core import ParameterSource
 
 from mwv.cli.serve import serve_folder
-from mwv.cli.surroundings import PATH, here, processors
+from mwv.cli.surroundings import PATH, SOURCE, here, processors
 from mwv.errors import UsageError
-from mwv.hub.address import Address, is_address, parse_address
+from mwv.hub.address import Address, Origin, is_address, origin_of, parse_address
 from mwv.settings import ModelSettings, Settings, SpaceSdk, TileStore, Zoo, folder_address
 
 _MAX_LIST: Final = 10_000_000
 
 
 @click.command()
-@click.argument("sources", nargs=-1, type=PATH)
+@click.argument("sources", nargs=-1, type=SOURCE)
 @click.option(
     "-o",
     "--out",
@@ -52,6 +52,7 @@ _MAX_LIST: Final = 10_000_000
     show_default=True,
     help="How tiles lie in the site.",
 )
+@click.option("--download", is_flag=True, help="Download files of the Hub into its cache, instead of reading what is needed.")
 @click.option("--png", type=PATH, help="Write the whole canvas as one coloured picture, too.")
 @click.option(
     "--png-size",
@@ -85,7 +86,8 @@ def build(context: click.Context, /, **options: Any) -> None:
     """Turn checkpoints into a site that shows every weight.
 
     SOURCE is a safetensors, GGUF, PyTorch, NumPy or HDF5 file, a shard, a shard index or a directory with a model; or one
-    zoo.toml, which names models and how each is to be shown.
+    zoo.toml, which names models and how each is to be shown. What lies on the Hub is named as hf://owner/repo, with
+    @revision and /path if need be.
     """
     folder, serve_it = options.pop("regen_html"), options.pop("serve")
     if folder is not None:
@@ -140,9 +142,10 @@ def _refuse_others(context: click.Context) -> None:
             raise UsageError(f"--regen-html and {given} contradict each other: it only writes the pages of a site anew")
 
 
-def _zoo(context: click.Context, sources: tuple[Path, ...]) -> Zoo | None:
+def _zoo(context: click.Context, sources: tuple[Origin, ...]) -> Zoo | None:
     """The zoo among the sources, which then must be the only one and says all about its models; None without one."""
-    path = next((source for source in sources if source.suffix.lower() == ".toml" and not source.is_dir()), None)
+    paths = (source for source in sources if isinstance(source, Path))
+    path = next((path for path in paths if path.suffix.lower() == ".toml" and not path.is_dir()), None)
     if path is None:
         return None
     if len(sources) > 1:
@@ -158,7 +161,7 @@ def _zoo(context: click.Context, sources: tuple[Path, ...]) -> Zoo | None:
 def _settings(
     *,
     zoo: Zoo | None,
-    sources: tuple[Path, ...],
+    sources: tuple[Origin, ...],
     file_list: Any,
     demo: bool,
     title: str | None,
@@ -194,7 +197,7 @@ def _settings(
     text = file_list.read(_MAX_LIST + 1) if file_list else ""
     if len(text) > _MAX_LIST:
         raise UsageError(f"--file-list {file_list.name}: more than {_MAX_LIST:,} characters; it is no list of sources")
-    listed = tuple(Path(line.strip()) for line in text.split("\n") if line.strip())
+    listed = tuple(origin_of(line.strip()) for line in text.split("\n") if line.strip())
     if file_list and not listed:
         raise UsageError(f"--file-list {file_list.name}: lists no source")
     sources += listed

@@ -1,17 +1,16 @@
 """The options of `mwv inspect` in, a list of tensors on standard output out, and what is odd about them."""
 
-from pathlib import Path
-
 import click
 
 from mwv.checkpoint.wording import counted
-from mwv.cli.surroundings import PATH, processors
+from mwv.cli.surroundings import SOURCE, processors
 from mwv.errors import ConditionMetError, UsageError
+from mwv.hub.address import Origin
 from mwv.measure.odd import KINDS
 
 
 @click.command()
-@click.argument("source", type=PATH)
+@click.argument("source", type=SOURCE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--stats", is_flag=True, help="Read and measure every tensor, and say what is odd; otherwise only headers are read."
@@ -22,13 +21,14 @@ from mwv.measure.odd import KINDS
     multiple=True,
     help=f"Measure, and exit with 3 if anything of these kinds is found: {', '.join(KINDS)}, or any; may be repeated.",
 )
+@click.option("--download", is_flag=True, help="Download files of the Hub into its cache, instead of reading what is needed.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Threads; default: one per processor.")
-def inspect(source: Path, as_json: bool, stats: bool, fail_on: tuple[str, ...], jobs: int | None) -> None:
+def inspect(source: Origin, as_json: bool, stats: bool, fail_on: tuple[str, ...], download: bool, jobs: int | None) -> None:
     """List the tensors of a checkpoint, how they are decoded, and what is odd about them."""
     kinds = _kinds(fail_on)
     from mwv import inspect as inspector
 
-    found = inspector.inspect(source, stats=stats, odd=bool(kinds), jobs=jobs or processors())
+    found = inspector.inspect(source, stats=stats, odd=bool(kinds), jobs=jobs or processors(), download=download)
     click.echo(inspector.as_json(found) if as_json else "\n".join(found.lines()))
     bad = [finding for finding in found.findings if finding.kind in kinds]
     if bad:

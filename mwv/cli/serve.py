@@ -3,14 +3,16 @@
 import os
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from mwv.cli.surroundings import PATH, here
+from mwv.cli.surroundings import PATH, SOURCE, here
 from mwv.errors import StoreError, UsageError
+from mwv.hub.address import Origin
 
 
 @click.command()
@@ -22,7 +24,7 @@ from mwv.errors import StoreError, UsageError
 @click.option(
     "--source",
     "sources",
-    type=PATH,
+    type=SOURCE,
     multiple=True,
     help="Where a source lies, if not where it was built from; may be repeated.",
 )
@@ -36,7 +38,7 @@ def serve(
     port: int | None,
     open_browser: bool,
     cache: Path | None,
-    sources: tuple[Path, ...],
+    sources: tuple[Origin, ...],
     public: bool,
 ) -> None:
     """Serve a site over http until interrupted.
@@ -60,25 +62,35 @@ def serve_files(directory: Path, **options: Any) -> NoReturn:
     sys.exit(130)
 
 
-def serve_folder(directory: Path, cache: Path | None, sources: tuple[Path, ...], **options: Any) -> NoReturn:
+def serve_folder(directory: Path, cache: Path | None, sources: tuple[Origin, ...], **options: Any) -> NoReturn:
     """Serve a site, with the values of its sources as far as the cache remembers where they are, or `sources` tells."""
+    from mwv.aliases import Heads
+    from mwv.checkpoint.opener import Opener
     from mwv.memory import Memory, recall_source
     from mwv.site.exact import Values
     from mwv.site.serve import serve as serve_site
     from mwv.store.store import Store, cache_root
 
     with ExitStack() as stack, suppress(KeyboardInterrupt):
+        opener = Opener(_notice)
+        stack.callback(opener.close)
         try:
             store = stack.enter_context(Store.open(cache_root(cache, os.environ, here())))
         except StoreError as error:
             if cache is not None:
                 raise
             click.echo(f"mwv: {error}; until then exact values come from --source alone", err=True)
-            values = Values(directory, lambda _: None, sources)
+            values = Values(directory, lambda _: None, sources, opens=opener.open)
         else:
-            values = Values(directory, lambda identity: recall_source(store, identity), sources, Memory(store).digests)
+            opener.heads = Heads(store)
+            remembered = partial(recall_source, store)
+            values = Values(directory, remembered, sources, Memory(store).digests, opener.open)
         serve_site(directory, values=values, announce=_announce, **options)
     sys.exit(130)
+
+
+def _notice(line: str) -> None:
+    click.echo(f"mwv: {line}", err=True)
 
 
 def _announce(address: str) -> None:

@@ -7,8 +7,21 @@ from typing import Final
 import click
 
 from mwv.errors import SourceError
+from mwv.hub.address import Origin, origin_of
 
 PATH: Final = click.Path(path_type=Path)
+
+
+class _Source(click.ParamType[Origin]):
+    """What a model is read from."""
+
+    name = "source"
+
+    def convert(self, value: str | Origin, param: click.Parameter | None, ctx: click.Context | None) -> Origin:  # noqa: ARG002
+        return origin_of(value) if isinstance(value, str) else value
+
+
+SOURCE: Final = _Source()
 
 
 def here() -> Path:

@@ -8,7 +8,8 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from mwv.checkpoint.info import TensorInfo
-from mwv.decode.tensor import BAND_ROWS
+from mwv.checkpoint.source import Range, Source
+from mwv.decode.tensor import BAND_ROWS, Extent
 
 RECIPE_VERSION = 1
 """Raised whenever the same bytes would give other values."""
@@ -76,9 +77,14 @@ def spelt(facts: dict[str, Any]) -> bytes:
     return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
 
 
-def place_of(info: TensorInfo) -> tuple[object, ...]:
-    """Where a stored tensor lies in its file, and how."""
-    return info.offset, info.dtype.name, info.byteorder, info.shape, info.strides
+def form_of(info: TensorInfo) -> tuple[object, ...]:
+    """How a stored tensor lies in its bytes."""
+    return info.dtype.name, info.byteorder, info.shape, info.strides
+
+
+def extent_of(source: Source, info: TensorInfo) -> Extent:
+    """Where a stored tensor lies."""
+    return source, Range(info.offset, info.offset + info.nbytes, info.name)
 
 
 def _mosaic(rows: NDArray[Any], patch: tuple[int, int]) -> NDArray[Any]:

@@ -1,11 +1,12 @@
 """A TensorInfo and the files of its checkpoint in, the Tensor of its grid out, stored or packed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Range, Source
 from mwv.decode.packed import PackedTensor
 from mwv.decode.stored import StoredTensor
+from mwv.decode.tensor import Tensor
 
 FileTensor = StoredTensor | PackedTensor
 """What has its values from files."""
@@ -23,3 +24,13 @@ def open_tensor(
     if info.packing is not None:
         return PackedTensor(shards, info, row_elements, patch, first, elements)
     return StoredTensor(shards[info.shard], info, row_elements, patch, first, elements)
+
+
+def expect(tensors: Iterable[Tensor]) -> None:
+    """Tell the files of some tensors that these are going to be read, and nothing else."""
+    wanted: dict[int, tuple[Source, set[Range]]] = {}
+    for tensor in tensors:
+        for source, extent in tensor.extents:
+            wanted.setdefault(id(source), (source, set()))[1].add(extent)
+    for source, extents in wanted.values():
+        source.expect(extents)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from mwv.checkpoint.info import Packing, TensorInfo
 from mwv.checkpoint.source import Source
 from mwv.decode import blocks, plain
-from mwv.decode.banded import RECIPE_VERSION, Banded, place_of, spelt, value_digest
+from mwv.decode.banded import RECIPE_VERSION, Banded, extent_of, form_of, spelt, value_digest
 from mwv.decode.schemes import scheme_of
 from mwv.decode.schemes.scheme import Array, Scheme, Window
 from mwv.decode.strided import gather
-from mwv.decode.tensor import Plain, Samples
+from mwv.decode.tensor import Extent, Plain, Samples
 
 _TOGETHER: Final = 32 << 20
 """Bytes of neighbouring bands that are read together: where parts lie across the bands, a band alone is many short runs."""
@@ -46,15 +46,15 @@ class PackedTensor(Banded):
         return self.info.packing
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """The files whose bytes its values depend on."""
-        return tuple(self.shards[number] for number in sorted({part.shard for part in self.packing.parts.values()}))
+    def extents(self) -> tuple[Extent, ...]:
+        """Its parts, in the order of their roles."""
+        return tuple(extent_of(self.shards[part.shard], part) for _, part in sorted(self.packing.parts.items()))
 
     @property
-    def place(self) -> tuple[object, ...]:
-        """All that tells its bands from others of the same files."""
+    def form(self) -> tuple[object, ...]:
+        """All that tells its bands from others of the same bytes."""
         packing = self.packing
-        parts = [(role, part.shard, *place_of(part)) for role, part in sorted(packing.parts.items())]
+        parts = [(role, *form_of(part)) for role, part in sorted(packing.parts.items())]
         numbers = sorted(packing.numbers.items()), sorted(packing.reals.items())
         how = packing.scheme, self.scheme.version, numbers, parts
         return (*how, self.info.shape, self.row_elements, self.patch, self.first, self.count)

@@ -11,9 +11,9 @@ from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.source import Source, where
 from mwv.checkpoint.wording import shown
 from mwv.decode import blocks, plain
-from mwv.decode.banded import RECIPE_VERSION, Banded, place_of, spelt, value_digest
+from mwv.decode.banded import RECIPE_VERSION, Banded, extent_of, form_of, spelt, value_digest
 from mwv.decode.strided import gather
-from mwv.decode.tensor import BAND_ROWS, Plain, Samples
+from mwv.decode.tensor import BAND_ROWS, Extent, Plain, Samples
 from mwv.errors import UnsupportedError
 
 
@@ -43,14 +43,14 @@ class StoredTensor(Banded):
             )
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """The files whose bytes its values depend on."""
-        return (self.source,)
+    def extents(self) -> tuple[Extent, ...]:
+        """The stored tensor."""
+        return (extent_of(self.source, self.info),)
 
     @property
-    def place(self) -> tuple[object, ...]:
-        """All that tells its bands from others of the same files."""
-        return (*place_of(self.info), self.row_elements, self.first, self.count)
+    def form(self) -> tuple[object, ...]:
+        """All that tells its bands from others of the same bytes."""
+        return (*form_of(self.info), self.row_elements, self.first, self.count)
 
     def read(self, band: int) -> bytes:
         """The band's bytes; elements of a strided tensor come in logical order, as if it were contiguous."""

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Range, Source
 
 BAND_ROWS: Final = 64
 """Storage rows in a band, the unit of reading, hashing and dequantising."""
@@ -38,6 +38,9 @@ class Plain:
 
 Samples = Coded | Plain
 
+Extent = tuple[Source, Range]
+"""Bytes of a file."""
+
 
 class Tensor(Protocol):
     """Something with a grid of values that can be had band by band: stored, or later a delta or computed.
@@ -46,12 +49,12 @@ class Tensor(Protocol):
     """
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """The files whose bytes its values depend on."""
+    def extents(self) -> tuple[Extent, ...]:
+        """The stored tensors that its values depend on, each as a whole."""
 
     @property
-    def place(self) -> tuple[object, ...]:
-        """All that tells its bands from others of the same files."""
+    def form(self) -> tuple[object, ...]:
+        """All that tells its bands from others of the same bytes."""
 
     @property
     def bands(self) -> int:

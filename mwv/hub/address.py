@@ -1,6 +1,7 @@
 """Text that begins with hf:// in, the place on the Hub that it names out; no requests."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from mwv.errors import UsageError
@@ -31,9 +32,32 @@ class Address:
         return f"{SCHEME}{kind}{self.repo}{revision}{'/' if self.path else ''}{self.path}"
 
 
+Origin = Path | Address
+"""Where a model comes from."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """What was found at an address."""
+
+    address: Address
+    """With the commit for its revision."""
+    page: str
+    """Where people look at it, at that commit."""
+    files: str
+    """Where anyone fetches the files of its folder, with a slash at the end; empty if not everyone may, or they may change."""
+    date: str | None
+    """Of the commit."""
+
+
 def is_address(text: str) -> bool:
     """Whether text, perhaps after a way through a path, names a place on the Hub."""
     return text.startswith(_ANY_SLASHES)
+
+
+def origin_of(text: str) -> Origin:
+    """What a user names: an address on the Hub, or else a path."""
+    return parse_address(text) if is_address(text) else Path(text)
 
 
 def parse_address(text: str) -> Address:

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
+from urllib.parse import quote
 
+import httpx2
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import (
     BucketNotFoundError,
@@ -21,7 +23,7 @@ from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-def
 
 from mwv.errors import HubError
 from mwv.hub.address import Address
-from mwv.hub.patience import Limits, be_patient
+from mwv.hub.patience import Limits, be_done, be_patient
 
 LIMITS: Final = Limits()
 
@@ -37,15 +39,52 @@ class RemoteFile:
     xet: str | None
     """Its xet hash, if its bytes lie in xorbs."""
 
+    def is_named(self, tag: str | None, xet: str | None, size: str | None) -> bool:
+        """Whether what an answer says of a file (ETag, xet hash, size; each if it does) is true of this one."""
+        same = xet == self.xet if xet else tag is None or tag.removeprefix("W/").strip('"') == self.content
+        return same and size in (None, str(self.size))
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """A folder in a repository or bucket."""
+
+    path: str
+
 
 @dataclass(frozen=True)
 class Place:
     """A repository at one commit, or a bucket, and what of it was named."""
 
+    named: Address
+    """As the user names it, with the part of a branch's name that looked like a path in its place."""
     address: Address
     """With the commit for its revision."""
-    date: str | None
+    endpoint: str
+    date: str | None = None
     """Of the commit (YYYY-MM-DD)."""
+    public: bool = False
+    """Whether anyone may read it, who need not even log in."""
+
+    def at(self, path: str) -> Address:
+        """The address of something in it, as the user would write it."""
+        return replace(self.named, path=path)
+
+    @property
+    def page(self) -> str:
+        """Where people look at it, at its commit."""
+        at = f"/tree/{self.address.revision}" if self.address.revision else ""
+        return f"{self.endpoint}/{self._prefix}{self.address.repo}{at}"
+
+    def files(self, folder: str) -> str:
+        """Where the files of a folder of it are fetched, with a slash at the end."""
+        at = f"/{self.address.revision}" if self.address.revision else ""
+        below = f"{quote(folder)}/" if folder else ""
+        return f"{self.endpoint}/{self._prefix}{self.address.repo}/resolve{at}/{below}"
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.address.kind == "model" else f"{self.address.kind}s/"
 
 
 class Hub:
@@ -53,9 +92,13 @@ class Hub:
 
     def __init__(self, notice: Callable[[str], None], limits: Limits = LIMITS) -> None:
         """`notice` takes a line for a person when waiting gets long."""
-        be_patient(limits, notice)
+        self.wire = be_patient(limits, notice)
         disable_progress_bars()  # there are bars of our own
         self.api = HfApi()
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        be_done()
 
     @cached_property
     def has_token(self) -> bool:
@@ -66,24 +109,32 @@ class Hub:
         """Find a repository or bucket and pin its commit; HubError if it is not there, or not for this user."""
         with self.told(address):
             if address.kind == "bucket":
-                self.api.bucket_info(address.repo)
-                return Place(address, None)
+                private = self.api.bucket_info(address.repo).private
+                return Place(address, address, self.api.endpoint, public=not private)
             try:
                 info = self.api.repo_info(address.repo, repo_type=address.kind, revision=address.revision)
             except RevisionNotFoundError:
                 address = self._with_slashes(address)
                 info = self.api.repo_info(address.repo, repo_type=address.kind, revision=address.revision)
             date = None if info.last_modified is None else info.last_modified.date().isoformat()
-            return Place(replace(address, revision=info.sha), date)
+            public = not (info.private or getattr(info, "disabled", False) or getattr(info, "gated", False))
+            return Place(address, replace(address, revision=info.sha), self.api.endpoint, date, public)
 
     def files(self, place: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile]:
         """The files of a folder of a pinned repository, or of a bucket; those of its folders only if `recursive`."""
-        with self.told(place):
+        for entry in self.entries(place, folder, recursive=recursive):
+            if isinstance(entry, RemoteFile):
+                yield entry
+
+    def entries(self, place: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile | RemoteFolder]:
+        """The files and folders of a folder, likewise; HubError if there is none of that name."""
+        with self.told(replace(place, path=folder)):
             if place.kind == "bucket":
-                prefix = f"{folder}/" if folder else None
-                for found in self.api.list_bucket_tree(place.repo, prefix, recursive=recursive):
+                for found in self.api.list_bucket_tree(place.repo, f"{folder}/" if folder else None, recursive=recursive):
                     if found.type == "file":
                         yield RemoteFile(found.path, found.size, found.xet_hash, found.xet_hash)
+                    else:
+                        yield RemoteFolder(found.path.rstrip("/"))
                 return
             tree = self.api.list_repo_tree(
                 place.repo, folder or None, recursive=recursive, revision=place.revision, repo_type=place.kind
@@ -92,6 +143,8 @@ class Hub:
                 if isinstance(entry, RepoFile):
                     content = entry.lfs.sha256 if entry.lfs else entry.blob_id
                     yield RemoteFile(entry.path, entry.size, content, entry.xet_hash)
+                else:
+                    yield RemoteFolder(entry.path)
 
     def _with_slashes(self, address: Address) -> Address:
         """An address whose revision is the longest branch or tag that its text begins with: branches may have slashes."""
@@ -124,6 +177,11 @@ class Hub:
             reason = (str(error.server_message or "").splitlines() or [""])[0][:200]
             advice = self._log_in() if status in (401, 403) else ""
             raise HubError(f"{address}: the Hub answered {status}{f' ({reason})' if reason else ''}{advice}") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # its text may hold an address with a signature
+            raise HubError(f"{address}: the Hub gives no proper answer ({type(error).__name__})") from None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise HubError(f"{address}: the Hub gives no proper answer ({reason})") from None
 
     def _log_in(self) -> str:
         """What a user may lack who was refused."""

@@ -1,4 +1,4 @@
-"""Requests of `huggingface_hub` in, their responses out: one limit for all of them, and tries until they succeed.
+"""Requests of `huggingface_hub` in, their responses out: one limit for all of them, tries until they succeed, and a count.
 
 The Hub may answer that it is busy (429, 5xx), and connections break. What may be sent again is, after the time that
 the Hub asks for or a growing one of random length; while one request waits for a limit of the Hub's, all wait.
@@ -8,13 +8,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx2
-from huggingface_hub import constants, set_client_factory
+from huggingface_hub import constants, get_session, set_client_factory
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils._http import default_client_factory
 
 from mwv.errors import HubError
 
@@ -42,26 +43,79 @@ class Limits:
     """Seconds; a limit of the Hub's is over after five minutes."""
 
 
+@dataclass
+class Wire:
+    """What went over the wire."""
+
+    requests: int = 0
+    """Answers that came, those of redirects and refusals too."""
+    nbytes: int = 0
+    """Bytes of their bodies."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for answers any more: what waits to try again gives up."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, response: httpx2.Response) -> None:
+        """Add an answer whose body has been read."""
+        with self._lock:
+            self.requests += 1 + len(response.history)
+            self.nbytes += response.num_bytes_downloaded
+
+    def add(self, nbytes: int) -> None:
+        """Add bytes that came by other ways."""
+        with self._lock:
+            self.nbytes += nbytes
+
+
 class PatientClient(httpx2.Client):
     """The client of all of huggingface_hub's requests."""
 
-    def __init__(self, limits: Limits, notice: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, notice: Callable[[str], None], wire: Wire) -> None:
         """`notice` takes a line when waiting gets long."""
         super().__init__(follow_redirects=True, timeout=_TIMEOUT)
-        self._limits, self._notice = limits, notice
+        self._limits, self._notice, self._wire = limits, notice, wire
         self._slots = threading.BoundedSemaphore(limits.requests)
         self._lock = threading.Lock()
         self._resume = 0.0
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """The response, or HubError when the last try failed; other answers than busy ones are the caller's."""
+
+        def once() -> httpx2.Response:
+            response = super(PatientClient, self).send(request, **options)
+            self._wire.count(response)
+            return response
+
+        return self._patiently(request, once)
+
+    def fetch(self, request: httpx2.Request, most: int) -> httpx2.Response:
+        """The response with its body, redirects not followed; HubError, too, if a good one is longer than `most` bytes.
+
+        A connection that breaks amid the body is another try, like one that breaks before.
+        """
+
+        def once() -> httpx2.Response:
+            response = super(PatientClient, self).send(request, stream=True, follow_redirects=False)
+            try:
+                length = response.headers.get("Content-Length", "")
+                if response.is_success and not (length.isdecimal() and int(length) <= most):
+                    raise HubError(f"{_place(request)}: answers {length or 'unknown'} bytes, {most} were asked for")
+                response.read()
+            finally:
+                response.close()
+            self._wire.count(response)
+            return response
+
+        return self._patiently(request, once)
+
+    def _patiently(self, request: httpx2.Request, once: Callable[[], httpx2.Response]) -> httpx2.Response:
         if constants.HF_HUB_OFFLINE:
             raise HubError("HF_HUB_OFFLINE is set: the Hub is not asked; unset it, or name files on this machine")
         for number in range(1, self._limits.tries + 1):
             self._wait()
             try:
                 with self._slots:
-                    response = super().send(request, **options)
+                    response = once()
             except httpx2.ConnectError as error:
                 self._failed(request, number, self._limits.reconnects, f"cannot be reached ({_reason(error)})")
             except httpx2.TransportError as error:
@@ -83,7 +137,7 @@ class PatientClient(httpx2.Client):
             times = f" {number} times" if number > 1 else ""
             raise HubError(f"{place}: {what}{times}; try again later") from None
         if asked is None:
-            time.sleep(random.uniform(0.5, 1) * limits.pause * 2 ** (number - 1))
+            self._sleep(random.uniform(0.5, 1) * limits.pause * 2 ** (number - 1))
             return
         if asked > limits.longest:
             raise HubError(f"{place}: {what} and asks to wait {asked:.0f} s; try again then") from None
@@ -95,12 +149,42 @@ class PatientClient(httpx2.Client):
     def _wait(self) -> None:
         """Until the Hub takes requests again; each goes on at a time of its own, lest all come at once."""
         while (left := self._resume - time.monotonic()) > 0:
-            time.sleep(left + random.uniform(0, min(left, 1)) / 10)
+            self._sleep(left + random.uniform(0, min(left, 1)) / 10)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._wire.over.wait(seconds):
+            raise HubError("stopped while waiting for the Hub")
 
 
-def be_patient(limits: Limits, notice: Callable[[str], None]) -> None:
-    """Have all requests that huggingface_hub makes from now on go through one PatientClient."""
-    set_client_factory(lambda: PatientClient(limits, notice))
+_wires: Final[list[Wire]] = []
+"""One for each caller of `be_patient` that is not through, all the same."""
+
+
+def be_patient(limits: Limits, notice: Callable[[str], None]) -> Wire:
+    """Have all requests that huggingface_hub makes go through one PatientClient, until `be_done`; gives what counts them.
+
+    Who comes while another is at it shares its client: there is one limit for all.
+    """
+    if not _wires:
+        wire = Wire()
+        set_client_factory(lambda: PatientClient(limits, notice, wire))
+    _wires.append(_wires[0] if _wires else wire)
+    return _wires[0]
+
+
+def be_done() -> None:
+    """Undo a call of `be_patient`: after the last, nobody waits for answers, and huggingface_hub has a client of its own."""
+    wire = _wires.pop()
+    if not _wires:
+        wire.over.set()
+        set_client_factory(default_client_factory)
+
+
+def patient_client() -> PatientClient:
+    """The client that `be_patient` has put in place."""
+    client = get_session()
+    assert isinstance(client, PatientClient)
+    return client
 
 
 def _repeatable(request: httpx2.Request) -> bool:

@@ -109,6 +109,7 @@ def model_record(model: Model) -> dict[str, Any]:
         "title": model.title,
         "source": model.source,
         "url": model.url,
+        **({"page": model.page} if model.page else {}),
         "format": model.format,
         "architecture": model.architecture,
         "parameters": model.parameters,

@@ -16,7 +16,8 @@ from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.open import open_checkpoint
 from mwv.decode.open import FileTensor, open_tensor
 from mwv.decode.tensor import BAND_ROWS
-from mwv.errors import MwvError, SourceChangedError
+from mwv.errors import MwvError, SourceChangedError, SourceError
+from mwv.hub.address import Address, Origin
 from mwv.layout.grid import LONGEST_ROW
 from mwv.site.data import parse
 from mwv.site.folder import content_of
@@ -34,10 +35,19 @@ OPEN: Final = 8
 _DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What comes of data that is not as we write it."""
 
-Remembered = Callable[[str], Path | None]
+Remembered = Callable[[str], Origin | None]
 """Identity of a model → where its files lay when it was built."""
+Open = Callable[[Origin], Checkpoint]
+"""Opens a source."""
 Digests = Callable[[FileTensor], tuple[bytes, ...] | None]
 """Value digests of all bands of a tensor, where they are known without reading it."""
+
+
+def open_local(origin: Origin) -> Checkpoint:
+    """Open what lies on this machine."""
+    if isinstance(origin, Address):
+        raise SourceError(f"{origin}: the Hub is not asked")
+    return open_checkpoint(origin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +67,19 @@ class Values:
     """Reads the sources of one site, one request at a time; safe from several threads."""
 
     def __init__(
-        self, root: Path, remembered: Remembered, named: Sequence[Path] = (), digests: Digests = lambda _: None
+        self,
+        root: Path,
+        remembered: Remembered,
+        named: Sequence[Origin] = (),
+        digests: Digests = lambda _: None,
+        opens: Open = open_local,
     ) -> None:
         """`named` are sources that may lie elsewhere than at the build; they are known by their table of tensors."""
         self._root = root
         self._remembered = remembered
         self._named = named
         self._digests = digests
+        self._open = opens
         self._models: dict[str, _Model] = {}
         self._lock = threading.Lock()
 
@@ -126,12 +142,12 @@ class Values:
     def _candidates(self, entry: ModelEntry) -> Iterator[Checkpoint]:
         """What may be the source: first what a build remembers, if it still is what the identity says, then what was named."""
         place = self._remembered(entry.identity)
-        for path in (*([place] if place else []), *self._named):
+        for origin in (*([place] if place else []), *self._named):
             try:
-                checkpoint = open_checkpoint(path)
+                checkpoint = self._open(origin)
             except MwvError:
                 continue
-            if path is not place or entry.identity in [identity_of(checkpoint, path, slug) for slug in (None, entry.slug)]:
+            if origin is not place or entry.identity in [identity_of(checkpoint, origin, slug) for slug in (None, entry.slug)]:
                 yield checkpoint
 
 

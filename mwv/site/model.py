@@ -79,6 +79,7 @@ class Label:
     source: str
     identity: str
     url: str = ""
+    page: str = ""
     date: str | None = None
     tags: tuple[str, ...] = ()
     group: str = ""
@@ -110,6 +111,8 @@ class Model:
     """Lines that the page must say, such as files left out or layers that are missing."""
     url: str = ""
     """Address of the folder where anyone finds the source's files, with a slash at its end; empty if it is not public."""
+    page: str = ""
+    """Where people look at the source: its repository on the Hub, at its commit."""
     identity: str = ""
     """What tells a rebuilt model from another one of the same slug; empty: `source` tells it."""
     tags: tuple[str, ...] = ()

@@ -147,6 +147,8 @@ def _checked(record: Mapping[str, Any]) -> Mapping[str, Any]:
     texts = (*(record[name] for name in _TEXTS), *record["notes"], record["date"] or "")
     if not all(type(text) is str for text in texts):
         raise TypeError
+    if not record.get("page", "https://").startswith(("https://", "http://")):
+        raise ValueError
     list(map(_count, (*(record[name] for name in _COUNTS), *record["dtypes"].values())))
     return record
 

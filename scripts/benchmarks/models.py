@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 from pathlib import Path
 from statistics import NormalDist
@@ -104,6 +105,7 @@ def gaussian(rng: np.random.Generator, count: int, centre: float, spread: float)
     return table[np.frombuffer(rng.bytes(2 * count), np.uint16)]
 
 
+@cache
 def _quantiles() -> NDArray[np.float32]:
     """65,536 equally likely values of the standard normal distribution, from 4,096 exact ones."""
     normal = NormalDist()

@@ -68,7 +68,8 @@ def use(page: Page, seconds: float) -> None:
 
 def main(site: Path, slug: str, repeats: int, seconds: float) -> dict[str, Any]:
     """Milliseconds to each first picture, milliseconds of every frame of use, and bytes of heap after it."""
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    names = ("chromium", "chromium-browser", "chromium-headless-shell")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         sys.exit("no Chromium found: install it or set CHROMIUM to its path")
     server = open_server(site)

@@ -30,7 +30,7 @@ from mwv.checkpoint.open import open_checkpoint
 from mwv.checkpoint.pickle_machine import load
 from mwv.checkpoint.pytorch import MAX_EXPANDED, is_pytorch, read_pytorch
 from mwv.checkpoint.safetensors import is_safetensors, read_safetensors
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Range, Source
 from mwv.checkpoint.state_dict import named_tensors
 from mwv.checkpoint.torch_objects import call, persistent
 from mwv.decode.blocks import dequantise
@@ -56,7 +56,7 @@ class Memory:
     """Bytes as a Source."""
 
     identity = None
-    name = "file"
+    name = place = "file"
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -68,7 +68,11 @@ class Memory:
             raise SourceChangedError("file: ends early")
         return self.data[offset : offset + length]
 
+    def expect(self, ranges: Iterable[Range]) -> None: ...
+
     def check_unchanged(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def safetensors(_: Path) -> Given:

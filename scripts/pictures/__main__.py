@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true", help="only take the README's picture, docs/model.png, anew")
     options = parser.parse_args()
     chromium = os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")))
     )
     with tempfile.TemporaryDirectory(prefix="mwv-screenshots-") as folder, sync_playwright() as playwright:
         # Over http, since from disk a browser may not read the values of pixels.

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import synthetic
 from playwright.sync_api import Page
@@ -13,15 +14,20 @@ from mwv.site.writer import SiteWriter
 Found = dict[str, int] | None
 
 
-def at(canvas: Canvas, x: int, y: int) -> Found:
-    """Placement, row and column at a pixel, by looking at every rectangle."""
-    for index, placement in enumerate(canvas.placements):
-        for piece in placement.pieces:
-            box = placement.rect(piece)
-            high, wide = placement.grid.thick
-            if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
-                return {"placement": index, "row": piece.row + (y - box.y) // high, "col": piece.col + (x - box.x) // wide}
-    return None
+def look_up(canvas: Canvas, places: list[tuple[int, int]]) -> list[Found]:
+    """Placement, row and column at each pixel, by looking at every rectangle."""
+    pieces = [(index, p, piece, p.rect(piece)) for index, p in enumerate(canvas.placements) for piece in p.pieces]
+    left, top, width, height = np.array([(box.x, box.y, box.width, box.height) for *_, box in pieces]).T
+
+    def at(x: int, y: int) -> Found:
+        hits = np.flatnonzero((left <= x) & (x < left + width) & (top <= y) & (y < top + height))
+        if not hits.size:
+            return None
+        index, placement, piece, box = pieces[hits[0]]
+        high, wide = placement.grid.thick
+        return {"placement": index, "row": piece.row + (y - box.y) // high, "col": piece.col + (x - box.x) // wide}
+
+    return [at(x, y) for x, y in places]
 
 
 def pixels(canvas: Canvas) -> list[tuple[int, int]]:
@@ -50,6 +56,6 @@ def test_what_stands_at_a_pixel_is_found(page: Page, tmp_path: Path, models: dic
     page.goto(f"{(tmp_path / 'site').as_uri()}/{built.model.slug}/index.html")
     canvas = built.model.scenes[0].canvas
     places = pixels(canvas)
-    wanted = [at(canvas, x, y) for x, y in places]
+    wanted = look_up(canvas, places)
     assert 0 < sum(one is None for one in wanted) < len(wanted)
     assert page.evaluate("(places) => places.map(([x, y]) => mwv.view.scene.at(x, y))", places) == wanted

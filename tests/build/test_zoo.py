@@ -251,7 +251,11 @@ source = "models/b.safetensors"
 title = "Bee"
 """
     read = read_zoo(zoo(tmp_path / "zoo.toml", text))
-    assert [model.path.name for model in read.models] == ["a.safetensors", "model-00001-of-00002.safetensors", "b.safetensors"]
+    assert [model.source.name for model in read.models] == [
+        "a.safetensors",
+        "model-00001-of-00002.safetensors",
+        "b.safetensors",
+    ]
     assert [model.tags for model in read.models] == [("rest",), ("rest",), ()]
 
 

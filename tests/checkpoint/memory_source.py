@@ -1,5 +1,8 @@
 """Bytes in, a Source out that notes how much was read of it; behind the bytes may lie zeros without end."""
 
+from collections.abc import Iterable
+
+from mwv.checkpoint.source import Range
 from mwv.errors import SourceChangedError
 
 
@@ -7,7 +10,7 @@ class MemorySource:
     def __init__(self, data: bytes, size: int | None = None, name: str = "test.file") -> None:
         self.data = data
         self.size = len(data) if size is None else size
-        self.name = name
+        self.name = self.place = name
         self.identity = None
         self.read_bytes = 0
 
@@ -20,4 +23,8 @@ class MemorySource:
         self.read_bytes += length
         return self.data[offset : offset + length].ljust(length, b"\0")
 
+    def expect(self, ranges: Iterable[Range]) -> None: ...
+
     def check_unchanged(self) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,5 +1,7 @@
 """Opening what a user names: files, shards, indices and directories, as repositories and caches really look."""
 
+import contextlib
+import gc
 import json
 import os
 import pickle
@@ -16,6 +18,7 @@ import safetensors.numpy
 import torch
 
 from mwv.checkpoint.config import architecture
+from mwv.checkpoint.folder import LocalFolder
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import checkpoint_name, open_checkpoint
 from mwv.errors import FormatError, MwvError, SourceError, UnsupportedError
@@ -487,7 +490,7 @@ def test_odd_file_names(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_names_of_models(path: str, name: str) -> None:
-    assert checkpoint_name(Path(path)) == name
+    assert checkpoint_name(LocalFolder(Path(path).parent), Path(path).name) == name
 
 
 def test_the_current_directory_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,3 +598,20 @@ def test_notes_name_no_place_of_this_machine(tmp_path: Path, file: str, named: s
     (tmp_path / file).write_text("[]")
     (line,) = open_checkpoint(tmp_path / named).left_out
     assert line.startswith(f"{file}: ignored: ") and str(tmp_path) not in line
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_records_of_many_tensors_are_not_gone_through_again_and_again(tmp_path: Path, whole: bool) -> None:
+    entries = {f"t.{i}": {"dtype": "U8", "shape": [1], "data_offsets": [i, i + 1]} for i in range(20_000)}
+    header = json.dumps(entries).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(20_000 if whole else 19_999))
+    started: list[str] = []
+    gc.callbacks.append(lambda phase, _: started.append(phase))
+    try:
+        with contextlib.nullcontext() if whole else pytest.raises(FormatError):
+            open_checkpoint(path)
+    finally:
+        gc.callbacks.pop()
+    assert len(started) < 20  # before and after; otherwise more than a hundred
+    assert gc.isenabled()

@@ -1,5 +1,6 @@
 """In: parts of packed weights in any combination of types and shapes. Out: values or integers with a reason, never an error."""
 
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +18,9 @@ NAMES = (
 )
 TYPES = ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "uint8", "int8", "int32", "int64", "float32", "bfloat16", "float16")
 SIDES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 65, 96, 128)
+MOST = 2**17
+"""Elements of a part: four sides of 128 would be 2 GiB of what shows nothing that 128 KiB do not."""
+SHAPES = st.lists(st.sampled_from(SIDES), max_size=4).filter(lambda shape: prod(shape) <= MOST)
 CONFIG = st.fixed_dictionaries(
     {},
     optional={
@@ -34,15 +38,15 @@ CONFIG = st.fixed_dictionaries(
 def parts(draw: st.DrawFn) -> dict[str, torch.Tensor]:
     """A main part and some others, most of them of sides that follow from its own."""
     main, *others = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
-    shape = draw(st.lists(st.sampled_from(SIDES), max_size=4))
+    shape = draw(SHAPES)
     found = {}
     for name in (main, *others):
         if name != main and draw(st.booleans()):
-            shape = draw(st.lists(st.sampled_from(SIDES), max_size=3))
+            shape = draw(SHAPES)
         elif name != main and shape:
             cut = draw(st.sampled_from([0, 1, 2, 8, 16, 32, 128]))
             shape = [*shape[:-1], *([-(-shape[-1] // cut)] if cut else [])]
-        size = int(np.prod(shape, dtype=np.int64))
+        size = prod(shape)
         dtype = getattr(torch, draw(st.sampled_from(TYPES)))
         octets = np.random.default_rng(draw(st.integers(0, 3))).integers(0, 256, size * dtype.itemsize, np.uint8)
         content = torch.from_numpy(octets).view(dtype).reshape(shape) if size else torch.empty(shape, dtype=dtype)

@@ -1,5 +1,7 @@
 """The tile code straight from its definition, in float64 with logarithms: slow, and nothing shared with mwv.pyramid."""
 
+from functools import reduce
+
 import numpy as np
 
 
@@ -41,8 +43,8 @@ def overviews(values, real, missing, levels):
     n, total, square = real.astype(np.float64), v, v * v
     flags = [np.isnan(values) & real, np.isinf(values) & real, missing]
     for _ in range(levels):
-        n, total, square = (quads(a).sum((1, 3)) for a in (n, total, square))
-        flags = [quads(a).any((1, 3)) for a in flags]
+        n, total, square = (sum(quads(a)) for a in (n, total, square))
+        flags = [reduce(np.logical_or, quads(a)) for a in flags]
         mean = square / np.maximum(n, 1)
         share = total**2 / np.maximum(n * square, 1e-300)
         root = np.sqrt(np.where(mean > 0, mean, 1))
@@ -56,12 +58,14 @@ def overviews(values, real, missing, levels):
 
 
 def quads(a):
-    return a.reshape(a.shape[0] // 2, 2, a.shape[1] // 2, 2)
+    """The four pixels of every pixel of the next level; far quicker to add than axes of two."""
+    return a[::2, ::2], a[::2, 1::2], a[1::2, ::2], a[1::2, 1::2]
 
 
 def disagreement(got, want, mean, share):
     """How many overview codes differ, and how many of these are not excused by lying within 10^-4 of a border."""
     differ = got != want
+    got, want, mean, share = (a[differ] for a in (got, want, mean, share))
     e = np.log2(np.maximum(mean, 1e-300)) / 2
     near_level = np.zeros(got.shape, bool)
     for steps in (3, 11):
@@ -71,5 +75,5 @@ def disagreement(got, want, mean, share):
     near_class = np.abs(share - 0.3) < 1e-4
     exact = np.isin(want, (0, 1, 251, 254, 255)) | np.isin(got, (0, 1, 251, 254, 255))
     one_level = np.abs(got.astype(int) - want.astype(int)) <= 1
-    excused = differ & ~exact & ((near_level & one_level) | near_class)
-    return int(differ.sum()), int((differ & ~excused).sum())
+    excused = ~exact & ((near_level & one_level) | near_class)
+    return got.size, int((~excused).sum())

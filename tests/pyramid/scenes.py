@@ -60,18 +60,19 @@ def level_codes(pyramid, blobs, level):
 
 
 def grid_values(array, grid, panel):
-    """The elements of a tensor as its grid, NaN-free padding as None-mask: (values float64, real mask)."""
-    flat = np.asarray(array, np.float64).reshape(-1)
+    """The elements of a tensor as its grid, and which of them are real; the rest are zeros."""
+    flat = np.asarray(array).reshape(-1)
     if panel is not None:
         flat = flat[panel * grid.elements : (panel + 1) * grid.elements]
-    height, width = grid.patch
+    (height, width), shape = grid.patch, (grid.rows, grid.cols)
     if (height, width) != (1, 1):
         blocks = flat.reshape(grid.rows // height, grid.cols // width, height, width)
-        return blocks.transpose(0, 2, 1, 3).reshape(grid.rows, grid.cols), np.ones((grid.rows, grid.cols), bool)
-    values = np.zeros(grid.rows * grid.cols)
+        return blocks.transpose(0, 2, 1, 3).reshape(shape), np.broadcast_to(True, shape)
+    if flat.size == grid.rows * grid.cols:
+        return flat.reshape(shape), np.broadcast_to(True, shape)
+    values = np.zeros(grid.rows * grid.cols, flat.dtype)
     values[: flat.size] = flat
-    real = np.arange(values.size) < flat.size
-    return values.reshape(grid.rows, grid.cols), real.reshape(grid.rows, grid.cols)
+    return values.reshape(shape), (np.arange(values.size) < flat.size).reshape(shape)
 
 
 def corner(drawing, levels):
@@ -104,7 +105,7 @@ def painted(drawing, arrays, units, at, shape):
                 continue
             rows = slice(piece.row + (first - rect.y) // high, piece.row + -(-(last - rect.y) // high))
             window = (rows, slice(piece.col, piece.col + piece.cols))
-            values[target] = (grid[window] * units.get(name, 1.0)).repeat(high, 0).repeat(wide, 1)
+            values[target] = (grid[window].astype(np.float64) * units.get(name, 1.0)).repeat(high, 0).repeat(wide, 1)
             real[target] = mask[window].repeat(high, 0).repeat(wide, 1)
     return values, real, missing
 

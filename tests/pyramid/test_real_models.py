@@ -8,6 +8,8 @@ import oracle
 import scenes
 from safetensors import safe_open
 
+STRIP = 256
+"""Rows at a time: memory of this size is used again and again, larger is asked of the system each time."""
 HEADS = {"attn_q": 9, "attn_k": 3}
 """Of SmolLM2-135M."""
 
@@ -16,6 +18,7 @@ class SafetensorsValues:
     def __init__(self, path):
         self.file = safe_open(path, framework="numpy")
 
+    @lru_cache(maxsize=12)  # noqa: B019
     def __getitem__(self, name):
         return self.file.get_tensor(name)
 
@@ -38,7 +41,7 @@ def test_bert_is_drawn_as_safetensors_reads_it(bert):
     pyramid, _, survey = scenes.rendered(drawing, blobs, jobs=2)
     values = SafetensorsValues(bert)
     units = {t.name: 2.0**-32 for t in drawing.shown if t.dtype.name == "I64"}
-    assert scenes.check_levels(drawing, values, units, pyramid, blobs, strip=1024) > 22_000_000 / 4
+    assert scenes.check_levels(drawing, values, units, pyramid, blobs, strip=STRIP) > 22_000_000 / 4
     check_stats(drawing, survey, values)
 
 
@@ -46,7 +49,7 @@ def test_smollm2_is_drawn_as_gguf_reads_it(smollm2):
     blobs, drawing = scenes.DictBlobs(), scenes.draw(smollm2)
     pyramid, _, survey = scenes.rendered(drawing, blobs, jobs=2)
     values = GgufValues(smollm2)
-    assert scenes.check_levels(drawing, values, {}, pyramid, blobs, strip=1024) > 134_000_000 / 4
+    assert scenes.check_levels(drawing, values, {}, pyramid, blobs, strip=STRIP) > 134_000_000 / 4
     check_stats(drawing, survey, values)
 
 

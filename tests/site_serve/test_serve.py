@@ -342,9 +342,7 @@ def test_a_folder_that_is_no_site_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_passes_through_and_frees_the_port(root: Path) -> None:
-    # Whoever starts the tests in the background may have told all children to ignore it.
-    heed = "import pathlib, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"{heed}; from mwv.site.serve import serve; serve(pathlib.Path(sys.argv[1]), port=0)"
+    program = "import pathlib, sys; from mwv.site.serve import serve; serve(pathlib.Path(sys.argv[1]), port=0)"
     command = [sys.executable, "-u", "-c", program, str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stderr

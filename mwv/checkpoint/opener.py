@@ -1,0 +1,93 @@
+"""Paths and addresses in, Checkpoints out; what reads from the Hub is loaded when the first address is opened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from mwv.checkpoint.formats import by_name
+from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.open import open_checkpoint, open_in
+from mwv.checkpoint.shards import ShardName, shard_name
+from mwv.errors import SourceError
+from mwv.hub.address import Address, Origin, Pinned
+
+if TYPE_CHECKING:
+    from mwv.hub.remote import Access, FindCopy, Heads
+
+
+@dataclass(eq=False)
+class Opener:
+    """Opens what users name; to be closed at the end."""
+
+    notice: Callable[[str], None]
+    """Takes a line for the user when waiting gets long."""
+    heads: "Heads | None" = None
+    find_copy: "FindCopy | None" = None
+    download: bool = False
+    """Whether files of the Hub are downloaded into its cache rather than read by ranges."""
+    _access: "Access | None" = field(default=None, init=False)
+    _before: tuple[int, int] = field(default=(0, 0), init=False)
+    """What others had fetched until then."""
+
+    def open(self, origin: Origin) -> Checkpoint:
+        """The model, headers only; raises as `open_checkpoint` does, and HubError."""
+        if not isinstance(origin, Address):
+            return open_checkpoint(origin)
+        from mwv.checkpoint.hub_folder import HubFolder
+        from mwv.hub.remote import find
+
+        remote, path, name = find(self.access, origin)
+        folder = HubFolder(remote, path)
+        checkpoint = open_in(folder, name)
+        folder.opened()
+        place = remote.place
+        files = place.files(path) if place.public and place.address.kind != "bucket" else ""
+        return replace(checkpoint, pinned=Pinned(place.address, place.page, files, place.date))
+
+    def expand(self, address: Address) -> list[Address]:
+        """The models that an address names if its path is a pattern, of a set of shards the first; else itself."""
+        from mwv.hub.remote import is_pattern, matches
+
+        if not is_pattern(address):
+            return [address]
+        sets: set[tuple[Any, ...]] = set()
+        found = []
+        for match in matches(self.access.hub, address):
+            folder, _, name = match.path.rpartition("/")
+            shard = shard_name(name)
+            which = (folder, *_set_of(shard)) if shard else (match.path,)
+            if by_name(name) and which not in sets:
+                sets.add(which)
+                found.append(match)
+        if not found:
+            raise SourceError(f"{address}: no file of a format that mwv reads matches")
+        return found
+
+    @property
+    def access(self) -> "Access":
+        """The way to the Hub, which is made when it is first needed."""
+        if self._access is None:
+            from mwv.hub.client import Hub
+            from mwv.hub.pieces import Pool
+            from mwv.hub.remote import Access
+
+            more = {} if self.find_copy is None else {"find_copy": self.find_copy}
+            hub = Hub(self.notice)
+            self._before = hub.wire.requests, hub.wire.nbytes
+            self._access = Access(hub, Pool(), self.heads, download=self.download, **more)
+        return self._access
+
+    @property
+    def fetched(self) -> tuple[int, int]:
+        """Requests that were answered by the Hub, and bytes that came from there."""
+        wire = None if self._access is None else self._access.hub.wire
+        return (0, 0) if wire is None else (wire.requests - self._before[0], wire.nbytes - self._before[1])
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        if self._access is not None:
+            self._access.close()
+
+
+def _set_of(shard: ShardName) -> tuple[str, int, str]:
+    return shard.stem, shard.count, shard.rest

@@ -1,0 +1,179 @@
+"""Reads of a remote file in, their bytes out: fetched in few large pieces, ahead of those who read, each if possible once.
+
+What is going to be read is said before (`expect`): these ranges, with the small gaps between them, make pieces of up to 8 MiB,
+and who reads in one has the next ones fetched, too. A piece is let go when all that was expected of it has been read. What was
+not announced, such as headers, comes in aligned pieces that grow while someone reads on and on.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 8 << 20
+GAP: Final = 64 << 10
+"""Fewer bytes than these between two ranges are fetched with them: less than another request costs."""
+FIRST: Final = 256 << 10
+GROWN: Final = 4 << 20
+"""Pieces that were not announced: the first, and the longest unless one read is longer."""
+LOOSE: Final = 16
+"""How many of them are held."""
+AHEAD: Final = 6
+"""Pieces that are fetched before someone asks for them."""
+THREADS: Final = 8
+BUDGET: Final = 128 << 20
+"""Bytes of pieces that are held at once, of all files together."""
+
+Fetch = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bytes that are fetched by one request."""
+
+    begin: int
+    end: int
+    wanted: int
+    """How many of them were announced."""
+
+
+@dataclass
+class _Held:
+    future: Future[bytes]
+    size: int
+    left: int
+    """Bytes of it that are going to be read yet."""
+
+
+class Pool:
+    """The threads that fetch, and the pieces of all files that are held."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        """No piece is held, no thread runs."""
+        self._budget = budget
+        self._threads = ThreadPoolExecutor(THREADS, "fetch")
+        self._held: OrderedDict[tuple[int, int], _Held] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def ask(self, owner: int, piece: Piece, fetch: Fetch, *, ahead: bool = False) -> Future[bytes] | None:
+        """A piece that is held, or is being fetched from now on; None if it is wanted `ahead` and there is no room."""
+        with self._lock:
+            held = self._held.get((owner, piece.begin))
+            size = piece.end - piece.begin
+            if held is not None and held.size == size:
+                self._held.move_to_end((owner, piece.begin))
+                return held.future
+            if ahead and self._size + size > self._budget:
+                return None
+            future = self._threads.submit(fetch, piece.begin, piece.end)
+            self._drop((owner, piece.begin))
+            self._held[owner, piece.begin] = _Held(future, size, piece.wanted)
+            self._size += size
+            while self._size > self._budget and len(self._held) > 1:
+                self._drop(next(iter(self._held)))
+            return future
+
+    def read(self, owner: int, piece: Piece, count: int) -> None:
+        """Take note that `count` bytes of a piece have been read; it goes when none is left that was announced."""
+        with self._lock:
+            held = self._held.get((owner, piece.begin))
+            if held is not None and piece.wanted:
+                held.left -= count
+                if held.left <= 0:
+                    self._drop((owner, piece.begin))
+
+    def forget(self, owner: int, piece: Piece) -> None:
+        """Let go of a piece."""
+        with self._lock:
+            self._drop((owner, piece.begin))
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _drop(self, key: tuple[int, int]) -> None:
+        if held := self._held.pop(key, None):
+            self._size -= held.size
+
+
+class Pieces:
+    """One file; safe from several threads."""
+
+    def __init__(self, pool: Pool, fetch: Fetch, size: int) -> None:
+        """Nothing is expected yet."""
+        self._pool, self._fetch, self._size = pool, fetch, size
+        self._planned: list[Piece] = []
+        self._begins: list[int] = []
+        self._loose: list[Piece] = []
+        """The latest that were not announced."""
+        self._lock = threading.Lock()
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Say which ranges are going to be read; what was said before is void."""
+        for piece in self._planned:
+            self._pool.forget(id(self), piece)
+        self._planned = list(plan(ranges))
+        self._begins = [piece.begin for piece in self._planned]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes that lie in the file."""
+        parts, end = [], offset + length
+        while offset < end:
+            piece, number = self._piece(offset, end)
+            future = self._pool.ask(id(self), piece, self._fetch)
+            assert future is not None
+            if number is not None:
+                # All that this read needs, and what is likely to be needed next.
+                for following in self._planned[number + 1 : number + 1 + AHEAD]:
+                    self._pool.ask(id(self), following, self._fetch, ahead=following.begin >= end)
+            try:
+                body = future.result()
+            except BaseException:
+                self._pool.forget(id(self), piece)  # who asks again tries again
+                raise
+            part = body[offset - piece.begin : end - piece.begin]
+            self._pool.read(id(self), piece, len(part))
+            parts.append(part)
+            offset += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _piece(self, offset: int, end: int) -> tuple[Piece, int | None]:
+        """The piece that holds a byte, and its number among those that were announced."""
+        number = bisect_right(self._begins, offset) - 1
+        if number >= 0 and offset < self._planned[number].end:
+            return self._planned[number], number
+        with self._lock:
+            return self._loose_piece(offset, end), None
+
+    def _loose_piece(self, offset: int, end: int) -> Piece:
+        for piece in self._loose:
+            if piece.begin <= offset < piece.end:
+                return piece
+        begin = max([offset - offset % GAP, *(piece.end for piece in self._loose if piece.end <= offset)])
+        last = self._loose[-1] if self._loose else Piece(0, 0, 0)
+        length = min(2 * (last.end - last.begin), GROWN) if offset == last.end else 0
+        stop = min(max(begin + max(length, FIRST), -(-end // GAP) * GAP), begin + LONGEST, self._size)
+        self._loose = [*self._loose[1 - LOOSE :], Piece(begin, stop, 0)]
+        return self._loose[-1]
+
+
+def plan(ranges: Iterable[tuple[int, int]]) -> Iterator[Piece]:
+    """Pieces that cover ranges (begin, end), which may overlap, and little else."""
+    begin = stop = wanted = 0
+    for first, last in sorted(ranges):
+        first = max(first, stop)
+        while first < last:
+            if wanted and (first - stop > GAP or first - begin >= LONGEST):
+                yield Piece(begin, stop, wanted)
+                wanted = 0
+            if not wanted:
+                begin = first
+            end = min(last, begin + LONGEST)
+            wanted += end - first
+            first = stop = end
+    if wanted:
+        yield Piece(begin, stop, wanted)
