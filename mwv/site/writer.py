@@ -8,24 +8,35 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from blake3 import blake3
 
 from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.changes import reasons
-from mwv.site.data import DataFile, File, digest, model_file, scene_files, tile_paths
+from mwv.site.chunks import decode_chunks, encode_chunks
+from mwv.site.data import DataFile, File, Tiled, digest, model_file, parse, scene_files, tile_paths
 from mwv.site.folder import Base, Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
-from mwv.site.shared import Shares, decode_content, encode_content, shares
+from mwv.site.shared import NO_CHUNKS, Shares, decode_content, encode_content, shares
+from mwv.site.storing import Kept, content_of
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import canonical, is_slug
 
 GENERATOR: Final = f"mwv {__version__}"
+_OF_THE_SITE: Final = {
+    **vars(Shares()),
+    **{f"chunk_{name}": value for name, value in vars(NO_CHUNKS).items()},
+    "order": -1,
+    "stored": (),
+    "stored_tiles": "",
+    "stored_from": "",
+}
+"""What an entry says of its model among the others, as long as that is not known."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,8 @@ class SiteWriter:
         self._models = dict(old.models)
         self._files = {path: entry for path, entry in old.files.items() if path.partition("/")[0] in old.models}
         self._added: dict[str, _Added] = {}
+        self._restored: dict[str, TileList] = {}
+        """Tiles of the scenes of how models are stored, where they were added."""
         self._named: set[str] = set()
         """Slugs of the models that this call was about."""
 
@@ -125,13 +138,17 @@ class SiteWriter:
             raise SiteError(f"{self._folder.root}: has pages alone, of tiles at {self._elsewhere}; build where they are")
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
-        tiles = self._place_tiles(model, tile_files)
+        paths = tile_paths(model.slug, dict(enumerate(model.scenes)), tile_files)
+        tiles = self._place_tiles(paths, tile_files, self._old_tiles(model.slug))
         data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
+        if model.files:
+            data.append(_listing("chunks", encode_chunks(model.files)))
         data.append(_listing("content", encode_content(model.tensors)))
         data.append(_listing("tiles", encode_tiles(tiles, model.slug)))
         picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
+        order = self._models[model.slug].order if model.slug in self._models else -1
         self._forget(model.slug)
         self._added[model.slug] = _Added(tiles, picture)
         for file in data:
@@ -139,7 +156,8 @@ class SiteWriter:
             if not self._kept([path]):  # its name tells all that it says
                 self._put(path, file.content, "tiles" if file is data[-1] else "data")
         self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
-        self._models[model.slug] = _model_entry(model, [file.name for file in data], picture, tile_files, tiles)
+        entry = _model_entry(model, [file.name for file in data], picture, tile_files, tiles)
+        self._models[model.slug] = replace(entry, order=self._order(order) if model.files else -1)
         return model.slug
 
     def mirror(self, there: Base, tiles: str) -> None:
@@ -153,6 +171,69 @@ class SiteWriter:
         for path, entry in site.files.items():
             if path.partition("/")[0] in site.models and entry.kind != "page" and not self._kept([path]):
                 self._put(path, there.read(path), entry.kind)
+
+    def _order(self, known: int) -> int:
+        """The place of a model in the order of storing: the one it had, or the last."""
+        return known if known >= 0 else 1 + max((entry.order for entry in self._models.values()), default=-1)
+
+    def kept(self) -> list[Kept]:
+        """The models whose chunks are known, in the order of storing; from now on they are numbered without gaps."""
+        known = sorted((entry.order, slug) for slug, entry in self._models.items() if entry.chunks)
+        for order, (_, slug) in enumerate(known):
+            self._models[slug] = replace(self._models[slug], order=order)
+        entries = [self._models[slug] for _, slug in known]
+        return [Kept(m.slug, m.title, decode_chunks(*self._found(f"{m.slug}/{m.chunks}"))) for m in entries]
+
+    def record(self, slug: str) -> Any:
+        """What the first scene of a model says; raises SiteError if it is damaged."""
+        content, path = self._found(f"{slug}/{self._models[slug].scenes[0]}")
+        try:
+            return parse(content, "scene")
+        except ValueError:
+            raise SiteError(f"{path}: damaged; build its model again") from None
+
+    def has_stored(self, slug: str, source: str) -> bool:
+        """Whether the scenes of how a model is stored are there, and follow from this; if not, they are let go."""
+        entry = self._models[slug]
+        if entry.stored_from == source and self._kept([f"{slug}/{name}" for name in entry.stored]):
+            there = self._old_stored(slug).files
+            if all(self._folder.has(path, size) for path, size in there.items()):
+                return True
+        self._drop_stored(slug)
+        return False
+
+    def add_stored(
+        self,
+        slug: str,
+        scenes: Mapping[int, Tiled],
+        data: Mapping[int, Sequence[DataFile]],
+        files: TileFiles,
+        source: str,
+    ) -> None:
+        """Add the scenes, by index, that show how a model is stored, and follow from `source`."""
+        tiles = self._place_tiles(tile_paths(slug, scenes, files), files, self._old_stored(slug))
+        listing = _listing("stored", encode_tiles(tiles, slug))
+        for file in (*(file for found in data.values() for file in found), listing):
+            self._put(f"{slug}/{file.name}", file.content, "tiles" if file is listing else "data")
+        names = tuple(found[-1].name for found in data.values())
+        self._models[slug] = replace(self._models[slug], stored=names, stored_tiles=listing.name, stored_from=source)
+        self._restored[slug] = tiles
+
+    def drop_stored(self) -> None:
+        """Take out what shows how models are stored where their chunks are not known."""
+        for slug, entry in self._models.items():
+            if not entry.chunks and entry.stored:
+                self._drop_stored(slug)
+
+    def _drop_stored(self, slug: str) -> None:
+        entry = self._models[slug]
+        stems = tuple(f"{slug}/{kind}-{index}-" for index in (1, 2) for kind in ("scene", "tiles", "chunks"))
+        gone = {path for path in self._files if path.startswith(stems)} | {f"{slug}/{entry.stored_tiles}"}
+        self._files = {path: found for path, found in self._files.items() if path not in gone}
+        self._models[slug] = replace(entry, stored=(), stored_tiles="", stored_from="")
+
+    def _found(self, path: str) -> tuple[bytes, Path]:
+        return self._folder.read(path), self._folder.root / path
 
     def remove(self, slug: str) -> None:
         """Take a model out; raises SiteError if there is none of that name."""
@@ -222,25 +303,30 @@ class SiteWriter:
         """Whether all files of a model are there, by their sizes."""
         files = {path: entry.size for path, entry in self._files.items() if path.startswith(f"{slug}/")}
         files.update(self._old_tiles(slug).files)
+        files.update(self._old_stored(slug).files)
         return all(self._folder.has(path, size) for path, size in files.items())
 
     def _share(self) -> None:
         """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
         old = self._folder.manifest.models
-        if {slug: entry.content for slug, entry in self._models.items()} == {
-            slug: entry.content for slug, entry in old.items()
+        if {slug: (entry.content, entry.chunks) for slug, entry in self._models.items()} == {
+            slug: (entry.content, entry.chunks) for slug, entry in old.items()
         }:
-            found = {slug: Shares(entry.shared, entry.nearest, entry.nearest_shared) for slug, entry in old.items()}
-        else:
-            paths = {slug: f"{slug}/{entry.content}" for slug, entry in self._models.items()}
-            found = shares({s: decode_content(self._folder.read(p), self._folder.root / p) for s, p in paths.items()})
-        self._models = {slug: replace(entry, **vars(found[slug])) for slug, entry in self._models.items()}
+            names = (*vars(Shares()), *(f"chunk_{name}" for name in vars(Shares())))
+            for slug, entry in self._models.items():
+                self._models[slug] = replace(entry, **{name: getattr(old[slug], name) for name in names})
+            return
+        found = shares({s: decode_content(*self._found(f"{s}/{entry.content}")) for s, entry in self._models.items()})
+        chunked = {s: entry for s, entry in self._models.items() if entry.chunks}
+        pieces = {s: content_of(decode_chunks(*self._found(f"{s}/{entry.chunks}"))) for s, entry in chunked.items()}
+        by_chunk = shares(pieces) if len(pieces) > 1 else {}
+        for slug, entry in self._models.items():
+            chunks = {f"chunk_{name}": value for name, value in vars(by_chunk.get(slug, NO_CHUNKS)).items()}
+            self._models[slug] = replace(entry, **vars(found[slug]), **chunks)
 
-    def _place_tiles(self, model: Model, files: TileFiles) -> TileList:
-        """Bring in the tiles of a model. Tiles named by key never change; those named by place are compared by key."""
-        paths = tile_paths(model, files)
+    def _place_tiles(self, paths: Mapping[str, str], files: TileFiles, old: TileList) -> TileList:
+        """Bring in tiles by path. Those named by key never change; those named by place are compared by key."""
         wanted = {path: files.paths[key] for path, key in paths.items() if key in files.paths}
-        old = self._old_tiles(model.slug)
         fresh = {path for path, key in paths.items() if key in files.fresh}
         if files.mode != "xyz":
             sizes = linked(self._folder, wanted, old.files, fresh)
@@ -255,10 +341,11 @@ class SiteWriter:
 
     def _old_tiles(self, slug: str) -> TileList:
         entry = self._folder.manifest.models.get(slug)
-        if entry is None:
-            return TileList({})
-        path = f"{slug}/{entry.tile_list}"
-        return decode_tiles(self._folder.read(path), self._folder.root / path)
+        return TileList({}) if entry is None else decode_tiles(*self._found(f"{slug}/{entry.tile_list}"))
+
+    def _old_stored(self, slug: str) -> TileList:
+        entry = self._folder.manifest.models.get(slug)
+        return TileList({}) if entry is None or not entry.stored else decode_tiles(*self._found(f"{slug}/{entry.stored_tiles}"))
 
     def _forget(self, slug: str) -> None:
         self._models.pop(slug, None)
@@ -295,14 +382,19 @@ class SiteWriter:
         old = self._folder.manifest
         own = {"index.html", "site.json"}
         gone = {path for path in old.files.keys() | self._folder.strays if path not in self._files and path not in own}
-        for slug in old.models:
+        for slug, entry in old.models.items():
             if slug not in self._models or slug in self._added:
                 gone.update(self._old_tiles(slug).files)
-        for added in self._added.values():
-            gone.difference_update(added.tiles.files)
+            if slug not in self._models or self._models[slug].stored_tiles != entry.stored_tiles:
+                gone.update(self._old_stored(slug).files)
+        for tiles in (*(added.tiles for added in self._added.values()), *self._restored.values()):
+            gone.difference_update(tiles.files)
         for slug in self._models:
-            if slug not in self._added and any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
-                gone.difference_update(self._old_tiles(slug).files)
+            if any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
+                if slug not in self._added:
+                    gone.difference_update(self._old_tiles(slug).files)
+                if slug not in self._restored and self._models[slug].stored:
+                    gone.difference_update(self._old_stored(slug).files)
         return sorted(gone)
 
 
@@ -329,7 +421,7 @@ def _listing(stem: str, content: bytes) -> DataFile:
 
 def _seal(entry: ModelEntry, files: Mapping[str, FileEntry]) -> str:
     facts = asdict(entry)
-    for name in ("zoo", "rank", *vars(Shares())):  # these tell of the site
+    for name in ("zoo", "rank", *_OF_THE_SITE):
         del facts[name]
     picture = files.get(f"{entry.slug}/{entry.overview}")
     return digest(canonical([facts, picture and picture.hash]).encode("ascii"))
@@ -372,7 +464,7 @@ def _model_entry(model: Model, names: list[str], picture: DataFile, files: TileF
         zoo=model.place.zoo,
         rank=model.place.rank,
         options=model.options,
-        **vars(Shares()),
+        **_OF_THE_SITE,
         digest=_model_digest(model),
         layout=tuple(scene.layout_digest for scene in model.scenes),
         model=names[0],
@@ -380,6 +472,7 @@ def _model_entry(model: Model, names: list[str], picture: DataFile, files: TileF
         overview=picture.name,
         overview_size=_picture_size(picture.content),
         content=names[-2],
+        chunks=names[-3] if model.files else "",
         tile_mode=files.mode,
         tile_list=names[-1],
         tile_count=len(tiles.files),

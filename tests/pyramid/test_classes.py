@@ -8,7 +8,6 @@ import scenes
 from safetensors.numpy import save_file
 from torch import float32, save, zeros
 
-from mwv.build import lying_of
 from mwv.decode.tensor import BAND_ROWS
 from mwv.layout.grid import Grid
 from mwv.layout.transformer import arrange
@@ -85,7 +84,14 @@ def painted(drawing, plain, shape):
 
 
 def content_of(drawing, runs):
-    return ClassContent(lying_of(drawing, [runs] * len(drawing.checkpoint.shards)))
+    def lying(placement):
+        if placement.tensor is None:
+            return None
+        t, grid = drawing.shown[placement.tensor], placement.grid
+        first = (placement.panel or 0) * grid.elements
+        return Lying(grid, runs, t.offset, t.nbytes, t.elements, first, t.shape, t.strides)
+
+    return ClassContent(tuple(map(lying, drawing.canvas.placements)))
 
 
 def rendered(drawing, runs, blobs, jobs=1):
@@ -223,9 +229,7 @@ def test_runs_of_one_class_are_one():
 
 
 def test_numbers_beyond_64_bits_are_no_trouble():
-    grid = dataclasses.replace(
-        drawing.canvas.placements[0].grid, rows=BAND_ROWS, cols=7, row_elements=7, elements=448, patch=(1, 1)
-    )
+    grid = Grid(BAND_ROWS, 7, 7, 448)
     elements = 10**12 + 39
     runs = Runs.of(np.array([10**11, 10**13]), np.array([1, 2], np.uint8))
     border = -(-(10**11) * elements // (7 * 10**11))
