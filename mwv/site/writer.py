@@ -22,10 +22,12 @@ from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
-from mwv.site.shared import NO_CHUNKS, Shares, decode_content, encode_content, shares
+from mwv.site.shared import NO_CHUNKS, Shares, common, decode_content, encode_content, shares
+from mwv.site.sharing_page import sharing_page
 from mwv.site.storing import Kept, content_of
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import canonical, is_slug
+from mwv.xet.stored import StoredFile
 
 GENERATOR: Final = f"mwv {__version__}"
 _OF_THE_SITE: Final = {
@@ -268,6 +270,10 @@ class SiteWriter:
         if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
             self._files["index.html"] = _entry(gallery, "page")
+        if not again and (self._title, self._models) == (old.title, old.models):
+            self._kept(["sharing.html"])
+        if "sharing.html" not in self._files:
+            self._write_sharing()
         files = dict(sorted(self._files.items()))
         manifest = Manifest(self._title, self._templates.digest, self._models, files, self._elsewhere)
         unnamed = self._unnamed()
@@ -317,12 +323,26 @@ class SiteWriter:
                 self._models[slug] = replace(entry, **{name: getattr(old[slug], name) for name in names})
             return
         found = shares({s: decode_content(*self._found(f"{s}/{entry.content}")) for s, entry in self._models.items()})
-        chunked = {s: entry for s, entry in self._models.items() if entry.chunks}
-        pieces = {s: content_of(decode_chunks(*self._found(f"{s}/{entry.chunks}"))) for s, entry in chunked.items()}
-        by_chunk = shares(pieces) if len(pieces) > 1 else {}
+        by_chunk = shares({slug: content_of(files) for slug, files in self._chunked().items()})
         for slug, entry in self._models.items():
-            chunks = {f"chunk_{name}": value for name, value in vars(by_chunk.get(slug, NO_CHUNKS)).items()}
+            known = by_chunk.get(slug, NO_CHUNKS) if len(by_chunk) > 1 else NO_CHUNKS
+            chunks = {f"chunk_{name}": value for name, value in vars(known).items()}
             self._models[slug] = replace(entry, **vars(found[slug]), **chunks)
+
+    def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
+        """The files of all models whose chunks are known."""
+        known = {slug: entry for slug, entry in self._models.items() if entry.chunks}
+        return {slug: decode_chunks(*self._found(f"{slug}/{entry.chunks}")) for slug, entry in known.items()}
+
+    def _write_sharing(self) -> None:
+        """The page of what models share by chunks, if there are two whose chunks are known."""
+        files = self._chunked()
+        if len(files) < 2:
+            return
+        contents = {slug: content_of(found) for slug, found in files.items()}
+        sizes = {slug: (sum(f.size for f in files[slug]), int(contents[slug].sizes.sum())) for slug in files}
+        page = sharing_page(self._templates, self._title, self._models, sizes, common(contents))
+        self._put("sharing.html", page, "page")
 
     def _place_tiles(self, paths: Mapping[str, str], files: TileFiles, old: TileList) -> TileList:
         """Bring in tiles by path. Those named by key never change; those named by place are compared by key."""
