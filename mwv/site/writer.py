@@ -378,9 +378,10 @@ class SiteWriter:
 
     def _kept_pages(self, slug: str) -> bool:
         """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
-        if slug not in self._added:
+        old = self._folder.manifest.models.get(slug)
+        if slug not in self._added and old is not None and self._models[slug].stored == old.stored:
             return True
-        return self._models[slug] == self._folder.manifest.models.get(slug) and self._kept(_pages(slug))
+        return self._models[slug] == old and self._kept(_pages(slug))
 
     def _kept(self, paths: Sequence[str]) -> bool:
         """Take files over from the old manifest, if all are there and whole."""
