@@ -80,7 +80,7 @@ def _draw(
     paths: dict[str, Path] = {}
     for index, scene in enumerate(scenes, 1):
         try:
-            canvas = canvas_of(record)
+            canvas = canvas_of(record, sum(file.size for file in model.files))
             plan, content = make_plan(canvas), ClassContent(lying_in(record, canvas, scene.runs))
         except _DAMAGE:
             raise SiteError(f"{model.slug}: its data in the site is damaged; build the model again") from None

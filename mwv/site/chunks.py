@@ -13,6 +13,7 @@ import numpy as np
 from mwv.checkpoint.checks import MAX_ELEMENTS
 from mwv.errors import SiteError
 from mwv.site.text import canonical
+from mwv.xet.chunks import LARGEST
 from mwv.xet.stored import StoredFile, Term
 
 FORMAT: Final = "mwv-chunks"
@@ -48,7 +49,7 @@ def _file(value: Any) -> StoredFile:
     terms = tuple(Term(*entry) for entry in value["terms"])
     numbers = [number for term in terms for number in (term.first, term.last, term.length)]
     texts = [value["name"], value["hash"], *(term.xorb for term in terms)]
-    if lengths.shape != ids.shape or not all(type(text) is str for text in texts):
+    if lengths.shape != ids.shape or (lengths > LARGEST).any() or not all(type(text) is str for text in texts):
         raise TypeError
     if not all(type(number) is int and 0 <= number <= MAX_ELEMENTS for number in numbers):
         raise ValueError

@@ -16,6 +16,8 @@ from mwv.site.storing import UNKNOWN_COLOUR, Classified
 from mwv.site.text import canonical
 from mwv.xet.stored import StoredFile
 
+_PER_BYTE: Final = 16
+"""More elements than any type packs into a byte."""
 CHUNKS: Final = 8192
 """Chunks in a script of their lengths: half a gigabyte of a file."""
 
@@ -29,8 +31,20 @@ class ClassTiles:
     archives: Mapping[tuple[int, int] | None, str] = field(default_factory=dict)
 
 
-def canvas_of(record: Mapping[str, Any]) -> Canvas:
-    """The canvas of a scene, but for its regions and roles, from its data script."""
+def canvas_of(record: Mapping[str, Any], size: int) -> Canvas:
+    """The canvas of a scene, but for its regions and roles, from its data script; `size` bytes are in the model's files.
+
+    Raises ValueError for one that shows more than files of that size can hold: drawing it could take for ever.
+    """
+    placed = record["placements"]
+    shown = sum(
+        numbers[i + 4] * numbers[i + 5]
+        for tensor, numbers in zip(placed["tensor"], placed["pieces"], strict=True)
+        for i in range(0, len(numbers), 6)
+        if tensor >= 0
+    )
+    if shown > _PER_BYTE * size:
+        raise ValueError("more elements than there are bytes")
     return Canvas(Rect(*record["bounds"]), tuple(_placement(record, i) for i in range(len(record["placements"]["tensor"]))), ())
 
 

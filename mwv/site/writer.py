@@ -5,40 +5,30 @@ Tiles come first, then scene data under names that carry hashes, then each page 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-
-from blake3 import blake3
 
 from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.changes import reasons
 from mwv.site.chunks import decode_chunks, encode_chunks
-from mwv.site.data import DataFile, File, Tiled, digest, model_file, parse, scene_files, tile_paths
+from mwv.site.data import DataFile, File, Tiled, model_file, parse, scene_files, tile_paths
+from mwv.site.entry import file_entry, identity_in, listing_of, model_digest, model_entry, picture_suffix, seal_of
 from mwv.site.folder import Base, Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
-from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
+from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
 from mwv.site.shared import NO_CHUNKS, Shares, common, decode_content, encode_content, shares
 from mwv.site.sharing_page import sharing_page
 from mwv.site.storing import Kept, content_of
 from mwv.site.templates import Templates, find_templates
-from mwv.site.text import canonical, is_slug
+from mwv.site.text import is_slug
 from mwv.xet.stored import StoredFile
 
 GENERATOR: Final = f"mwv {__version__}"
-_OF_THE_SITE: Final = {
-    **vars(Shares()),
-    **{f"chunk_{name}": value for name, value in vars(NO_CHUNKS).items()},
-    "order": -1,
-    "stored": (),
-    "stored_tiles": "",
-    "stored_from": "",
-}
-"""What an entry says of its model among the others, as long as that is not known."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +108,14 @@ class SiteWriter:
 
     def seal(self, slug: str) -> str:
         """A digest of all that a model's folder will hold but its pages, which follow from it and the templates."""
-        return _seal(self._models[slug], self._files)
+        return seal_of(self._models[slug], self._files)
 
     def change(self, slug: str) -> str:
         """What has become of a model that was added or kept: "new", "unchanged", or "changed: " and why."""
         old = self._folder.manifest
         if slug not in old.models:
             return "new"
-        if _seal(old.models[slug], old.files) != self.seal(slug):
+        if seal_of(old.models[slug], old.files) != self.seal(slug):
             return f"changed: {', '.join(reasons(old.models[slug], self._models[slug], self._folder.read))}"
         return "unchanged" if old.templates == self._templates.digest else "changed: templates"
 
@@ -146,10 +136,10 @@ class SiteWriter:
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
         if model.files:
-            data.append(_listing("chunks", encode_chunks(model.files)))
-        data.append(_listing("content", encode_content(model.tensors)))
-        data.append(_listing("tiles", encode_tiles(tiles, model.slug)))
-        picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
+            data.append(listing_of("chunks", encode_chunks(model.files)))
+        data.append(listing_of("content", encode_content(model.tensors)))
+        data.append(listing_of("tiles", encode_tiles(tiles, model.slug)))
+        picture = DataFile(f"overview.{picture_suffix(overview)}", overview)
         order = self._models[model.slug].order if model.slug in self._models else -1
         self._forget(model.slug)
         self._added[model.slug] = _Added(tiles, picture)
@@ -157,8 +147,8 @@ class SiteWriter:
             path = f"{model.slug}/{file.name}"
             if not self._kept([path]):  # its name tells all that it says
                 self._put(path, file.content, "tiles" if file is data[-1] else "data")
-        self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
-        entry = _model_entry(model, [file.name for file in data], picture, tile_files, tiles)
+        self._files[f"{model.slug}/{picture.name}"] = file_entry(overview, "picture")
+        entry = model_entry(model, [file.name for file in data], picture, tile_files, tiles)
         self._models[model.slug] = replace(entry, order=self._order(order) if model.files else -1)
         return model.slug
 
@@ -214,7 +204,7 @@ class SiteWriter:
     ) -> None:
         """Add the scenes, by index, that show how a model is stored, and follow from `source`."""
         tiles = self._place_tiles(tile_paths(slug, scenes, files), files, self._old_stored(slug))
-        listing = _listing("stored", encode_tiles(tiles, slug))
+        listing = listing_of("stored", encode_tiles(tiles, slug))
         for file in (*(file for found in data.values() for file in found), listing):
             self._put(f"{slug}/{file.name}", file.content, "tiles" if file is listing else "data")
         names = tuple(found[-1].name for found in data.values())
@@ -269,7 +259,7 @@ class SiteWriter:
         gallery = None
         if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
-            self._files["index.html"] = _entry(gallery, "page")
+            self._files["index.html"] = file_entry(gallery, "page")
         if not again and (self._title, self._models) == (old.title, old.models):
             self._kept(["sharing.html"])
         if "sharing.html" not in self._files:
@@ -289,12 +279,12 @@ class SiteWriter:
     def _slug(self, model: Model) -> str:
         if not is_slug(model.slug):
             raise SiteError(f"{model.slug!r}: cannot be the name of a folder; use lower-case letters, digits, '.', '-', '_'")
-        known = self._known(_identity(model), model.slug)
+        known = self._known(identity_in(model), model.slug)
         if known is not None:
             return known
         if model.slug not in self._models:
             return model.slug
-        return f"{model.slug}-{_model_digest(model)[:8]}"
+        return f"{model.slug}-{model_digest(model)[:8]}"
 
     def _known(self, identity: str, slug: str) -> str | None:
         """The model of this identity that this call was not about yet; of several preferably the one with this slug."""
@@ -374,7 +364,7 @@ class SiteWriter:
 
     def _put(self, path: str, content: bytes, kind: str) -> None:
         self._folder.write(path, content)
-        self._files[path] = _entry(content, kind)
+        self._files[path] = file_entry(content, kind)
 
     def _kept_pages(self, slug: str) -> bool:
         """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
@@ -430,72 +420,3 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
 def _pages(slug: str) -> tuple[str, str]:
     """Paths of a model's page and of its table."""
     return f"{slug}/index.html", f"{slug}/tensors.html"
-
-
-def _entry(content: bytes, kind: str) -> FileEntry:
-    return FileEntry(len(content), kind, digest(content))
-
-
-def _listing(stem: str, content: bytes) -> DataFile:
-    return DataFile(f"{stem}-{digest(content)}.json", content)
-
-
-def _seal(entry: ModelEntry, files: Mapping[str, FileEntry]) -> str:
-    facts = asdict(entry)
-    for name in ("zoo", "rank", *_OF_THE_SITE):
-        del facts[name]
-    picture = files.get(f"{entry.slug}/{entry.overview}")
-    return digest(canonical([facts, picture and picture.hash]).encode("ascii"))
-
-
-def _identity(model: Model) -> str:
-    return model.identity or model.source
-
-
-def _model_digest(model: Model) -> str:
-    names = [(t.name, t.dtype, t.shape, t.digest) for t in model.tensors]
-    return blake3(canonical(names).encode("ascii")).hexdigest()
-
-
-def _picture_suffix(content: bytes) -> str:
-    return "png" if content.startswith(b"\x89PNG") else "avif"
-
-
-def _picture_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG by its IHDR, of an AVIF by its `ispe` box (ISO/IEC 23008-12, 6.5.3)."""
-    at = 16 if content.startswith(b"\x89PNG") else content.index(b"ispe") + 8
-    return int.from_bytes(content[at : at + 4], "big"), int.from_bytes(content[at + 4 : at + 8], "big")
-
-
-def _model_entry(model: Model, names: list[str], picture: DataFile, files: TileFiles, tiles: TileList) -> ModelEntry:
-    return ModelEntry(
-        slug=model.slug,
-        identity=_identity(model),
-        title=model.title,
-        source=model.source,
-        format=model.format,
-        architecture=model.architecture,
-        parameters=model.parameters,
-        bytes=model.nbytes,
-        tensors=len(model.tensors),
-        dtypes=dict(sorted(model.dtypes.items())),
-        date=model.date,
-        tags=model.tags,
-        group=model.group,
-        zoo=model.place.zoo,
-        rank=model.place.rank,
-        options=model.options,
-        **_OF_THE_SITE,
-        digest=_model_digest(model),
-        layout=tuple(scene.layout_digest for scene in model.scenes),
-        model=names[0],
-        scenes=tuple(name for name in names if name.startswith("scene-")),
-        overview=picture.name,
-        overview_size=_picture_size(picture.content),
-        content=names[-2],
-        chunks=names[-3] if model.files else "",
-        tile_mode=files.mode,
-        tile_list=names[-1],
-        tile_count=len(tiles.files),
-        tile_bytes=sum(tiles.files.values()),
-    )

@@ -110,7 +110,7 @@ mwv.BorderLayer = mwv.CanvasLayer.extend({
     }
     this.pending = [];
     // A light line with dark edges is seen on every ground; that of a xorb is thicker.
-    const strokes = [["rgba(8, 10, 14, 0.55)", 2.5, 0], ["rgba(255, 255, 255, 0.6)", 1, 0], ["rgba(8, 10, 14, 0.8)", this.near ? 5 : 3, 1], ["#ffffff", this.near ? 2.5 : 1, 1]];
+    const strokes = [["rgba(8, 10, 14, 0.55)", 2.5, 0], ["rgba(255, 255, 255, 0.85)", 1, 0], ["rgba(8, 10, 14, 0.8)", this.near ? 5 : 3, 1], ["#ffffff", this.near ? 2.5 : 1, 1]];
     for (const [colour, thick, kind] of strokes) {
       context.strokeStyle = String(colour);
       context.lineWidth = Number(thick);
