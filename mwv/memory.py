@@ -187,7 +187,7 @@ def _program() -> str:
     return blake3(b"".join(blake3(path.read_bytes()).digest() for path in sources)).hexdigest()
 
 
-def _chunks_key(identity: Identity) -> str:
+def _chunks_key(identity: Identity | Content) -> str:
     return key_of("chunks", CHUNKS_VERSION, _spelt(identity))
 
 

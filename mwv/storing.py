@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mwv.checkpoint.info import Checkpoint
 from mwv.errors import SiteError
+from mwv.hub.reconstruction import Reconstruction
 from mwv.memory import Memory
 from mwv.pyramid.classes import CLASSES, ClassContent
 from mwv.pyramid.keys import key_of
@@ -23,8 +26,8 @@ from mwv.site.model import TileFiles
 from mwv.site.storing import Classified, Kept, classified
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
-from mwv.xet.chunks import Chunks, chunks_of
-from mwv.xet.stored import StoredFile, local_file
+from mwv.xet.chunks import chunks_of
+from mwv.xet.stored import StoredFile, Term, local_file
 
 VERSION = 1
 """Of what the scenes say; what a site has of an older one is made again."""
@@ -34,23 +37,33 @@ _DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, Arithmet
 
 
 def stored_files(checkpoint: Checkpoint, memory: Memory, jobs: int, traffic: Traffic) -> tuple[StoredFile, ...]:
-    """The files of a checkpoint in chunks; files are read in full unless that is remembered of them, and counted as hashed."""
-    found: dict[int, Chunks] = {}
+    """How the files of a checkpoint are stored: one on the Hub by its reconstruction, a local one by its chunks.
 
-    def cut(number: int) -> None:
+    Local files are read in full unless their chunks are remembered, and counted as hashed.
+    """
+    found: dict[int, StoredFile] = {}
+    hashed: list[int] = []
+
+    def look(number: int) -> None:
         shard = checkpoint.shards[number]
+        made: Reconstruction | None = None
+        if hasattr(shard, "reconstruction") and shard.size:
+            made = shard.reconstruction(0, shard.size)
+        if made is not None:
+            terms = tuple(Term(*term) for term in made.terms)
+            found[number] = StoredFile(shard.name, "", np.zeros(0, np.uint32), np.zeros(0, np.uint64), terms)
+            return
         known = memory.chunks(shard)
         if known is None:
             known = chunks_of(shard)
             shard.check_unchanged()
             memory.remember_chunks(shard, known)
             hashed.append(shard.size)
-        found[number] = known
+        found[number] = local_file(shard.name, known)
 
-    hashed: list[int] = []
-    for_all(jobs, cut, range(len(checkpoint.shards)))
+    for_all(jobs, look, range(len(checkpoint.shards)))
     traffic.hashed += sum(hashed)
-    return tuple(local_file(shard.name, found[number]) for number, shard in enumerate(checkpoint.shards))
+    return tuple(found[number] for number in range(len(checkpoint.shards)))
 
 
 def show_stored(site: SiteWriter, store: Store, jobs: int) -> Tally:

@@ -37,7 +37,7 @@ class StoredFile:
 
     name: str
     hash: str
-    """Xet's hash of the file, as xet writes it."""
+    """Xet's hash of the file, as xet writes it; empty where that was not asked for."""
     lengths: NDArray[np.uint32]
     """Bytes of each chunk; none if only its terms are known."""
     ids: NDArray[np.uint64]

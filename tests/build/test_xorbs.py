@@ -11,8 +11,10 @@ from safetensors.numpy import save_file
 
 from mwv import storing
 from mwv.build import build
+from mwv.checkpoint.source import FileSource
 from mwv.cli import cli
 from mwv.errors import UsageError
+from mwv.hub.reconstruction import Reconstruction, Term
 from mwv.settings import ModelSettings, Settings
 from mwv.site.data import parse
 
@@ -160,3 +162,27 @@ def test_colours_that_are_baked_in_are_a_contradiction(sources):
     result = CliRunner().invoke(cli, ["build", str(sources[0]), "--show-xet-xorbs", "--tile-format", "avif"])
     assert isinstance(result.exception, UsageError)
     assert "contradict" in str(result.exception)
+
+
+def test_a_file_on_the_hub_is_shown_by_its_reconstruction_and_not_read_for_it(sources, tmp_path, monkeypatch):
+    base, tuned, _ = sources
+    sizes = {path.name: path.stat().st_size for path in (base, tuned)}
+
+    def reconstruction(source, begin, end):
+        """Half of both files is one and the same run of chunks; what ranges of tensors are asked for are told apart."""
+        if (begin, end) != (0, sizes[source.name]):
+            return Reconstruction("cas", 0, end - begin, (Term(f"{source.name}{begin}", 0, 1, end - begin),))
+        terms = (Term("ab" * 32, 2, 12, 1000), Term(source.name.encode().hex(), 0, 9, end - 1000))
+        return Reconstruction("cas", 0, end, terms)
+
+    monkeypatch.setattr(FileSource, "reconstruction", reconstruction, raising=False)
+    report = run([base, tuned], tmp_path / "site", tmp_path / "cache")
+    for model in report["models"]:
+        assert model["bytes"]["read"] + model["bytes"]["hashed"] == model["bytes"]["source"]
+    xorbs, sharing = (scene(tmp_path / "site", "tuned", index) for index in (1, 2))
+    assert [(x["hash"], x["bytes"], x["chunks"], x["model"]) for x in xorbs["xorbs"]] == [
+        ("ab" * 32, 1000, 10, "base"),
+        (tuned.name.encode().hex(), sizes[tuned.name] - 1000, 9, "tuned"),
+    ]
+    assert sharing["files"][0]["runs"] == [3, 1000, 1, sizes[tuned.name] - 1000]
+    assert xorbs["files"][0]["local"] is False and xorbs["files"][0]["chunks"] == []
