@@ -1,6 +1,7 @@
 """Streamed archives: the same as those of a build, little on disk at a time, nothing done twice."""
 
 import contextlib
+import dataclasses
 import io
 import threading
 
@@ -14,7 +15,7 @@ from safetensors.numpy import save_file
 
 from mwv.pyramid.archive import archives
 from mwv.pyramid.picture import overview_level
-from mwv.pyramid.plan import sums_key
+from mwv.pyramid.plan import make_plan, sums_key
 from mwv.pyramid.render import Renderer
 from mwv.pyramid.stream import Streamer
 from mwv.pyramid.survey import Survey
@@ -163,15 +164,21 @@ def test_tiles_of_an_earlier_build_are_packed_and_not_rendered(tmp_path, drawing
     assert pyramid.tiles == built.tiles and len(sink.sent) > 4
 
 
-def test_a_canvas_of_one_block_is_one_archive(tmp_path):
+def test_a_canvas_smaller_than_a_super_block_is_one_archive(tmp_path):
+    """Levels then end before the one that a super-block's own tile is on."""
     save_file({"a": np.random.default_rng(0).standard_normal((700, 900)).astype(np.float32)}, tmp_path / "m.safetensors")
     drawing, blobs, sink = scenes.draw(tmp_path / "m.safetensors"), scenes.DictBlobs(), Sink(tmp_path / "spool")
+    (placement,) = drawing.canvas.placements
+    pieces = tuple(dataclasses.replace(piece, x=piece.x - drawing.canvas.bounds.x) for piece in placement.pieces)
+    canvas = dataclasses.replace(drawing.canvas, placements=(dataclasses.replace(placement, pieces=pieces),))
+    drawing = dataclasses.replace(drawing, canvas=canvas, plan=make_plan(canvas))
     pyramid, names, _, _ = streamed(drawing, sink, blobs)
-    assert list(names) == [(0, 0)]
+    assert list(names) == [(0, 0)] and pyramid.levels == 2
     reader = Reader(MemorySource(sink.archives[names[0, 0]]))
     with Image.open(io.BytesIO(reader.get(0, 0, 0))) as image:
         assert image.size == (512, 512)
-    assert pyramid.levels == 2
+    pyramid, _, streamer, _ = streamed(drawing, sink, blobs)
+    assert (streamer.renderer.tally.rendered, streamer.haul.reused) == (0, 1)
 
 
 def test_a_sink_that_fails_stops_the_rest(tmp_path, drawing):
