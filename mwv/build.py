@@ -52,6 +52,7 @@ from mwv.site.writer import SiteWriter
 from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.store import Store
+from mwv.storing import show_stored, stored_files
 
 if TYPE_CHECKING:
     from mwv.pyramid.archive import Place as ArchivePlace
@@ -163,6 +164,10 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
             outcome.failures += settings.zoo.unmatched
             if not unmatched:  # else what is not there now may come back
                 outcome.taken_out += site.take_out(zoo)
+        drawn = show_stored(site, store, settings.jobs)
+        if drawn.rendered or drawn.reused:
+            outcome.stored = drawn
+            say(f"xorbs and sharing: {drawn.rendered:,} tiles rendered, {drawn.reused:,} reused")
         done = site.finish(None if settings.zoo is None else settings.zoo.title)
         for warning in store.warnings:
             say(f"warning: {warning}")
@@ -260,7 +265,8 @@ def _added(drawing: Drawing, label: Label, means: Means, memory: Memory) -> tupl
         scene, tiles = tile_files(scene, pyramid, settings, store)
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
-    model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label)
+    files = stored_files(drawing.checkpoint, memory, settings.jobs, rendering.traffic) if settings.xorbs else ()
+    model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label, files)
     return model, site.add_model(model, tiles, overview(pyramid, canvas, store, settings.tile_format)), rendering
 
 
@@ -277,6 +283,7 @@ def _label(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings
         wanted.columns,
         settings.tile_format,
         settings.tiles,
+        *(("xorbs",) if settings.xorbs else ()),
     )
     return Label(
         slug=wanted.slug or slugify(title),

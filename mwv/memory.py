@@ -1,4 +1,4 @@
-"""What earlier builds learnt in, what this build need not read again out: digests of bands and statistics, by content.
+"""What earlier builds learnt in, what this build need not read again out: digests of bands, statistics, chunks.
 
 Digests are remembered for a file as it was: path, size, times, inode and device. A file whose time of change lay less than
 two seconds back when the build began to read could change again unseen, so nothing is remembered about it. Statistics belong to
@@ -31,6 +31,8 @@ from mwv.pyramid.keys import key_of
 from mwv.pyramid.survey import Subject
 from mwv.site.text import canonical
 from mwv.store.index import OUTCOMES
+from mwv.xet.chunks import VERSION as CHUNKS_VERSION
+from mwv.xet.chunks import Chunks
 
 _DIGEST: Final = 32
 _SETTLED_NS: Final = 2_000_000_000
@@ -104,6 +106,20 @@ class Memory:
         self._index.remember_many("stats", stats)
         self._aliases.remember(hashed)
 
+    def chunks(self, source: Source) -> Chunks | None:
+        """The chunks of a file, if it is unchanged since they were remembered."""
+        body = self._index.recall("chunks", _chunks_key(source.identity)) if self._settled(source) and source.identity else None
+        try:
+            found = None if body is None else Chunks.from_bytes(body)
+        except ValueError:
+            return None
+        return found if found is not None and found.size == source.size else None
+
+    def remember_chunks(self, source: Source, chunks: Chunks) -> None:
+        """Keep the chunks of a file that was seen not to have changed meanwhile."""
+        if self._settled(source) and source.identity:
+            self._index.remember_many("chunks", {_chunks_key(source.identity): chunks.to_bytes()})
+
     def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
         """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""
         if not all(map(self._settled, checkpoint.shards)):
@@ -169,6 +185,10 @@ def _program() -> str:
     """Digest of the sources of this package: whatever draws or writes otherwise is another program."""
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     return blake3(b"".join(blake3(path.read_bytes()).digest() for path in sources)).hexdigest()
+
+
+def _chunks_key(identity: Identity | Content) -> str:
+    return key_of("chunks", CHUNKS_VERSION, _spelt(identity))
 
 
 def _stats_key(digests: Sequence[bytes], grid: Grid) -> str:

@@ -110,6 +110,8 @@ class Outcome:
     """Slugs of models that the zoo names no longer."""
     failures: list[str] = field(default_factory=list)
     hub: HubTraffic = HubTraffic()
+    stored: Tally = field(default_factory=Tally)
+    """Tiles of the scenes that show how all models are stored."""
 
     def line(self, seconds: float) -> str:
         """What happened to all models, in a line."""
@@ -127,6 +129,7 @@ class Outcome:
             "taken_out": self.taken_out,
             "failures": self.failures,
             "hub": self.hub.record(),
+            "xorbs": {"rendered": self.stored.rendered, "reused": self.stored.reused},
             "seconds": round(seconds, 3),
             "peak_rss_bytes": peak_memory(),
         }

@@ -83,6 +83,8 @@ class Settings:
     """`png` are codes, coloured in the page; `avif` are pictures."""
     tiles: TileStore = "files"
     """How tiles lie in the site."""
+    xorbs: bool = False
+    """Show how xet stores the files, and what models share."""
     jobs: int = 1
     """Threads."""
     png: Path | None = None

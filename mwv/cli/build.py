@@ -60,6 +60,7 @@ _MAX_LIST: Final = 10_000_000
     metavar="PIXELS",
     help="Longest side of that picture at most; default: 64 megapixels in all.",
 )
+@click.option("--show-xet-xorbs", "xorbs", is_flag=True, help="Show how xet stores the files, and which bytes models share.")
 @click.option("--remove", metavar="SLUG", multiple=True, help="Take a model out of the site; may be repeated.")
 @click.option("--regen-html", type=PATH, metavar="DIR", help="Write the pages of an existing site anew, without its sources.")
 @click.option(
@@ -185,6 +186,8 @@ def _settings(
         raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
     if rest["png_size"] is not None and rest["png"] is None:
         raise UsageError("--png-size says how large --png is; give both")
+    if rest["xorbs"] and rest["tile_format"] == "avif":
+        raise UsageError("--show-xet-xorbs and --tile-format avif contradict each other: classes are coloured in the page")
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
         raise UsageError("--dry-run writes nothing: leave out --png, --remove, --report and --serve")
 

@@ -61,10 +61,15 @@ class Banded:
 
     def grid_rows(self, elements: NDArray[Any]) -> NDArray[Any]:
         """The elements of a band as grid rows; a short last row is padded with zero bits."""
-        rows = -(-len(elements) // self.row_elements)
-        if lacking := rows * self.row_elements - len(elements):
-            elements = np.concatenate((elements, np.zeros(lacking, elements.dtype)))
-        return _mosaic(elements.reshape(rows, -1), self.patch)
+        return grid_rows(elements, self.row_elements, self.patch)
+
+
+def grid_rows(elements: NDArray[Any], row_elements: int, patch: tuple[int, int]) -> NDArray[Any]:
+    """Elements in storage rows as grid rows; a short last row is padded with zero bits."""
+    rows = -(-len(elements) // row_elements)
+    if lacking := rows * row_elements - len(elements):
+        elements = np.concatenate((elements, np.zeros(lacking, elements.dtype)))
+    return _mosaic(elements.reshape(rows, -1), patch)
 
 
 def value_digest(recipe: bytes, raw: bytes) -> bytes:

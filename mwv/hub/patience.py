@@ -165,17 +165,20 @@ def be_patient(limits: Limits, notice: Callable[[str], None]) -> Wire:
 
     Who comes while another is at it shares its client: there is one limit for all.
     """
-    if not _wires:
+    if not _wires or not isinstance(get_session(), PatientClient):
         wire = Wire()
+        _wires.clear()
         set_client_factory(lambda: PatientClient(limits, notice, wire))
-    _wires.append(_wires[0] if _wires else wire)
+        _wires.append(wire)
+    else:
+        _wires.append(_wires[0])
     return _wires[0]
 
 
 def be_done() -> None:
     """Undo a call of `be_patient`: after the last, nobody waits for answers, and huggingface_hub has a client of its own."""
-    wire = _wires.pop()
-    if not _wires:
+    wire = _wires.pop() if _wires else None
+    if wire is not None and not _wires:
         wire.over.set()
         set_client_factory(default_client_factory)
 

@@ -77,14 +77,16 @@ class Pool:
                 self._drop(next(iter(self._held)))
             return future
 
-    def read(self, owner: int, piece: Piece, count: int) -> None:
-        """Take note that `count` bytes of a piece have been read; it goes when none is left that was announced."""
+    def read(self, owner: int, piece: Piece, count: int) -> bool:
+        """Take note that `count` bytes of a piece have been read; whether it went, as none is left that was announced."""
         with self._lock:
             held = self._held.get((owner, piece.begin))
-            if held is not None and piece.wanted:
-                held.left -= count
-                if held.left <= 0:
-                    self._drop((owner, piece.begin))
+            if held is None or not piece.wanted:
+                return False
+            held.left -= count
+            if held.left <= 0:
+                self._drop((owner, piece.begin))
+            return held.left <= 0
 
     def forget(self, owner: int, piece: Piece) -> None:
         """Let go of a piece."""
@@ -108,6 +110,8 @@ class Pieces:
         self._pool, self._fetch, self._size = pool, fetch, size
         self._planned: list[Piece] = []
         self._begins: list[int] = []
+        self._read: set[int] = set()
+        """Where those begin that have been read and are not to be fetched ahead again."""
         self._loose: list[Piece] = []
         """The latest that were not announced."""
         self._lock = threading.Lock()
@@ -118,6 +122,7 @@ class Pieces:
             self._pool.forget(id(self), piece)
         self._planned = list(plan(ranges))
         self._begins = [piece.begin for piece in self._planned]
+        self._read = set()
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes that lie in the file."""
@@ -129,6 +134,8 @@ class Pieces:
             if number is not None:
                 # All that this read needs, and what is likely to be needed next.
                 for following in self._planned[number + 1 : number + 1 + AHEAD]:
+                    if following.begin in self._read and following.begin >= end:
+                        continue
                     self._pool.ask(id(self), following, self._fetch, ahead=following.begin >= end)
             try:
                 body = future.result()
@@ -136,7 +143,8 @@ class Pieces:
                 self._pool.forget(id(self), piece)  # who asks again tries again
                 raise
             part = body[offset - piece.begin : end - piece.begin]
-            self._pool.read(id(self), piece, len(part))
+            if self._pool.read(id(self), piece, len(part)):
+                self._read.add(piece.begin)
             parts.append(part)
             offset += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)

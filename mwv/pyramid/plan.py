@@ -18,6 +18,8 @@ BLOCK_TILES: Final = 1 << BLOCK_LEVEL
 BLOCK: Final = TILE * BLOCK_TILES
 SUPER_LEVEL: Final = 4
 """Levels 0 to 4 of 16 × 16 leaf tiles are a super-block: what lies in one archive, and is streamed at once."""
+STRIP: Final = 64
+"""Pixel rows of a block drawn at a time, so that values, sums and codes stay in the processor's cache."""
 VERSION: Final = 2
 """Part of every key; to be raised whenever pixels, sums or the file format change."""
 
@@ -132,28 +134,28 @@ def _high(plan: Plan, window: Window) -> int:
     return plan.placements[window.placement].grid.thick[0]
 
 
-def leaf_key(plan: Plan, windows: Sequence[Window], digests: Callable[[int, int, int], bytes]) -> str:
-    """Key of a leaf tile: the digests of the bands under it, and how their elements lie in it.
-
-    `digests(placement, first, last)` gives the joined value digests of bands `first` to `last` - 1.
-    """
+def leaf_key(plan: Plan, kind: str, windows: Sequence[Window], content: Callable[[Window], list[object]]) -> str:
+    """Key of a leaf tile of a kind of scene: what the windows under it show, and where."""
     entries: list[list[object]] = []
     for w in windows:
         placement = plan.placements[w.placement]
-        grid = placement.grid
         if placement.tensor is None:
-            entries.append(["missing", w.x, w.y, w.rows * grid.thick[0], w.cols * grid.thick[1]])
-            continue
-        first, last = w.storage_bands(grid)
-        offset = w.row - first * grid.band_rows
-        shape = [grid.patch, grid.thick, offset, w.col, w.rows, w.cols, w.x, w.y]
-        entries.append([digests(w.placement, first, last).hex(), shape])
-    return key_of("leaf", VERSION, "values", entries, "png")
+            high, wide = placement.grid.thick
+            entries.append(["missing", w.x, w.y, w.rows * high, w.cols * wide])
+        else:
+            entries.append(content(w))
+    return key_of("leaf", VERSION, kind, entries, "png")
 
 
-def overview_key(children: Sequence[str | None]) -> str:
+def window_entry(window: Window, grid: Grid, digests: bytes) -> list[object]:
+    """What the key of a leaf says of a window: the joined digests of its bands, and how their elements lie in the tile."""
+    w, first = window, window.storage_bands(grid)[0]
+    return [digests.hex(), [grid.patch, grid.thick, w.row - first * grid.band_rows, w.col, w.rows, w.cols, w.x, w.y]]
+
+
+def overview_key(kind: str, children: Sequence[str | None]) -> str:
     """Key of an overview: the keys of its four children, row by row, None for those that do not exist."""
-    return key_of("overview", VERSION, "values", list(children), "png")
+    return key_of("overview", VERSION, kind, list(children), "png")
 
 
 def sums_key(tile: str) -> str:

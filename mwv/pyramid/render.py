@@ -1,4 +1,4 @@
-"""A Plan and a Survey in, the tiles of every level out: rendered where the cache lacks them, by threads."""
+"""A Plan and its content in, the tiles of every level out: rendered where the cache lacks them, by threads."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from mwv.errors import LostError
 from mwv.pyramid import png
 from mwv.pyramid.deflate import count_bytes
-from mwv.pyramid.draw import Summary, draw_block
+from mwv.pyramid.draw import draw_block
+from mwv.pyramid.kind import Content, Kind, Summary
 from mwv.pyramid.plan import (
     BLOCK_LEVEL,
     BLOCK_TILES,
@@ -29,9 +30,8 @@ from mwv.pyramid.plan import (
     overview_key,
     sums_key,
 )
-from mwv.pyramid.reduce import Sums, overview_codes, reduce_sums
-from mwv.pyramid.summary import pack, unpack
-from mwv.pyramid.survey import Blobs, Survey
+from mwv.pyramid.survey import Blobs
+from mwv.pyramid.values import VALUES
 
 Progress = Callable[[int, int], None]
 """Called from any thread with (tiles, leaf elements) that were finished since the last call."""
@@ -70,9 +70,10 @@ class Renderer:
     """Renders one plan. What is in `blobs` is not rendered; what is rendered is put there at once, so no work is lost."""
 
     plan: Plan
-    survey: Survey
+    shown: Content
     blobs: Blobs
     progress: Progress = _unwatched
+    kind: Kind[Any, Any] = VALUES
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -136,12 +137,12 @@ class Renderer:
                 yield w.placement, band
 
     def _release(self, windows: Iterable[Window]) -> None:
-        """Let the survey forget the bands that no other block needs."""
+        """Let go of the bands that no other block needs."""
         with self._lock:
             self._to_draw.subtract(self._bands(windows))
         for index, band in self._bands(windows):
             if self._to_draw[index, band] <= 0:
-                self.survey.release(index, band)
+                self.shown.release(index, band)
 
     def _wanted(self, level: int) -> bool:
         """Whether tiles of this level are shown; a small canvas has fewer levels than a block."""
@@ -150,16 +151,16 @@ class Renderer:
     def _block_tiles(self, at: tuple[int, int]) -> dict[TileId, str]:
         """Keys of all tiles of a block that show anything, by tile within the block."""
         leaves = leaf_windows(self.plan, self.plan.blocks[at])
-        tiles = {(0, x, y): leaf_key(self.plan, windows, self.survey.digests) for x, y, windows in leaves}
+        tiles = {(0, x, y): leaf_key(self.plan, self.kind.name, windows, self.shown.content) for x, y, windows in leaves}
         for level in range(1, BLOCK_LEVEL + 1):
             for y in range(BLOCK_TILES >> level):
                 for x in range(BLOCK_TILES >> level):
                     children = [tiles.get((level - 1, *child)) for child in child_ids(x, y)]
                     if any(children):
-                        tiles[level, x, y] = overview_key(children)
+                        tiles[level, x, y] = overview_key(self.kind.name, children)
         return tiles
 
-    def _draw(self, at: tuple[int, int], tiles: Mapping[TileId, str], missing: set[TileId]) -> Summary:
+    def _draw(self, at: tuple[int, int], tiles: Mapping[TileId, str], missing: set[TileId]) -> Summary[Any]:
         """Draw a block, keep its missing tiles and its summary."""
 
         def emit(tile: TileId, lines: NDArray[np.uint8], found: NDArray[np.int64]) -> None:
@@ -167,14 +168,14 @@ class Renderer:
                 self._put_png(tiles[tile], lines, found)
 
         grids = [placement.grid for placement in self.plan.placements]
-        summary = draw_block(self.plan.blocks[at], grids, tiles, self.survey.samples, emit)
-        self._put(sums_key(tiles[BLOCK_LEVEL, 0, 0]), pack(summary))
+        summary = draw_block(self.kind, self.plan.blocks[at], grids, tiles, self.shown.samples, emit)
+        self._put(sums_key(tiles[BLOCK_LEVEL, 0, 0]), self.kind.pack(summary))
         return summary
 
     def overview(self, level: int, at: tuple[int, int]) -> None:
         """Render a tile above the blocks, if it is lacking, from the summaries of its children."""
         x, y = at
-        key = overview_key([self._tiles.get((level - 1, *child)) for child in child_ids(x, y)])
+        key = overview_key(self.kind.name, [self._tiles.get((level - 1, *child)) for child in child_ids(x, y)])
         with self._lock:
             self._tiles[level, x, y] = key
         there = self.blobs.has(key)
@@ -183,28 +184,28 @@ class Renderer:
         self._count(rendered=not there, reused=there)
         self.progress(1, 0)
 
-    def _summary(self, level: int, x: int, y: int) -> Summary:
+    def _summary(self, level: int, x: int, y: int) -> Summary[Any]:
         """The summary of a tile that has been seen to; made anew if the cache has lost it since."""
         body = self.blobs.get(sums_key(self._tiles[level, x, y]))
-        summary = None if body is None else unpack(body)
+        summary = None if body is None else self.kind.unpack(body)
         if summary is not None:
             return summary
         if level > BLOCK_LEVEL:
             return self._reduce(level, x, y)
         return self._draw((x, y), self._block_tiles((x, y)), set())
 
-    def _reduce(self, level: int, x: int, y: int) -> Summary:
+    def _reduce(self, level: int, x: int, y: int) -> Summary[Any]:
         """Make an overview tile above the blocks from the summaries of its children, and keep it."""
         half = TILE // 2
-        sums = Sums.empty(TILE, TILE)
+        sums = self.kind.empty(TILE, TILE)
         counts = np.zeros((level + 1, 256), np.int64)
         for i, child in enumerate(child_ids(x, y)):
             if (level - 1, *child) in self._tiles:
                 below = self._summary(level - 1, *child)
-                reduce_sums(below.sums, sums.window(i // 2 * half, i % 2 * half, half, half))
+                self.kind.reduce(below.sums, sums, i // 2 * half, i % 2 * half)
                 counts[:level] += below.counts
         lines = np.zeros((TILE, TILE + 1), np.uint8)
-        overview_codes(sums, lines[:, 1:])
+        self.kind.codes(sums, lines[:, 1:])
         found = count_bytes(lines)
         counts[level] = found
         counts[level, 0] -= TILE  # the lines' filter bytes
@@ -212,7 +213,7 @@ class Renderer:
         if not self.blobs.has(key):
             self._put_png(key, lines, found)
         summary = Summary(sums, counts)
-        self._put(sums_key(key), pack(summary))
+        self._put(sums_key(key), self.kind.pack(summary))
         return summary
 
     def _put_png(self, key: str, lines: NDArray[np.uint8], found: NDArray[np.int64]) -> None:

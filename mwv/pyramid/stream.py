@@ -98,7 +98,7 @@ class Streamer:
         blocks = {block: self.renderer.keys(block) for block in self._blocks[at]}
         tiles = {tile: key for keys in blocks.values() for tile, key in keys.items()}
         if self._top == SUPER_LEVEL:
-            tiles[SUPER_LEVEL, *at] = overview_key([tiles.get((BLOCK_LEVEL, *child)) for child in child_ids(*at)])
+            tiles[SUPER_LEVEL, *at] = overview_key("values", [tiles.get((BLOCK_LEVEL, *child)) for child in child_ids(*at)])
         shown = {tile: key for tile, key in tiles.items() if tile[0] < levels}
         name = archive_name(shown)
         with self._lock:

@@ -1,4 +1,4 @@
-"""A Summary in, the body of a cached blob out, and back."""
+"""A Summary of values in, the body of a cached blob out, and back."""
 
 import struct
 from typing import Final, cast
@@ -7,7 +7,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from mwv.pyramid.draw import Summary
+from mwv.pyramid.kind import Summary
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.reduce import Sums
 
@@ -17,7 +17,7 @@ _MOST_LEVELS: Final = 64
 _DAMAGE: Final = cast("type[Exception]", isal_zlib.error)
 
 
-def pack(summary: Summary) -> bytes:
+def pack(summary: Summary[Sums]) -> bytes:
     """The sums of a tile and the counts below it, little-endian.
 
     Magic, number of levels and the rectangle (y, x, height, width) that holds all pixels that are not padding; Σv and Σv² of
@@ -40,7 +40,7 @@ def _extent(shown: NDArray[np.bool_]) -> tuple[int, int]:
     return (int(places[0]), int(places[-1] - places[0] + 1)) if places.size else (0, 0)
 
 
-def unpack(body: bytes) -> Summary | None:
+def unpack(body: bytes) -> Summary[Sums] | None:
     """The summary that was packed, or None if the body is not one."""
     if len(body) < _HEADER.size:
         return None

@@ -17,6 +17,7 @@ from mwv.measure import slabs
 from mwv.measure.slabs import SlabStats, combine
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.keys import key_of
+from mwv.pyramid.plan import Window, window_entry
 
 SLAB_BANDS: Final = 64
 """Bands (of 64 storage rows) whose statistics are taken together."""
@@ -105,6 +106,12 @@ class Survey:
         found = [digest for slab in touched for digest in self._slab(index, slab)]
         start = first - touched.start * SLAB_BANDS
         return b"".join(found[start : start + last - first])
+
+    def content(self, window: Window) -> list[object]:
+        """What the key of a leaf says of a window."""
+        subject = self.subjects[window.placement]
+        assert subject is not None
+        return window_entry(window, subject.grid, self.digests(window.placement, *window.storage_bands(subject.grid)))
 
     def samples(self, index: int, band: int, col: int, cols: int) -> Samples | None:
         """Samples of a band for drawing; None for a placement without tensor."""

@@ -19,6 +19,7 @@ from mwv.pyramid.keys import key_of
 from mwv.pyramid.picture import magnitude_range
 from mwv.pyramid.render import Pyramid
 from mwv.site.model import Label, Model, Scene, TensorRow
+from mwv.xet.stored import StoredFile
 
 _FLOAT_WINDOW: Final = (2.0**-10, 2.0)
 _NAMED: Final = 3
@@ -34,6 +35,7 @@ def make_model(
     scene: Scene,
     learnt: Sequence[Learnt | None],
     label: Label,
+    files: Sequence[StoredFile] = (),
 ) -> Model:
     """Everything a page says; `learnt` has one entry per placement of the scene, None for missing tensors."""
     panels: dict[int, list[Learnt]] = {}
@@ -54,6 +56,7 @@ def make_model(
         tensors=rows,
         scenes=(scene,),
         notes=_notes(checkpoint, shown, rows, scene.canvas),
+        files=tuple(files),
     )
 
 

@@ -17,7 +17,8 @@ from blake3 import blake3
 from mwv.layout.canvas import Canvas, Placement
 from mwv.measure.slabs import VERSION as MEASURED
 from mwv.measure.stats import TensorStats
-from mwv.site.model import Model, Scene, TensorRow, TileFiles
+from mwv.pyramid.plan import TileId
+from mwv.site.model import Model, TensorRow, TileFiles
 from mwv.site.text import canonical, plain
 
 DATA_VERSION: Final = 1
@@ -134,7 +135,7 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
     """All data files of one scene; the last is `scene-<index>-<hash>.js`, which names the others."""
     scene = model.scenes[index]
     details = detail_files(index, model.tensors)
-    tiles, pieces = _tiles(scene, index, files)
+    tiles, pieces = tile_map(scene, index, files)
     facts = {
         "version": DATA_VERSION,
         "index": index,
@@ -269,7 +270,23 @@ def tile_name(key: str, files: TileFiles) -> str:
     return f"{key}.png" if files.suffix != "png" and key in files.png else key
 
 
-def _pieces(scene: Scene, entry: Callable[[str], str]) -> Iterator[tuple[int, int, int, list[str]]]:
+class Tiled(Protocol):
+    """A scene as far as its tiles go; see `Scene`."""
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+
+    @property
+    def tiles(self) -> Mapping[TileId, str]:
+        """Key of every tile."""
+
+    @property
+    def archives(self) -> Mapping[tuple[int, int] | None, str]:
+        """Digests of archives."""
+
+
+def _pieces(scene: Tiled, entry: Callable[[str], str]) -> Iterator[tuple[int, int, int, list[str]]]:
     """(level, column, row, entries) of the pieces of a tile map in order; entries run along rows, "" where no tile is."""
     pieces: dict[tuple[int, int, int], list[str]] = {}
     for (level, x, y), key in sorted(scene.tiles.items()):
@@ -281,7 +298,7 @@ def _pieces(scene: Scene, entry: Callable[[str], str]) -> Iterator[tuple[int, in
         yield level, column, row, entries
 
 
-def _tiles(scene: Scene, index: int, files: TileFiles) -> tuple[dict[str, Any], list[DataFile]]:
+def tile_map(scene: Tiled, index: int, files: TileFiles) -> tuple[dict[str, Any], list[DataFile]]:
     """The `tiles` field of the facts, which carries levels of one piece, and the pieces of larger levels as scripts."""
     tiles: dict[str, Any] = {
         "mode": files.mode,
@@ -316,16 +333,16 @@ def xyz_folder(index: int) -> str:
     return f"tiles/{index}/" if index else "tiles/"
 
 
-def tile_paths(model: Model, files: TileFiles) -> Mapping[str, str]:
-    """Path in the site → key, for every tile or archive of a model."""
+def tile_paths(slug: str, scenes: Mapping[int, Tiled], files: TileFiles) -> Mapping[str, str]:
+    """Path in the site → key, for every tile or archive of some scenes (by index) of a model."""
     paths: dict[str, str] = {}
-    for index, scene in enumerate(model.scenes):
+    for index, scene in scenes.items():
         if files.mode == "pmtiles":
             paths.update({f"tiles/{name[:2]}/{name}.pmtiles": name for name in scene.archives.values()})
         elif files.mode == "files":
             paths.update({f"tiles/{key[:2]}/{key}.{_suffix(key, files)}": key for key in scene.tiles.values()})
         else:
-            base, top = f"{model.slug}/{xyz_folder(index)}", scene.levels - 1
+            base, top = f"{slug}/{xyz_folder(index)}", scene.levels - 1
             for (level, x, y), key in scene.tiles.items():
                 paths[f"{base}{top - level}/{x}/{y}.{_suffix(key, files)}"] = key
     return dict(sorted(paths.items()))

@@ -31,6 +31,9 @@ _TOLD: Final = (
     "shared",
     "nearest",
     "nearest_shared",
+    "chunk_shared",
+    "chunk_nearest",
+    "chunk_nearest_shared",
     "digest",
     "layout",
     "model",
@@ -62,6 +65,8 @@ class Card:
     """What the script of the page searches, sorts and filters by, as JSON."""
     nearest: str
     """Title of the model that shares most, or empty."""
+    chunk_nearest: str
+    """The same by chunks."""
 
     @property
     def title(self) -> str:
@@ -88,6 +93,8 @@ class GalleryPage:
     """Whether a zoo says in which order the cards stand."""
     parameters: int
     nbytes: int
+    sharing: bool
+    """Whether there is a page of what models share by chunks."""
 
 
 def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry]) -> bytes:
@@ -102,6 +109,7 @@ def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry])
         ordered=any(model.rank >= 0 for model in models),
         parameters=sum(model.parameters for model in models),
         nbytes=sum(model.bytes for model in models),
+        sharing=any(model.chunk_shared >= 0 for model in models),
     )
     return templates.render("gallery.html", "", vars(page))
 
@@ -117,7 +125,13 @@ def _card(model: ModelEntry, place: int, titles: Mapping[str, str]) -> Card:
         "bytes": model.bytes,
         "date": model.date or "",
     }
-    return Card(model, strips(*model.overview_size), canonical(facts), titles.get(model.nearest, ""))
+    return Card(
+        model,
+        strips(*model.overview_size),
+        canonical(facts),
+        titles.get(model.nearest, ""),
+        titles.get(model.chunk_nearest, ""),
+    )
 
 
 def _groups(cards: Sequence[Card]) -> list[Group]:

@@ -61,6 +61,11 @@ class ModelEntry:
     nearest: str
     """Slug of the model that has most of them, or empty."""
     nearest_shared: int
+    chunk_shared: int
+    """Bytes of its chunks that other models of the site have, too; -1 where its chunks or those of all others are not known."""
+    chunk_nearest: str
+    """Slug of the model that has most of them, or empty."""
+    chunk_nearest_shared: int
     digest: str
     """Over names and digests of all tensors: equal for equal weights."""
     layout: tuple[str, ...]
@@ -75,6 +80,16 @@ class ModelEntry:
     """Its width and height in pixels."""
     content: str
     """Name of the list of what its tensors hold, in its folder."""
+    chunks: str
+    """Name of the list of the chunks of its files, in its folder, or empty."""
+    order: int
+    """How many models with chunks are stored before this one, or -1."""
+    stored: tuple[str, ...]
+    """Names of the scripts of the scenes that show how it is stored, in its folder."""
+    stored_tiles: str
+    """Name of the list of their tiles, in its folder, or empty."""
+    stored_from: str
+    """Digest of all that they follow from, or empty."""
     tile_mode: str
     tile_list: str
     """Name of the list of the model's tiles, in its folder."""
@@ -82,7 +97,7 @@ class ModelEntry:
     tile_bytes: int
 
 
-_LISTS: Final = {"layout": str, "scenes": str, "tags": str, "overview_size": int}
+_LISTS: Final = {"layout": str, "scenes": str, "stored": str, "tags": str, "overview_size": int}
 
 
 @dataclass(frozen=True)
@@ -181,7 +196,13 @@ def _address(value: object) -> str:
 
 
 def _paths(models: Iterable[ModelEntry]) -> list[str]:
-    return [f"{m.slug}/{name}" for m in models for name in (m.model, m.overview, m.tile_list, m.content, *m.scenes)]
+    """Of all that the models name, in their folders; names that are empty name nothing."""
+    names = (
+        (m.slug, name)
+        for m in models
+        for name in (m.model, m.overview, m.tile_list, m.content, *m.scenes, m.chunks, *m.stored, m.stored_tiles)
+    )
+    return [f"{slug}/{name}" for slug, name in names if name]
 
 
 @dataclass(frozen=True)

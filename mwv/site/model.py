@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mwv.layout.canvas import Canvas
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.plan import TileId
+from mwv.xet.stored import StoredFile
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class Model:
     options: str = ""
     """Digest of the options that it was built with."""
     place: Place = Place()
+    files: tuple[StoredFile, ...] = ()
+    """Its files as xet stores them, where that is to be shown."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The tensors of all models of a site in, how many bytes of each model others have, too, out.
+"""The tensors (or chunks) of all models of a site in, how many bytes of each model others have, too, out.
 
 A model's content is a small file of its own, so that adding a model needs no scene of any other.
 """
@@ -40,6 +40,10 @@ class Shares:
     """Bytes of tensors that this one has."""
 
 
+NO_CHUNKS: Final = Shares(-1)
+"""Of a model whose chunks are not known, or those of no other."""
+
+
 def encode_content(tensors: Sequence[TensorRow]) -> bytes:
     """The text of `content-<hash>.json`; tensors without elements are left out."""
     sizes: dict[str, int] = {}
@@ -63,36 +67,56 @@ def decode_content(content: bytes, where: Path) -> Content:
     return Content(digests, sizes)
 
 
-def shares(contents: Mapping[str, Content]) -> dict[str, Shares]:
-    """What each model (by slug) shares.
+@dataclass(frozen=True, eq=False)
+class Common:
+    """What some models have in common, in bytes."""
 
-    Tensors are taken together by the set of models that have them: there are few such sets, however many tensors.
+    slugs: tuple[str, ...]
+    shared: NDArray[np.int64]
+    """Of each, what some other has, too."""
+    between: NDArray[np.int64]
+    """Of each (row), what another (column) has, too; zeros along the diagonal."""
+    stored: int
+    """Of all together, each thing counted once."""
+
+
+def common(contents: Mapping[str, Content]) -> Common:
+    """What models (by slug) have in common.
+
+    Things are taken together by the set of models that have them: there are few such sets, however many things.
     """
     slugs = sorted(contents)
+    n = len(slugs)
+    total, between = np.zeros(n, np.int64), np.zeros((n, n), np.int64)
     if not slugs:
-        return {}
-    model = np.repeat(np.arange(len(slugs)), [len(contents[slug].digests) for slug in slugs])
+        return Common((), total, between, 0)
+    model = np.repeat(np.arange(n), [len(contents[slug].digests) for slug in slugs])
     sizes = np.concatenate([contents[slug].sizes for slug in slugs])
-    distinct, tensor = np.unique(np.concatenate([contents[slug].digests for slug in slugs]), return_inverse=True)
+    digests = np.concatenate([contents[slug].digests for slug in slugs])
+    distinct, first, tensor = np.unique(digests, return_index=True, return_inverse=True)
     # The sum of random numbers of the models that have a tensor stands for their set.
-    tickets = np.random.default_rng(0).integers(0, 1 << 62, len(slugs), np.uint64)
+    tickets = np.random.default_rng(0).integers(0, 1 << 62, n, np.uint64)
     marks = np.zeros(len(distinct), np.uint64)
     np.add.at(marks, tensor, tickets[model])
     owners = np.bincount(tensor, minlength=len(distinct))
     kind = np.unique(marks, return_inverse=True)[1]
-    common = owners[tensor] > 1
-    which = kind[tensor][common] * len(slugs) + model[common]
+    several = owners[tensor] > 1
+    which = kind[tensor][several] * n + model[several]
     pairs, index = np.unique(which, return_inverse=True)
     weights = np.zeros(len(pairs), np.int64)
-    np.add.at(weights, index, sizes[common])
-    total = np.zeros(len(slugs), np.int64)
-    between = np.zeros((len(slugs), len(slugs)), np.int64)
-    for members in np.split(np.arange(len(pairs)), np.flatnonzero(np.diff(pairs // len(slugs))) + 1):
-        models = pairs[members] % len(slugs)
+    np.add.at(weights, index, sizes[several])
+    for members in np.split(np.arange(len(pairs)), np.flatnonzero(np.diff(pairs // n)) + 1):
+        models = pairs[members] % n
         total[models] += weights[members]
         between[np.ix_(models, models)] += weights[members][:, None]
     np.fill_diagonal(between, 0)
-    return {slug: _shares(slugs, int(total[i]), between[i]) for i, slug in enumerate(slugs)}
+    return Common(tuple(slugs), total, between, int(sizes[first].sum()))
+
+
+def shares(contents: Mapping[str, Content]) -> dict[str, Shares]:
+    """What each model (by slug) shares."""
+    found = common(contents)
+    return {slug: _shares(found.slugs, int(found.shared[i]), found.between[i]) for i, slug in enumerate(found.slugs)}
 
 
 def _shares(slugs: Sequence[str], shared: int, between: NDArray[Any]) -> Shares:

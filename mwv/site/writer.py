@@ -5,25 +5,28 @@ Tiles come first, then scene data under names that carry hashes, then each page 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
-
-from blake3 import blake3
+from typing import Any, Final, Self
 
 from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.changes import reasons
-from mwv.site.data import DataFile, File, digest, model_file, scene_files, tile_paths
+from mwv.site.chunks import decode_chunks, encode_chunks
+from mwv.site.data import DataFile, File, Tiled, model_file, parse, scene_files, tile_paths
+from mwv.site.entry import file_entry, identity_in, listing_of, model_digest, model_entry, picture_suffix, seal_of
 from mwv.site.folder import Base, Folder, linked, size_of
 from mwv.site.gallery import gallery_page, site_script
-from mwv.site.manifest import FileEntry, Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
+from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
-from mwv.site.shared import Shares, decode_content, encode_content, shares
+from mwv.site.shared import NO_CHUNKS, Shares, common, decode_content, encode_content, shares
+from mwv.site.sharing_page import sharing_page
+from mwv.site.storing import Kept, content_of
 from mwv.site.templates import Templates, find_templates
-from mwv.site.text import canonical, is_slug
+from mwv.site.text import is_slug
+from mwv.xet.stored import StoredFile
 
 GENERATOR: Final = f"mwv {__version__}"
 
@@ -64,6 +67,8 @@ class SiteWriter:
         self._models = dict(old.models)
         self._files = {path: entry for path, entry in old.files.items() if path.partition("/")[0] in old.models}
         self._added: dict[str, _Added] = {}
+        self._restored: dict[str, TileList] = {}
+        """Tiles of the scenes of how models are stored, where they were added."""
         self._named: set[str] = set()
         """Slugs of the models that this call was about."""
 
@@ -103,14 +108,14 @@ class SiteWriter:
 
     def seal(self, slug: str) -> str:
         """A digest of all that a model's folder will hold but its pages, which follow from it and the templates."""
-        return _seal(self._models[slug], self._files)
+        return seal_of(self._models[slug], self._files)
 
     def change(self, slug: str) -> str:
         """What has become of a model that was added or kept: "new", "unchanged", or "changed: " and why."""
         old = self._folder.manifest
         if slug not in old.models:
             return "new"
-        if _seal(old.models[slug], old.files) != self.seal(slug):
+        if seal_of(old.models[slug], old.files) != self.seal(slug):
             return f"changed: {', '.join(reasons(old.models[slug], self._models[slug], self._folder.read))}"
         return "unchanged" if old.templates == self._templates.digest else "changed: templates"
 
@@ -125,21 +130,26 @@ class SiteWriter:
             raise SiteError(f"{self._folder.root}: has pages alone, of tiles at {self._elsewhere}; build where they are")
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
-        tiles = self._place_tiles(model, tile_files)
+        paths = tile_paths(model.slug, dict(enumerate(model.scenes)), tile_files)
+        tiles = self._place_tiles(paths, tile_files, self._old_tiles(model.slug))
         data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
-        data.append(_listing("content", encode_content(model.tensors)))
-        data.append(_listing("tiles", encode_tiles(tiles, model.slug)))
-        picture = DataFile(f"overview.{_picture_suffix(overview)}", overview)
+        if model.files:
+            data.append(listing_of("chunks", encode_chunks(model.files)))
+        data.append(listing_of("content", encode_content(model.tensors)))
+        data.append(listing_of("tiles", encode_tiles(tiles, model.slug)))
+        picture = DataFile(f"overview.{picture_suffix(overview)}", overview)
+        order = self._models[model.slug].order if model.slug in self._models else -1
         self._forget(model.slug)
         self._added[model.slug] = _Added(tiles, picture)
         for file in data:
             path = f"{model.slug}/{file.name}"
             if not self._kept([path]):  # its name tells all that it says
                 self._put(path, file.content, "tiles" if file is data[-1] else "data")
-        self._files[f"{model.slug}/{picture.name}"] = _entry(overview, "picture")
-        self._models[model.slug] = _model_entry(model, [file.name for file in data], picture, tile_files, tiles)
+        self._files[f"{model.slug}/{picture.name}"] = file_entry(overview, "picture")
+        entry = model_entry(model, [file.name for file in data], picture, tile_files, tiles)
+        self._models[model.slug] = replace(entry, order=self._order(order) if model.files else -1)
         return model.slug
 
     def mirror(self, there: Base, tiles: str) -> None:
@@ -153,6 +163,69 @@ class SiteWriter:
         for path, entry in site.files.items():
             if path.partition("/")[0] in site.models and entry.kind != "page" and not self._kept([path]):
                 self._put(path, there.read(path), entry.kind)
+
+    def _order(self, known: int) -> int:
+        """The place of a model in the order of storing: the one it had, or the last."""
+        return known if known >= 0 else 1 + max((entry.order for entry in self._models.values()), default=-1)
+
+    def kept(self) -> list[Kept]:
+        """The models whose chunks are known, in the order of storing; from now on they are numbered without gaps."""
+        known = sorted((entry.order, slug) for slug, entry in self._models.items() if entry.chunks)
+        for order, (_, slug) in enumerate(known):
+            self._models[slug] = replace(self._models[slug], order=order)
+        entries = [self._models[slug] for _, slug in known]
+        return [Kept(m.slug, m.title, decode_chunks(*self._found(f"{m.slug}/{m.chunks}"))) for m in entries]
+
+    def record(self, slug: str) -> Any:
+        """What the first scene of a model says; raises SiteError if it is damaged."""
+        content, path = self._found(f"{slug}/{self._models[slug].scenes[0]}")
+        try:
+            return parse(content, "scene")
+        except ValueError:
+            raise SiteError(f"{path}: damaged; build its model again") from None
+
+    def has_stored(self, slug: str, source: str) -> bool:
+        """Whether the scenes of how a model is stored are there, and follow from this; if not, they are let go."""
+        entry = self._models[slug]
+        if entry.stored_from == source and self._kept([f"{slug}/{name}" for name in entry.stored]):
+            there = self._old_stored(slug).files
+            if all(self._folder.has(path, size) for path, size in there.items()):
+                return True
+        self._drop_stored(slug)
+        return False
+
+    def add_stored(
+        self,
+        slug: str,
+        scenes: Mapping[int, Tiled],
+        data: Mapping[int, Sequence[DataFile]],
+        files: TileFiles,
+        source: str,
+    ) -> None:
+        """Add the scenes, by index, that show how a model is stored, and follow from `source`."""
+        tiles = self._place_tiles(tile_paths(slug, scenes, files), files, self._old_stored(slug))
+        listing = listing_of("stored", encode_tiles(tiles, slug))
+        for file in (*(file for found in data.values() for file in found), listing):
+            self._put(f"{slug}/{file.name}", file.content, "tiles" if file is listing else "data")
+        names = tuple(found[-1].name for found in data.values())
+        self._models[slug] = replace(self._models[slug], stored=names, stored_tiles=listing.name, stored_from=source)
+        self._restored[slug] = tiles
+
+    def drop_stored(self) -> None:
+        """Take out what shows how models are stored where their chunks are not known."""
+        for slug, entry in self._models.items():
+            if not entry.chunks and entry.stored:
+                self._drop_stored(slug)
+
+    def _drop_stored(self, slug: str) -> None:
+        entry = self._models[slug]
+        stems = tuple(f"{slug}/{kind}-{index}-" for index in (1, 2) for kind in ("scene", "tiles", "chunks"))
+        gone = {path for path in self._files if path.startswith(stems)} | {f"{slug}/{entry.stored_tiles}"}
+        self._files = {path: found for path, found in self._files.items() if path not in gone}
+        self._models[slug] = replace(entry, stored=(), stored_tiles="", stored_from="")
+
+    def _found(self, path: str) -> tuple[bytes, Path]:
+        return self._folder.read(path), self._folder.root / path
 
     def remove(self, slug: str) -> None:
         """Take a model out; raises SiteError if there is none of that name."""
@@ -186,7 +259,11 @@ class SiteWriter:
         gallery = None
         if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
-            self._files["index.html"] = _entry(gallery, "page")
+            self._files["index.html"] = file_entry(gallery, "page")
+        if not again and (self._title, self._models) == (old.title, old.models):
+            self._kept(["sharing.html"])
+        if "sharing.html" not in self._files:
+            self._write_sharing()
         files = dict(sorted(self._files.items()))
         manifest = Manifest(self._title, self._templates.digest, self._models, files, self._elsewhere)
         unnamed = self._unnamed()
@@ -202,12 +279,12 @@ class SiteWriter:
     def _slug(self, model: Model) -> str:
         if not is_slug(model.slug):
             raise SiteError(f"{model.slug!r}: cannot be the name of a folder; use lower-case letters, digits, '.', '-', '_'")
-        known = self._known(_identity(model), model.slug)
+        known = self._known(identity_in(model), model.slug)
         if known is not None:
             return known
         if model.slug not in self._models:
             return model.slug
-        return f"{model.slug}-{_model_digest(model)[:8]}"
+        return f"{model.slug}-{model_digest(model)[:8]}"
 
     def _known(self, identity: str, slug: str) -> str | None:
         """The model of this identity that this call was not about yet; of several preferably the one with this slug."""
@@ -222,25 +299,44 @@ class SiteWriter:
         """Whether all files of a model are there, by their sizes."""
         files = {path: entry.size for path, entry in self._files.items() if path.startswith(f"{slug}/")}
         files.update(self._old_tiles(slug).files)
+        files.update(self._old_stored(slug).files)
         return all(self._folder.has(path, size) for path, size in files.items())
 
     def _share(self) -> None:
         """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
         old = self._folder.manifest.models
-        if {slug: entry.content for slug, entry in self._models.items()} == {
-            slug: entry.content for slug, entry in old.items()
+        if {slug: (entry.content, entry.chunks) for slug, entry in self._models.items()} == {
+            slug: (entry.content, entry.chunks) for slug, entry in old.items()
         }:
-            found = {slug: Shares(entry.shared, entry.nearest, entry.nearest_shared) for slug, entry in old.items()}
-        else:
-            paths = {slug: f"{slug}/{entry.content}" for slug, entry in self._models.items()}
-            found = shares({s: decode_content(self._folder.read(p), self._folder.root / p) for s, p in paths.items()})
-        self._models = {slug: replace(entry, **vars(found[slug])) for slug, entry in self._models.items()}
+            names = (*vars(Shares()), *(f"chunk_{name}" for name in vars(Shares())))
+            for slug, entry in self._models.items():
+                self._models[slug] = replace(entry, **{name: getattr(old[slug], name) for name in names})
+            return
+        found = shares({s: decode_content(*self._found(f"{s}/{entry.content}")) for s, entry in self._models.items()})
+        by_chunk = shares({slug: content_of(files) for slug, files in self._chunked().items()})
+        for slug, entry in self._models.items():
+            known = by_chunk.get(slug, NO_CHUNKS) if len(by_chunk) > 1 else NO_CHUNKS
+            chunks = {f"chunk_{name}": value for name, value in vars(known).items()}
+            self._models[slug] = replace(entry, **vars(found[slug]), **chunks)
 
-    def _place_tiles(self, model: Model, files: TileFiles) -> TileList:
-        """Bring in the tiles of a model. Tiles named by key never change; those named by place are compared by key."""
-        paths = tile_paths(model, files)
+    def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
+        """The files of all models whose chunks are known."""
+        known = {slug: entry for slug, entry in self._models.items() if entry.chunks}
+        return {slug: decode_chunks(*self._found(f"{slug}/{entry.chunks}")) for slug, entry in known.items()}
+
+    def _write_sharing(self) -> None:
+        """The page of what models share by chunks, if there are two whose chunks are known."""
+        files = self._chunked()
+        if len(files) < 2:
+            return
+        contents = {slug: content_of(found) for slug, found in files.items()}
+        sizes = {slug: (sum(f.size for f in files[slug]), int(contents[slug].sizes.sum())) for slug in files}
+        page = sharing_page(self._templates, self._title, self._models, sizes, common(contents))
+        self._put("sharing.html", page, "page")
+
+    def _place_tiles(self, paths: Mapping[str, str], files: TileFiles, old: TileList) -> TileList:
+        """Bring in tiles by path. Those named by key never change; those named by place are compared by key."""
         wanted = {path: files.paths[key] for path, key in paths.items() if key in files.paths}
-        old = self._old_tiles(model.slug)
         fresh = {path for path, key in paths.items() if key in files.fresh}
         if files.mode != "xyz":
             sizes = linked(self._folder, wanted, old.files, fresh)
@@ -255,10 +351,11 @@ class SiteWriter:
 
     def _old_tiles(self, slug: str) -> TileList:
         entry = self._folder.manifest.models.get(slug)
-        if entry is None:
-            return TileList({})
-        path = f"{slug}/{entry.tile_list}"
-        return decode_tiles(self._folder.read(path), self._folder.root / path)
+        return TileList({}) if entry is None else decode_tiles(*self._found(f"{slug}/{entry.tile_list}"))
+
+    def _old_stored(self, slug: str) -> TileList:
+        entry = self._folder.manifest.models.get(slug)
+        return TileList({}) if entry is None or not entry.stored else decode_tiles(*self._found(f"{slug}/{entry.stored_tiles}"))
 
     def _forget(self, slug: str) -> None:
         self._models.pop(slug, None)
@@ -267,13 +364,14 @@ class SiteWriter:
 
     def _put(self, path: str, content: bytes, kind: str) -> None:
         self._folder.write(path, content)
-        self._files[path] = _entry(content, kind)
+        self._files[path] = file_entry(content, kind)
 
     def _kept_pages(self, slug: str) -> bool:
         """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
-        if slug not in self._added:
+        old = self._folder.manifest.models.get(slug)
+        if slug not in self._added and old is not None and self._models[slug].stored == old.stored:
             return True
-        return self._models[slug] == self._folder.manifest.models.get(slug) and self._kept(_pages(slug))
+        return self._models[slug] == old and self._kept(_pages(slug))
 
     def _kept(self, paths: Sequence[str]) -> bool:
         """Take files over from the old manifest, if all are there and whole."""
@@ -295,14 +393,19 @@ class SiteWriter:
         old = self._folder.manifest
         own = {"index.html", "site.json"}
         gone = {path for path in old.files.keys() | self._folder.strays if path not in self._files and path not in own}
-        for slug in old.models:
+        for slug, entry in old.models.items():
             if slug not in self._models or slug in self._added:
                 gone.update(self._old_tiles(slug).files)
-        for added in self._added.values():
-            gone.difference_update(added.tiles.files)
+            if slug not in self._models or self._models[slug].stored_tiles != entry.stored_tiles:
+                gone.update(self._old_stored(slug).files)
+        for tiles in (*(added.tiles for added in self._added.values()), *self._restored.values()):
+            gone.difference_update(tiles.files)
         for slug in self._models:
-            if slug not in self._added and any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
-                gone.difference_update(self._old_tiles(slug).files)
+            if any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
+                if slug not in self._added:
+                    gone.difference_update(self._old_tiles(slug).files)
+                if slug not in self._restored and self._models[slug].stored:
+                    gone.difference_update(self._old_stored(slug).files)
         return sorted(gone)
 
 
@@ -317,71 +420,3 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
 def _pages(slug: str) -> tuple[str, str]:
     """Paths of a model's page and of its table."""
     return f"{slug}/index.html", f"{slug}/tensors.html"
-
-
-def _entry(content: bytes, kind: str) -> FileEntry:
-    return FileEntry(len(content), kind, digest(content))
-
-
-def _listing(stem: str, content: bytes) -> DataFile:
-    return DataFile(f"{stem}-{digest(content)}.json", content)
-
-
-def _seal(entry: ModelEntry, files: Mapping[str, FileEntry]) -> str:
-    facts = asdict(entry)
-    for name in ("zoo", "rank", *vars(Shares())):  # these tell of the site
-        del facts[name]
-    picture = files.get(f"{entry.slug}/{entry.overview}")
-    return digest(canonical([facts, picture and picture.hash]).encode("ascii"))
-
-
-def _identity(model: Model) -> str:
-    return model.identity or model.source
-
-
-def _model_digest(model: Model) -> str:
-    names = [(t.name, t.dtype, t.shape, t.digest) for t in model.tensors]
-    return blake3(canonical(names).encode("ascii")).hexdigest()
-
-
-def _picture_suffix(content: bytes) -> str:
-    return "png" if content.startswith(b"\x89PNG") else "avif"
-
-
-def _picture_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG by its IHDR, of an AVIF by its `ispe` box (ISO/IEC 23008-12, 6.5.3)."""
-    at = 16 if content.startswith(b"\x89PNG") else content.index(b"ispe") + 8
-    return int.from_bytes(content[at : at + 4], "big"), int.from_bytes(content[at + 4 : at + 8], "big")
-
-
-def _model_entry(model: Model, names: list[str], picture: DataFile, files: TileFiles, tiles: TileList) -> ModelEntry:
-    return ModelEntry(
-        slug=model.slug,
-        identity=_identity(model),
-        title=model.title,
-        source=model.source,
-        format=model.format,
-        architecture=model.architecture,
-        parameters=model.parameters,
-        bytes=model.nbytes,
-        tensors=len(model.tensors),
-        dtypes=dict(sorted(model.dtypes.items())),
-        date=model.date,
-        tags=model.tags,
-        group=model.group,
-        zoo=model.place.zoo,
-        rank=model.place.rank,
-        options=model.options,
-        **vars(Shares()),
-        digest=_model_digest(model),
-        layout=tuple(scene.layout_digest for scene in model.scenes),
-        model=names[0],
-        scenes=tuple(name for name in names if name.startswith("scene-")),
-        overview=picture.name,
-        overview_size=_picture_size(picture.content),
-        content=names[-2],
-        tile_mode=files.mode,
-        tile_list=names[-1],
-        tile_count=len(tiles.files),
-        tile_bytes=sum(tiles.files.values()),
-    )

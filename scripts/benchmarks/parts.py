@@ -21,8 +21,7 @@ from mwv.decode.stored import StoredTensor
 from mwv.decode.tensor import BAND_ROWS, Coded
 from mwv.pyramid import code, png
 from mwv.pyramid.deflate import count_bytes
-from mwv.pyramid.draw import STRIP
-from mwv.pyramid.plan import BLOCK, TILE
+from mwv.pyramid.plan import BLOCK, STRIP, TILE
 from mwv.pyramid.reduce import Sums, leaf_coded, reduce_leaf
 
 

@@ -60,7 +60,7 @@ mwv.CompareDialog = class {
     const { record, scenes } = scene.folder;
     const own = models.find(({ slug }) => slug === record.slug);
     const all = scenes
-      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index)
+      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index && facts.kind === "values")
       .map((/** @type {any} */ facts) => {
         const [reason, rank] = facts.layout === scene.facts.layout ? ["", 0] : ["Another layout", 2];
         return { slug: record.slug, index: facts.index, title: facts.title, reason, rank };

@@ -80,6 +80,8 @@ mwv.Colours = class extends EventTarget {
   constructor() {
     super();
     this.palette = "signed";
+    /** The palette that a scene needs, whatever was chosen; "" for none. */
+    this.needed = "";
     /** What the window follows: "level" all that is drawn at the level in view, "view" what is in view, "" nothing. */
     this.fitted = "level";
     this.low = mwv.steps(2 ** -10);
@@ -98,7 +100,7 @@ mwv.Colours = class extends EventTarget {
 
   /** Compute the table and hand it to the filter. */
   apply() {
-    this.table = mwv.colourTable(this.palette, this.low, this.high);
+    this.table = mwv.colourTable(this.needed || this.palette, this.low, this.high);
     this.filter.set(this.table);
     this.dispatchEvent(new Event("change"));
   }
@@ -107,6 +109,13 @@ mwv.Colours = class extends EventTarget {
   follow(mode) {
     this.fitted = mode;
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {string} name see `needed` */
+  need(name) {
+    if (name === this.needed) return;
+    this.needed = name;
+    this.apply();
   }
 
   /** @param {string} name */

@@ -124,6 +124,7 @@ mwv.Compare = class {
     if (mode === "pmtiles" && typeof pmtiles === "undefined") {
       return "Its tiles lie in archives, which this page does not read. Open that model and compare it with this one.";
     }
+    if (this.view.scene.base || pair.other.base) return "Xorbs and sharing are not compared: choose the weights first.";
     if (!pair.fits) return `Another layout: ${pair.together} of ${pair.scene.count} tensors stand at the same place.`;
     return "";
   }

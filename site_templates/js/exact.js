@@ -43,7 +43,7 @@ mwv.Exact = class {
     if (!(await this.offered())) return null;
     const side = mwv.VALUES_SIDE;
     const [top, left] = [row - (row % side), col - (col % side)];
-    const query = `scene=${scene.facts.index}&placement=${placement}&row=${top}&col=${left}&rows=${side}&cols=${side}`;
+    const query = `scene=${scene.values.facts.index}&placement=${placement}&row=${top}&col=${left}&rows=${side}&cols=${side}`;
     let window = this.windows.get(query);
     this.windows.delete(query);
     window ??= fetch(`${this.folder.address}values?${query}`, { cache: "no-store" }).then((answer) => answer.json());

@@ -36,7 +36,9 @@ mwv.Legend = class {
     this.fields = ["low", "high"].map((end) => this.field(end));
     this.swatches = mwv.element("ul", { class: "swatches" });
     const row = (/** @type {(Node | string)[]} */ ...nodes) => mwv.element("div", { class: "row" }, ...nodes);
+    this.classes = mwv.element("div", { class: "of-classes" });
     box.querySelector(".legend-body")?.replaceChildren(
+      this.classes,
       mwv.element("div", { class: "sliders" }, ...this.sliders),
       row(this.fields[0], mwv.element("span", { class: "quiet" }, "to"), this.fields[1], ...this.fits.values()),
       row(mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.reset),
@@ -44,6 +46,11 @@ mwv.Legend = class {
     );
     const show = () => {
       box.hidden = !view.live;
+      const { scene } = view;
+      // Hue is taken: what can be chosen about brightness is not worth the room.
+      box.classList.toggle("with-classes", Boolean(scene.base));
+      this.classes.replaceChildren(...(scene.base ? mwv.classLegend(scene) : []));
+      if (scene.base && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
     };
     view.addEventListener("scene", show);
     show();
@@ -148,7 +155,8 @@ mwv.Legend = class {
     const { colours, box } = this;
     const { positions, signs, steps } = mwv.colours;
     const open = box.hasAttribute("open");
-    if (this.drawn?.palette !== colours.palette || this.drawn.open !== open) this.buildStrips(open);
+    const name = colours.needed || colours.palette;
+    if (this.drawn?.palette !== name || this.drawn.open !== open) this.buildStrips(open);
     const { svg, strips, bars, marks, start, width, height } = this.drawn;
     const margin = Math.max(steps / 4, (colours.high - colours.low) * 0.06);
     const [from, to] = [colours.low - margin, colours.high + margin];
@@ -182,7 +190,7 @@ mwv.Legend = class {
     const { positions, signs } = mwv.colours;
     // Folded, three strips are as high as one line of text and need no names.
     const [start, width, pitch, thin] = open ? [67, 253, 14, 11] : [0, 240, 5, 5];
-    const palette = mwv.palette(this.colours.palette);
+    const palette = mwv.palette(this.colours.needed || this.colours.palette);
     const signed = palette.negative.join() !== palette.positive.join();
     const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
     const thick = classes.length === 1 && !open ? 3 * thin : thin;

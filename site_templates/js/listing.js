@@ -52,7 +52,7 @@ mwv.Listing = class {
     choose(table.layer, text("layer"));
     table.odd.checked = text("odd") !== "";
     const key = text("sort").replace(/^-/, "");
-    table.sort = mwv.COLUMNS.some((column) => column.key === key) ? key : "";
+    table.sort = table.columns.some((column) => column.key === key) ? key : "";
     table.down = text("sort").startsWith("-");
     table.list();
   }

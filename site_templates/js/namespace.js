@@ -25,6 +25,12 @@ var mwv = {
   details(value) {
     mwv.teller().details.set(`${value.scene}/${value.first}`, value.tensors);
   },
+  chunks(value) {
+    let end = value.offset;
+    const ends = Float64Array.from(value.lengths, (/** @type {number} */ length) => (end += length));
+    const name = new URL(/** @type {HTMLScriptElement} */ (document.currentScript).src).pathname.split("/").pop();
+    mwv.teller().chunks.set(name, { first: value.first, offset: value.offset, end, ends });
+  },
   site(value) {
     mwv.models = value.models;
   },
@@ -41,13 +47,13 @@ mwv.tilesRoot = document.documentElement.dataset.tiles ?? "";
 
 /**
  * What the data scripts of a folder told so far: the model's `record`, facts of `scenes` by index, `pieces` of tile maps by
- * "scene/level/column/row", `details` of tensors by "scene/first".
+ * "scene/level/column/row", `details` of tensors by "scene/first", lengths of `chunks` by the script's name.
  * @param {string} address
  */
 mwv.folder = function (address) {
   let folder = mwv.folders.get(address);
   if (!folder) {
-    folder = { address, record: null, scenes: [], pieces: new Map(), details: new Map() };
+    folder = { address, record: null, scenes: [], pieces: new Map(), details: new Map(), chunks: new Map() };
     mwv.folders.set(address, folder);
   }
   return folder;

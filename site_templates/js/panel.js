@@ -156,6 +156,16 @@ mwv.Panel = class {
       const told = `${visible(tensors.dtypes[tensors.dtype[part]])}, ${shape(tensors.shapes[tensors.shape[part]])}`;
       rows.push([`Made with ${visible(tensors.name[part].split(".").pop() ?? "")}`, told]);
     }
+    const stored = mwv.storedIn(this.scene.folder);
+    if (stored && bytes) {
+      const { bytes: own, xorbs, classes } = stored.about(this.scene, placement);
+      const first = xorbs.slice(0, 4).join(", ");
+      if (xorbs.length) rows.push([`Xorb${mwv.text.plural(xorbs.length)}`, xorbs.length > 4 ? `${first} and ${xorbs.length - 4} more` : first]);
+      for (const [code, count] of [...classes].sort((a, b) => b[1] - a[1])) {
+        const share = `${size(count)}, ${mwv.text.number((100 * count) / own, 3)} %`;
+        rows.push([code === 1 ? "Chunks only here" : `Chunks ${visible(stored.label(code))}`, share]);
+      }
+    }
     const note = tensors.notes[tensor];
     return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: tensors.packed.includes(tensor) ? "quiet" : "note" }, visible(note))] : [])];
   }

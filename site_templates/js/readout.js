@@ -158,6 +158,9 @@ mwv.Readout = class {
       if (turn !== this.turn) return;
       this.show(reading);
     }
+    reading.stored = await mwv.storedLines(scene, elements[0]);
+    if (turn !== this.turn) return;
+    if (reading.stored.length) this.show(reading);
     const element = this.single(reading);
     if (!element) return;
     try {
@@ -186,6 +189,7 @@ mwv.Readout = class {
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
     lines.push(line("place", mwv.placeText(first)));
+    for (const text of reading.stored ?? []) lines.push(line("place stored", text));
     const more = elements.length - 1;
     if (more) lines.push(line("quiet", `and ${more} more tensor${mwv.text.plural(more)} under this pixel`));
     const why = reading.problem || mwv.withoutValues(this.view);

@@ -17,6 +17,8 @@
  * @property {number[]} shape
  * @property {number} elements
  * @property {number} bytes
+ * @property {number | null} xorbs how many it lies in, null where that is not known
+ * @property {number | null} shared bytes in chunks that other models have, too
  * @property {number | null} rms
  * @property {number | null} minimum
  * @property {number | null} maximum
@@ -31,6 +33,7 @@
 
 /** @param {any} scene @returns {Row[]} */
 mwv.rows = function (scene) {
+  const stored = mwv.storedIn(scene.folder);
   const { tensors, placements } = scene.facts;
   const placed = new Set(placements.tensor);
   const row = (/** @type {number} */ placement, /** @type {number} */ tensor, /** @type {string} */ name) => {
@@ -47,6 +50,8 @@ mwv.rows = function (scene) {
       shape: tensor < 0 ? [] : tensors.shapes[tensors.shape[tensor]],
       elements: 0,
       bytes: tensor < 0 ? 0 : tensors.bytes[tensor],
+      xorbs: null,
+      shared: null,
       rms: null,
       minimum: null,
       maximum: null,
@@ -68,6 +73,11 @@ mwv.rows = function (scene) {
     const [rms, minimum, maximum] = [placements.rms, placements.minimum, placements.maximum].map((column) => column[placement]);
     const [nan, inf] = [placements.nan[placement] ?? 0, placements.inf[placement] ?? 0];
     const zeros = rms === null && nan + inf < elements ? null : placements.zeros[placement] / elements;
+    if (stored && made.bytes) {
+      const { xorbs, classes } = stored.about(scene, placement);
+      made.xorbs = xorbs.length;
+      if (stored.sharing) made.shared = made.bytes - (classes.get(1) ?? 0);
+    }
     return { ...made, elements, rms, minimum, maximum, zeros, nan, inf };
   });
   tensors.name.forEach((/** @type {string} */ name, /** @type {number} */ tensor) => {
@@ -96,6 +106,19 @@ mwv.COLUMNS = [
   { key: "layer", title: "Layer", number: true, show: (/** @type {Row} */ row) => String(row.layer ?? "") },
   { key: "slot", title: "Slot", show: (/** @type {Row} */ row) => mwv.text.visible(row.slot) },
 ];
+
+/** Columns that are there where it is known how the model is stored, and what it shares. */
+mwv.STORED_COLUMNS = [
+  { key: "xorbs", title: "Xorbs", number: true, show: (/** @type {Row} */ row) => (row.xorbs === null ? "–" : mwv.text.thousands(row.xorbs)) },
+  { key: "shared", title: "Shared", number: true, show: (/** @type {Row} */ row) => (row.shared === null ? "–" : mwv.text.thousands(Math.round(row.shared))) },
+];
+
+/** The columns of the table of a model. @param {any} folder */
+mwv.tableColumns = function (folder) {
+  const stored = mwv.storedIn(folder);
+  const at = mwv.COLUMNS.findIndex(({ key }) => key === "rms");
+  return mwv.COLUMNS.toSpliced(at, 0, ...(stored ? mwv.STORED_COLUMNS.slice(0, stored.sharing ? 2 : 1) : []));
+};
 
 /**
  * What a row is sorted by; null sorts last.

@@ -13,7 +13,10 @@ mwv.Scene = class {
    * @param {number} [index]
    */
   constructor(folder, index = 0) {
-    const facts = folder.scenes[index];
+    const own = folder.scenes[index];
+    /** The scene with the same canvas that this one is laid over; null if it stands alone. @type {any} */
+    this.base = own.base === undefined ? null : new mwv.Scene(folder, own.base);
+    const facts = this.base ? { ...this.base.facts, ...own } : own;
     this.folder = folder;
     this.facts = facts;
     this.count = facts.placements.tensor.length;
@@ -36,6 +39,11 @@ mwv.Scene = class {
       this.shapes.push(mwv.shape(this.rects.slice(4 * this.first[placement])));
     }
     this.shortNames = mwv.shortNames(facts.placements);
+  }
+
+  /** The scene whose tiles are codes of values. */
+  get values() {
+    return this.base ?? this;
   }
 
   /** [rows, cols, elements in a storage row, elements, patch height, patch width, thickness down, thickness across]. */
@@ -182,7 +190,7 @@ mwv.Scene = class {
     let file = files.length - 1;
     while (first[file] > tensor[placement]) file -= 1;
     await mwv.load(files[file], this.folder.address);
-    const entry = this.folder.details.get(`${this.facts.index}/${first[file]}`)[tensor[placement] - first[file]];
+    const entry = this.folder.details.get(`${this.values.facts.index}/${first[file]}`)[tensor[placement] - first[file]];
     return { digest: entry.digest, stats: entry.panels[Math.max(panel[placement], 0)] ?? null };
   }
 };

@@ -25,6 +25,7 @@ mwv.Table = class {
     this.down = false;
     /** Elements of the rows in the page, by their place in the list. @type {Map<number, HTMLElement>} */
     this.shown = new Map();
+    this.columns = mwv.tableColumns(view.scene.folder);
     this.build();
     button.addEventListener("click", () => this.open(section.hidden));
     view.addEventListener("scene", () => {
@@ -57,11 +58,12 @@ mwv.Table = class {
     };
     const close = element("button", { type: "button", class: "icon plain-button", title: "Close", "aria-label": "Close the table" }, "×");
     close.addEventListener("click", () => this.open(false));
-    this.heads = mwv.COLUMNS.map((column) => this.head(column));
+    this.heads = this.columns.map((column) => this.head(column));
+    this.section.style.setProperty("--stored", "5.5em 7.5em ".slice(0, 6 * (this.columns.length - mwv.COLUMNS.length)));
     this.body = element("div", { class: "body", role: "rowgroup" });
     this.grid = element(
       "div",
-      { class: "grid", role: "grid", tabindex: 0, "aria-label": "Tensors", "aria-colcount": mwv.COLUMNS.length },
+      { class: "grid", role: "grid", tabindex: 0, "aria-label": "Tensors", "aria-colcount": this.columns.length },
       element("div", { class: "heads", role: "rowgroup" }, element("div", { class: "line", role: "row", "aria-rowindex": 1 }, ...this.heads)),
       this.body
     );
@@ -234,7 +236,7 @@ mwv.Table = class {
     const [elements, bytes] = this.listed.reduce(([a, b], row) => [a + row.elements, b + row.bytes], [0, 0]);
     const of = this.listed.length === rows.length ? "" : ` of ${thousands(rows.length)}`;
     this.count.textContent = `${thousands(this.listed.length)}${of} tensor${plural(rows.length)} · ${thousands(elements)} element${plural(elements)} · ${size(bytes)}`;
-    mwv.COLUMNS.forEach(({ key }, i) => {
+    this.columns.forEach(({ key }, i) => {
       const state = key !== this.sort ? "none" : this.down ? "descending" : "ascending";
       this.heads[i].setAttribute("aria-sort", state);
     });
@@ -277,7 +279,7 @@ mwv.Table = class {
   /** The element of a row. @param {number} place */
   line(place) {
     const row = this.listed[place];
-    const cells = mwv.COLUMNS.map((column, i) => {
+    const cells = this.columns.map((column, i) => {
       const cell = mwv.element("div", { role: i ? "gridcell" : "rowheader", class: column.number ? "n" : "" });
       cell.append(...(i ? [row.tensor < 0 && column.number && column.key !== "layer" ? "" : column.show(row)] : [mwv.element("span", {}, ...this.marked(row))]));
       if (column.key === "odd" && row.nan + row.inf) cell.classList.add("odd");

@@ -80,7 +80,7 @@ mwv.View = class extends EventTarget {
     const before = this.scene;
     if (scene === before) return;
     this.tell("leave");
-    if (before) for (const layer of [this.layer, this.outlines]) layer.remove();
+    if (before) for (const layer of [this.layer, this.outlines, this.classes]) layer?.remove();
     this.scene = scene;
     this.bounds = mwv.latLngBox(box);
     /** Whether the tiles can be had; from disk a browser cannot read inside archives. */
@@ -96,15 +96,20 @@ mwv.View = class extends EventTarget {
     }
     this.limit();
     const layer = this.readable
-      ? new mwv.TileLayer(scene)
+      ? new mwv.TileLayer(scene.values)
       : L.imageOverlay(this.element.dataset.overview, this.bounds, { pane: "tilePane" });
     this.layer = layer;
+    /** What is laid over the tiles of values; null where nothing is. */
+    this.classes = this.readable && scene.base ? new mwv.ClassLayers(map, scene) : null;
+    this.colours.need(this.classes ? "gray" : "");
     /** Codes of pixels, null where they cannot be read. */
-    this.codes = this.live && mwv.Codes.readable(scene.facts) ? new mwv.Codes(layer) : null;
+    this.codes = this.live && mwv.Codes.readable(scene.values.facts) ? new mwv.Codes(layer) : null;
     // Tiles are asked for when the running script is done: it may know a place to look at, and no tile of another one is wanted.
     layer.on("load", () => this.fit());
     queueMicrotask(() => {
-      if (this.layer === layer) layer.addTo(map);
+      if (this.layer !== layer) return;
+      layer.addTo(map);
+      this.classes?.add();
     });
     this.outlines = new mwv.OutlineLayer(scene).addTo(map);
     this.fit(false);

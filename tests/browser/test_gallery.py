@@ -232,7 +232,7 @@ def test_pictures_come_when_they_are_near_and_nothing_jumps(page: Page, many_htt
 def test_shared_bytes_are_told(page: Page, zoo: str) -> None:
     page.goto(f"{zoo}/index.html")
     first = page.locator(".card").first
-    expect(first).to_contain_text(re.compile(r"Shared\s*4\.9\d MiB with Model 0"))
+    expect(first).to_contain_text(re.compile(r"Shared\s*4\.9\d MiB in equal tensors with Model 0"))
 
 
 def test_a_click_anywhere_on_a_card_opens_its_model(page: Page, zoo: str) -> None:

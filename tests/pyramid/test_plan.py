@@ -21,6 +21,7 @@ from mwv.pyramid.plan import (
     make_plan,
     overview_key,
     sums_key,
+    window_entry,
 )
 
 ROLE = Role("", None, "w")
@@ -30,41 +31,40 @@ def plan_of(grid, missing=False):
     return Plan((Placement("w", None if missing else 0, None, grid, ROLE, ()),), 1, {})
 
 
-def digests(placement, first, last):
-    return bytes([placement, first, last])
+def key_for(grid, *windows, kind="values", missing=False, digests=b"bands"):
+    return leaf_key(plan_of(grid, missing), kind, windows, lambda window: window_entry(window, grid, digests))
 
 
 def test_a_key_changes_with_everything_that_changes_the_pixels():
     grid = Grid(1000, 500, 500, 500_000)
     window = Window(0, 8, 16, 70, 3, 100, 200)
-    base = leaf_key(plan_of(grid), [window], digests)
-    keys = {base}
+    keys = {key_for(grid, window), key_for(grid, window, kind="classes")}
     for name in ("x", "y", "row", "col", "rows", "cols"):
-        keys.add(leaf_key(plan_of(grid), [dataclasses.replace(window, **{name: getattr(window, name) + 1})], digests))
+        keys.add(key_for(grid, dataclasses.replace(window, **{name: getattr(window, name) + 1})))
     # Another shape of the same bytes: patches, thickness.
-    keys.add(leaf_key(plan_of(dataclasses.replace(grid, patch=(2, 1))), [window], digests))
-    keys.add(leaf_key(plan_of(dataclasses.replace(grid, patch=(1, 2))), [window], digests))
-    keys.add(leaf_key(plan_of(dataclasses.replace(grid, thick=(8, 1))), [window], digests))
-    keys.add(leaf_key(plan_of(grid), [window], lambda *_: b"other"))
-    keys.add(leaf_key(plan_of(grid, missing=True), [window], digests))
-    keys.add(leaf_key(plan_of(grid), [window, window], digests))
-    assert len(keys) == 13
+    keys.add(key_for(dataclasses.replace(grid, patch=(2, 1)), window))
+    keys.add(key_for(dataclasses.replace(grid, patch=(1, 2)), window))
+    keys.add(key_for(dataclasses.replace(grid, thick=(8, 1)), window))
+    keys.add(key_for(grid, window, digests=b"other"))
+    keys.add(key_for(grid, window, missing=True))
+    keys.add(key_for(grid, window, window))
+    assert len(keys) == 14
 
 
 def test_a_key_does_not_depend_on_where_the_bands_lie():
     grid = Grid(1000, 500, 500, 500_000)
     here, there = Window(0, 0, 0, 64, 0, 64, 64), Window(0, 0, 0, 640, 0, 64, 64)
-    same = [leaf_key(plan_of(grid), [w], lambda *_: b"equal bands") for w in (here, there)]
+    same = [key_for(grid, w) for w in (here, there)]
     assert same[0] == same[1]
 
 
 def test_overviews_and_sums_have_keys_of_their_own():
     leaves = [key_of("a"), None, key_of("b"), None]
     keys = {
-        overview_key(leaves),
-        overview_key(leaves[::-1]),
-        overview_key([*leaves[:3], key_of("c")]),
-        sums_key(overview_key(leaves)),
+        overview_key("values", leaves),
+        overview_key("values", leaves[::-1]),
+        overview_key("values", [*leaves[:3], key_of("c")]),
+        sums_key(overview_key("values", leaves)),
     }
     assert len(keys) == 4
 

@@ -119,7 +119,7 @@ def test_pictures_with_another_suffix_are_marked(tiny: Built) -> None:
     assert tiles["picture"] and tiles["suffix"] == "avif"
     assert tiles["windows"] == [[0.125, 2.0], [0.25, 1.0]]
     assert "windows" not in facts(tiny.model, tiny.files)["tiles"]
-    paths = tile_paths(tiny.model, files)
+    paths = tile_paths(tiny.model.slug, dict(enumerate(tiny.model.scenes)), files)
     assert f"tiles/{keys[0][:2]}/{keys[0]}.png" in paths and f"tiles/{keys[1][:2]}/{keys[1]}.avif" in paths
 
 

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import synthetic
+from safetensors.numpy import save_file
 from synthetic import Built
 
+from mwv.build import build
 from mwv.pyramid.code import leaf_codes, magnitude, sign
+from mwv.settings import ModelSettings, Settings
 from mwv.site.data import parse
 from mwv.site.writer import SiteWriter
 
@@ -89,6 +92,25 @@ def test_every_field_of_every_file_is_specified(site: Path) -> None:
     check("Colour / field of a palette", palettes["palettes"][0])
 
 
+def test_every_field_of_scenes_of_classes_is_specified(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        save_file({f"{name}.weight": rng.standard_normal((300, 200)).astype(np.float32)}, tmp_path / f"{name}.safetensors")
+    models = tuple(ModelSettings(tmp_path / f"{name}.safetensors") for name in "ab")
+    site = tmp_path / "site"
+    build(Settings(models, site, None, xorbs=True))
+    kept = json.loads(next((site / "a").glob("chunks-*.json")).read_bytes())
+    check("The chunks of a model / field", kept)
+    check("The chunks of a model / field of a file of chunks", kept["files"][0])
+    xorbs, sharing = (script(site, f"a/scene-{i}-*.js", "scene") for i in (1, 2))
+    check("mwv.scene` of kind `classes / field", xorbs)
+    check("mwv.scene` of kind `classes / field", sharing, {"xorbs"})
+    table = "mwv.scene` of kind `classes / field of a file of a scene"
+    check(table, xorbs["files"][0] | sharing["files"][0])
+    check("mwv.chunks / field", script(site, "a/chunks-1-0-0-*.js", "chunks"))
+    check_listed(site)
+
+
 def test_kinds_of_files_are_those_that_are_listed(site: Path) -> None:
     kinds = {entry["kind"] for entry in json.loads((site / "site.json").read_bytes())["files"].values()}
     row = next(row for row in tables()["site.json / field of a file"] if "kind" in row[0])
@@ -96,6 +118,10 @@ def test_kinds_of_files_are_those_that_are_listed(site: Path) -> None:
 
 
 def test_every_file_of_a_site_is_in_the_list_of_files(site: Path) -> None:
+    check_listed(site)
+
+
+def check_listed(site: Path) -> None:
     listed = [row[0].strip("`") for row in tables()["The folder / file"]]
     patterns = []
     for name in listed:
@@ -108,7 +134,7 @@ def test_every_file_of_a_site_is_in_the_list_of_files(site: Path) -> None:
 
 
 def test_samples_have_the_fields_that_are_specified() -> None:
-    for heading in ("The list of tiles", "The content of a model", "mwv.model", "mwv.tileMap"):
+    for heading in ("The list of tiles", "The content of a model", "The chunks of a model", "mwv.model", "mwv.tileMap"):
         section = re.split(r"^#+ ", FORMAT, flags=re.MULTILINE)
         text = next(part for part in section if part.strip("`").startswith(heading))
         sample = re.search(r"```json\n(.*?)\n```", text, re.DOTALL)

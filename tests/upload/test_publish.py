@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from buildkit import tree
-from loophub import Hub
+from loophub import Hub, status
 from publishkit import Run, published
 
 EVERYWHERE = pytest.mark.parametrize(
@@ -111,3 +111,13 @@ def test_a_zoo_may_name_a_place_on_the_hub(ann: Hub, mwv_build: Run, local: Loca
         zoo.write_text(f'out = "{out}"\n[[model]]\nsource = "{model}"\n')
         assert mwv_build(zoo).code == 0
     assert published(ann, "hf://datasets/ann/d/zoo") == tree(tmp_path / "here")
+
+
+@pytest.mark.parametrize("where, path", [("hf://ann/m", "*/commit/*"), ("hf://buckets/ann/b", "*/batch")])
+def test_from_the_hub_to_the_hub(ann: Hub, mwv_build: Run, model: Path, where: str, path: str):
+    """Waits while the site is sent are none of the reading's, which is over by then."""
+    ann.put("bob/source", {"one.safetensors": model})
+    rule = ann.fail(status(503), "api", path=path)
+    done = mwv_build("hf://bob/source/one.safetensors", "-o", where)
+    assert done.code == 0 and rule.hits == 1, done
+    assert "one/index.html" in published(ann, where)
