@@ -119,17 +119,17 @@ class Aliases:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._terms: dict[tuple[int, int, int], object] = {}
+        self._terms: dict[tuple[Source, int, int], object] = {}
         self._silent = False
         """Whether a CAS has refused: then nothing more is asked, for it is only a help."""
 
     def recall(self, tensors: Sequence[Tensor]) -> list[bytes | None]:
         """Joined digests of the bands of each tensor, where they are known; a request for each stored tensor on the Hub."""
-        extents = {self._id(source, begin, end): source for t in tensors for source, (begin, end, _) in t.extents}
-        asked = [at for at, source in extents.items() if at not in self._terms and hasattr(source, "reconstruction")]
+        extents = dict.fromkeys((source, begin, end) for t in tensors for source, (begin, end, _) in t.extents)
+        asked = [at for at in extents if at not in self._terms and hasattr(at[0], "reconstruction")]
         if asked:
             with ThreadPoolExecutor(_THREADS) as pool:
-                found = pool.map(lambda at: self._ask(extents[at], at[1], at[2]), asked)
+                found = pool.map(self._ask, *zip(*asked, strict=True))
                 self._terms |= {at: terms for at, terms in zip(asked, found, strict=True) if terms is not None}
         keys = [self._key(tensor) for tensor in tensors]
         return [None if key is None else self._index.recall("aliases", key) for key in keys]
@@ -150,9 +150,5 @@ class Aliases:
         return None if made is None else (made.cas, made.offset, made.length, made.terms)
 
     def _key(self, tensor: Tensor) -> str | None:
-        terms = [self._terms.get(self._id(source, begin, end)) for source, (begin, end, _) in tensor.extents]
+        terms = [self._terms.get((source, begin, end)) for source, (begin, end, _) in tensor.extents]
         return None if None in terms else key_of("alias", RECIPE_VERSION, terms, tensor.form)
-
-    @staticmethod
-    def _id(source: Source, begin: int, end: int) -> tuple[int, int, int]:
-        return id(source), begin, end

@@ -5,6 +5,7 @@ and who reads in one has the next ones fetched, too. A piece is let go when all 
 not announced, such as headers, comes in aligned pieces that grow while someone reads on and on.
 """
 
+import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -26,6 +27,8 @@ AHEAD: Final = 6
 THREADS: Final = 8
 BUDGET: Final = 128 << 20
 """Bytes of pieces that are held at once, of all files together."""
+
+_serial = itertools.count()
 
 Fetch = Callable[[int, int], bytes]
 
@@ -56,18 +59,20 @@ class Pool:
         self._budget = budget
         self._threads = ThreadPoolExecutor(THREADS, "fetch")
         self._held: OrderedDict[tuple[int, int], _Held] = OrderedDict()
+        self._done: set[tuple[int, int]] = set()
+        """Pieces that were read to the end: who lags behind must not have them fetched ahead again."""
         self._size = 0
         self._lock = threading.Lock()
 
     def ask(self, owner: int, piece: Piece, fetch: Fetch, *, ahead: bool = False) -> Future[bytes] | None:
-        """A piece that is held, or is being fetched from now on; None if it is wanted `ahead` and there is no room."""
+        """A piece that is held, or is fetched from now on; None if it is wanted `ahead` and was read, or there is no room."""
         with self._lock:
             held = self._held.get((owner, piece.begin))
             size = piece.end - piece.begin
             if held is not None and held.size == size:
                 self._held.move_to_end((owner, piece.begin))
                 return held.future
-            if ahead and self._size + size > self._budget:
+            if ahead and (self._size + size > self._budget or (owner, piece.begin) in self._done):
                 return None
             future = self._threads.submit(fetch, piece.begin, piece.end)
             self._drop((owner, piece.begin))
@@ -77,20 +82,20 @@ class Pool:
                 self._drop(next(iter(self._held)))
             return future
 
-    def read(self, owner: int, piece: Piece, count: int) -> bool:
-        """Take note that `count` bytes of a piece have been read; whether it went, as none is left that was announced."""
+    def read(self, owner: int, piece: Piece, count: int) -> None:
+        """Take note that `count` bytes of a piece have been read; it goes when none is left that was announced."""
         with self._lock:
             held = self._held.get((owner, piece.begin))
-            if held is None or not piece.wanted:
-                return False
-            held.left -= count
-            if held.left <= 0:
-                self._drop((owner, piece.begin))
-            return held.left <= 0
+            if held is not None and piece.wanted:
+                held.left -= count
+                if held.left <= 0:
+                    self._drop((owner, piece.begin))
+                    self._done.add((owner, piece.begin))
 
     def forget(self, owner: int, piece: Piece) -> None:
         """Let go of a piece."""
         with self._lock:
+            self._done.discard((owner, piece.begin))
             self._drop((owner, piece.begin))
 
     def close(self) -> None:
@@ -108,10 +113,9 @@ class Pieces:
     def __init__(self, pool: Pool, fetch: Fetch, size: int) -> None:
         """Nothing is expected yet."""
         self._pool, self._fetch, self._size = pool, fetch, size
+        self._serial = next(_serial)  # an id would be another file's, once this one is forgotten
         self._planned: list[Piece] = []
         self._begins: list[int] = []
-        self._read: set[int] = set()
-        """Where those begin that have been read and are not to be fetched ahead again."""
         self._loose: list[Piece] = []
         """The latest that were not announced."""
         self._lock = threading.Lock()
@@ -119,32 +123,28 @@ class Pieces:
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Say which ranges are going to be read; what was said before is void."""
         for piece in self._planned:
-            self._pool.forget(id(self), piece)
+            self._pool.forget(self._serial, piece)
         self._planned = list(plan(ranges))
         self._begins = [piece.begin for piece in self._planned]
-        self._read = set()
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes that lie in the file."""
         parts, end = [], offset + length
         while offset < end:
             piece, number = self._piece(offset, end)
-            future = self._pool.ask(id(self), piece, self._fetch)
+            future = self._pool.ask(self._serial, piece, self._fetch)
             assert future is not None
             if number is not None:
                 # All that this read needs, and what is likely to be needed next.
                 for following in self._planned[number + 1 : number + 1 + AHEAD]:
-                    if following.begin in self._read and following.begin >= end:
-                        continue
-                    self._pool.ask(id(self), following, self._fetch, ahead=following.begin >= end)
+                    self._pool.ask(self._serial, following, self._fetch, ahead=following.begin >= end)
             try:
                 body = future.result()
             except BaseException:
-                self._pool.forget(id(self), piece)  # who asks again tries again
+                self._pool.forget(self._serial, piece)  # who asks again tries again
                 raise
             part = body[offset - piece.begin : end - piece.begin]
-            if self._pool.read(id(self), piece, len(part)):
-                self._read.add(piece.begin)
+            self._pool.read(self._serial, piece, len(part))
             parts.append(part)
             offset += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
