@@ -6,7 +6,7 @@ what is new. Whatever fails, the cache has all that was rendered.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,8 +46,7 @@ def publish_site(settings: Settings) -> None:
 
     Models that fail do not hinder the others, as in `build`.
     """
-    hub = Hub(say)
-    with _scratch(settings) as scratch:
+    with closing(Hub(say)) as hub, _scratch(settings) as scratch:
         places = _opened(hub, settings, scratch)
         target = places.site
         extra = {"README.md": readme(target, "static")} if _is_space(target.address) else {}

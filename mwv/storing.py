@@ -6,13 +6,12 @@ Those scenes follow from lists of chunks and from layouts, which the site has: n
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mwv.checkpoint.info import Checkpoint
 from mwv.errors import SiteError
-from mwv.hub.reconstruction import Reconstruction
 from mwv.memory import Memory
 from mwv.pyramid.classes import CLASSES, ClassContent
 from mwv.pyramid.keys import key_of
@@ -28,6 +27,9 @@ from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.xet.chunks import chunks_of
 from mwv.xet.stored import StoredFile, Term, local_file
+
+if TYPE_CHECKING:
+    from mwv.hub.reconstruction import Reconstruction
 
 VERSION = 1
 """Of what the scenes say; what a site has of an older one is made again."""

@@ -265,7 +265,7 @@ def test_a_pattern_names_what_glob_does_and_looks_at_so_many_files(tmp_path: Pat
         (tmp_path / name).touch()
     for pattern in ("*/*/*.gguf", "*/x/*", "a/*/../x/?.gguf", "[!d]/*", ".*/*/*", "*/.h/*", "a/[[]b]/*", "*", "no/*"):
         (tmp_path / "zoo.toml").write_text(f"[[model]]\nsource = '{pattern}'\n")
-        found = [str(model.path) for model in read_zoo(tmp_path / "zoo.toml").models]
+        found = [str(model.source) for model in read_zoo(tmp_path / "zoo.toml").models]
         assert found == sorted(glob.glob(str(tmp_path / pattern))), pattern  # noqa: PTH207
     (tmp_path / "zoo.toml").write_text("[[model]]\nsource = '*/*/*'\n")
     monkeypatch.setattr("mwv.zoo.MOST_ENTRIES", 9)  # zoo.toml, .c, a, d, e.gguf; in a and d four; one more

@@ -577,11 +577,6 @@ def test_unsupported_is_said_of_the_right_file(tmp_path: Path) -> None:
     refused(tmp_path / "list.pkl", FormatError, r"files of type \.pkl are not read; convert it")
 
 
-def test_a_model_on_the_hub_is_refused_with_advice() -> None:
-    with pytest.raises(SourceError, match=r"hf:/a/b: .* download it"):
-        open_checkpoint(Path("hf://a/b"))
-
-
 def test_an_index_of_more_tensors_than_any_model_has_is_refused(tmp_path: Path) -> None:
     save_sharded(tmp_path, count=2)
     promised = {f"layers.{i}.w": "model-00002-of-00002.safetensors" for i in range(1, 200_001)}

@@ -15,6 +15,7 @@ from mwv.decode.tensor import Coded, Samples
 class BytesSource:
     data: bytes
     name: str = "memory"
+    place: str = "memory"
     identity: None = None
     reads: list[tuple[int, int]] = field(default_factory=list)
 

@@ -97,7 +97,7 @@ def test_a_static_space(hub: Hub, http: httpx2.Client, api: HfApi):
     assert (part.status_code, part.content) == (206, BIG[100:200])
 
 
-def test_a_docker_space_with_a_bucket(hub: Hub, api: HfApi):
+def test_a_docker_space_with_a_bucket(hub: Hub, http: httpx2.Client, api: HfApi):
     volume = Volume(type="bucket", source="ann/b", mount_path="/data", read_only=True)
     variables = [{"key": "A", "value": "1"}]
     api.create_repo("ann/app", repo_type="space", space_sdk="docker", space_variables=variables, space_volumes=[volume])
@@ -110,5 +110,7 @@ def test_a_docker_space_with_a_bucket(hub: Hub, api: HfApi):
     assert api.get_space_runtime("ann/app").volumes == []
     assert api.request_space_hardware("ann/app", "t4-small").requested_hardware == "t4-small"
     assert api.restart_space("ann/app").stage == "NO_APP_FILE"
+    hub.put("ann/app", {"index.html": b"hi"}, kind="space")
+    assert http.get(f"{hub.url}/space-pages/ann/app/index.html").status_code == 404
     with pytest.raises(HfHubHTTPError, match="403"):
         HfApi(token=hub.token("bob")).add_space_variable("ann/app", "B", "3")

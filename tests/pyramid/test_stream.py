@@ -170,7 +170,9 @@ def test_a_canvas_smaller_than_a_super_block_is_one_archive(tmp_path):
     drawing, blobs, sink = scenes.draw(tmp_path / "m.safetensors"), scenes.DictBlobs(), Sink(tmp_path / "spool")
     (placement,) = drawing.canvas.placements
     pieces = tuple(dataclasses.replace(piece, x=piece.x - drawing.canvas.bounds.x) for piece in placement.pieces)
-    canvas = dataclasses.replace(drawing.canvas, placements=(dataclasses.replace(placement, pieces=pieces),))
+    placed = dataclasses.replace(placement, pieces=pieces)
+    bounds = dataclasses.replace(drawing.canvas.bounds, x=0)
+    canvas = dataclasses.replace(drawing.canvas, bounds=bounds, placements=(placed,))
     drawing = dataclasses.replace(drawing, canvas=canvas, plan=make_plan(canvas))
     pyramid, names, _, _ = streamed(drawing, sink, blobs)
     assert list(names) == [(0, 0)] and pyramid.levels == 2

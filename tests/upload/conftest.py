@@ -1,11 +1,14 @@
-"""What tests of publishing share: a user who is logged in, models, and the command."""
+"""What tests of publishing share: a user who is logged in, models, and the command.
+
+What imports huggingface_hub is imported late, for it reads the address of its Hub then, and the loopback Hub's is known only
+when all these files have been read.
+"""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from buildkit import tree, write_model, write_tiny
 from loophub import Hub
 from publishkit import Done, Run
 
@@ -20,7 +23,7 @@ def ann(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
 @pytest.fixture
 def mwv_build(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """`mwv build` in this process, with a cache of the test's own and short waits; nothing that it says may hold a token."""
-    import mwv.publish  # late: what it imports reads the loopback Hub's address once
+    import mwv.publish
     from mwv.cli import main
     from mwv.hub.client import Hub as Client
     from mwv.hub.patience import Limits
@@ -44,23 +47,30 @@ def mwv_build(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
+    from buildkit import write_model
+
     return write_model(tmp_path / "models" / "one.safetensors")
 
 
 @pytest.fixture
 def finetune(tmp_path: Path) -> Path:
     """Differs from `model` in one of six tensors."""
+    from buildkit import write_model
+
     return write_model(tmp_path / "models" / "one-tuned.safetensors", 3)
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
+    from buildkit import write_tiny
+
     return write_tiny(tmp_path / "models" / "two.safetensors", 3)
 
 
 @pytest.fixture
 def local(tmp_path: Path, mwv_build: Run) -> Callable[..., dict[str, bytes]]:
     """The site of some models as a folder that is built here: what has to be on the Hub, byte by byte."""
+    from buildkit import tree
 
     def build(*sources: Path) -> dict[str, bytes]:
         folder = tmp_path / f"site-of-{'-'.join(source.stem for source in sources)}"

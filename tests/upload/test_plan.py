@@ -89,7 +89,7 @@ def test_cut_anywhere_and_gone_on_with(files: int, atomic: bool):
             if cut == len(todo):
                 assert place.files == sites[version] | {"README.md": FOREIGN} and not place.journal
                 assert list(steps(place.plan(sites[version], sites, atomic), limits)) == []
-        if atomic and files == 1000 and limits.nbytes > 400:
+        if atomic and files == 1000 and limits.nbytes == limits.texts == 4000:
             assert len(todo) <= 1
 
 

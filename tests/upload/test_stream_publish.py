@@ -127,3 +127,17 @@ def test_a_failure_leaves_the_old_site_and_the_same_command_goes_on(
     assert JOURNAL not in site and len(archives_at(ann, REPO)) > 3
     mwv_build("--remove", "tall", "-o", REPO)
     assert published(ann, REPO) == old
+
+
+def test_from_the_hub_to_the_hub(ann: Hub, mwv_build: Run, tall: Path):
+    """No file of either side lies here; a stream that went on after a stop fetches only what it had not read."""
+    ann.put("ann/tall", {"model.safetensors": tall})
+    size = tall.stat().st_size
+    ann.log.clear()
+    _, report = stream(mwv_build, "hf://ann/tall", "-o", REPO)
+    archives = archives_at(ann, REPO)
+    assert len(archives) == report["models"][0]["archives"]["sent"] > 3
+    assert size <= ann.log.sent("cdn") < 1.3 * size
+    ann.log.clear()
+    said, _ = stream(mwv_build, "hf://ann/tall", "-o", REPO)
+    assert "unchanged" in said and ann.log.sent("cdn") == 0 and commits(ann) == 0
