@@ -244,7 +244,7 @@ def build_model(wanted: ModelSettings, place: Place, means: Means) -> ModelRepor
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
         model, slug, rendering = _added(drawing, label, means, memory)
-    remember_source(store, label.identity, wanted.source)
+    remember_source(store, label.identity, checkpoint.pinned.address if checkpoint.pinned else wanted.source)
     Copies(store).note(checkpoint.shards)
     facts = _facts(model, drawing.canvas)
     if inputs is not None:

@@ -147,7 +147,9 @@ class Values:
                 checkpoint = self._open(origin)
             except MwvError:
                 continue
-            if origin is not place or entry.identity in [identity_of(checkpoint, origin, slug) for slug in (None, entry.slug)]:
+            # A commit is what it was; on this machine something else may lie there by now.
+            known = isinstance(origin, Address) or origin is not place
+            if known or entry.identity in [identity_of(checkpoint, origin, slug) for slug in (None, entry.slug)]:
                 yield checkpoint
 
 

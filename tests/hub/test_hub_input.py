@@ -271,3 +271,44 @@ def test_pages_tell_the_commit(hub: Hub, run: Callable[..., Any]) -> None:
     assert record["url"] == f"{hub.url}/ann/tiny/resolve/{commit.oid}/sub/"
     assert record["date"]
     assert f'href="{record["page"]}"' in (done.site / "sub/index.html").read_text()
+
+
+def test_inspect_measures_what_lies_on_the_hub(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = saved(weights(0, 2))
+    hub.put("ann/tiny", {"model.safetensors": data})
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/model.safetensors").write_bytes(data)
+    main(["inspect", "hf://ann/tiny", "--stats", "--json"])
+    remote = capsys.readouterr().out
+    main(["inspect", str(tmp_path / "tiny"), "--stats", "--json"])
+    assert remote == capsys.readouterr().out
+    assert hub.log.sent("cdn") < len(data) + 2**19
+
+
+def test_exact_values_come_from_the_commit_that_was_shown(hub: Hub, run: Callable[..., Any], tmp_path: Path) -> None:
+    from mwv.checkpoint.opener import Opener
+    from mwv.hub.address import parse_address
+    from mwv.memory import Memory, recall_source
+    from mwv.site.exact import Values, ValuesError, Window
+    from mwv.store.store import Store
+
+    tensors = weights(0, 1)
+    hub.put("ann/tiny", {"model.safetensors": saved(tensors)})
+    site = run("hf://ann/tiny").site
+    opener = Opener(print)
+    with Store.open(tmp_path / "cache") as store:
+        hub.log.clear()
+        values = Values(site, lambda identity: recall_source(store, identity), (), Memory(store).digests, opener.open)
+        assert values.offers("tiny")
+        scene = json.loads(next((site / "tiny").glob("scene-*.js")).read_bytes().partition(b"(")[2].rpartition(b")")[0])
+        index = scene["placements"]["tensor"].index(scene["tensors"]["name"].index("model.layers.0.self_attn.q_proj.weight"))
+        found = values.read("tiny", Window(0, index, 10, 20, 1, 3))
+        assert found["values"] == [list(map(str, tensors["model.layers.0.self_attn.q_proj.weight"][10, 20:23]))]
+        assert hub.log.sent("cdn") <= 2**19
+        hub.put("ann/tiny", {"model.safetensors": saved(weights(5, 1))})
+        later = Values(site, lambda identity: recall_source(store, identity), (), Memory(store).digests, opener.open)
+        assert later.read("tiny", Window(0, index, 10, 20, 1, 3)) == found
+        named = Values(site, lambda _: None, [parse_address("hf://ann/tiny")], opens=opener.open)
+        with pytest.raises(ValuesError, match="changed"):
+            named.read("tiny", Window(0, index, 10, 20))
+    opener.close()
