@@ -380,7 +380,8 @@ def render(drawing: Drawing, means: Means, memory: Memory) -> Rendering:
 
 def _render(drawing: Drawing, subjects: Sequence[Subject | None], means: Means, memory: Memory) -> Rendering:
     store, stream, jobs = means.store, means.stream, means.settings.jobs
-    expect(subject.tensor for subject in subjects if subject is not None and subject.digests is None)
+    unknown = (subject for subject in subjects if subject is not None and subject.digests is None)
+    expect(extent for subject in unknown for extent in subject.tensor.extents)
     survey = Survey(subjects, store, _BUFFER + jobs * (_BUFFER_PER_JOB if stream is None else _STREAM_BUFFER_PER_JOB))
 
     def learn(index: int) -> None:

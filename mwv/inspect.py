@@ -146,7 +146,7 @@ def inspect(origin: Origin, *, stats: bool, odd: bool, jobs: int, download: bool
 
 def _measured(checkpoint: Checkpoint, jobs: int) -> tuple[Measured | None, ...]:
     subjects = [_subject(checkpoint, info) for info in checkpoint.tensors]
-    expect(subject.tensor for subject in subjects if subject is not None)
+    expect(extent for subject in subjects if subject is not None for extent in subject.tensor.extents)
     survey = Survey(subjects, _Nothing(), _BUFFER)
     found: list[Measured | None] = [None] * len(subjects)
     held = [i for i, subject in enumerate(subjects) if subject is not None]

@@ -65,7 +65,7 @@ class Source(Protocol):
         """Exactly `length` bytes at `offset`; raises SourceError, or SourceChangedError when the file got shorter."""
 
     def expect(self, ranges: Iterable[Range]) -> None:
-        """Take note of what is going to be read next, so that it can be fetched ahead."""
+        """Take note of what, too, is going to be read, so that it can be fetched ahead."""
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the file is no longer what it was when it was opened."""

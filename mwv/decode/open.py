@@ -6,7 +6,7 @@ from mwv.checkpoint.info import TensorInfo
 from mwv.checkpoint.source import Range, Source
 from mwv.decode.packed import PackedTensor
 from mwv.decode.stored import StoredTensor
-from mwv.decode.tensor import Tensor
+from mwv.decode.tensor import Extent
 
 FileTensor = StoredTensor | PackedTensor
 """What has its values from files."""
@@ -26,11 +26,10 @@ def open_tensor(
     return StoredTensor(shards[info.shard], info, row_elements, patch, first, elements)
 
 
-def expect(tensors: Iterable[Tensor]) -> None:
-    """Tell the files of some tensors that these are going to be read, and nothing else."""
-    wanted: dict[int, tuple[Source, set[Range]]] = {}
-    for tensor in tensors:
-        for source, extent in tensor.extents:
-            wanted.setdefault(id(source), (source, set()))[1].add(extent)
-    for source, extents in wanted.values():
-        source.expect(extents)
+def expect(extents: Iterable[Extent]) -> None:
+    """Tell files what is going to be read of them."""
+    wanted: dict[Source, set[Range]] = {}
+    for source, extent in extents:
+        wanted.setdefault(source, set()).add(extent)
+    for source, ranges in wanted.items():
+        source.expect(ranges)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwv.checkpoint.info import Packing, TensorInfo
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Range, Source
 from mwv.decode import blocks, plain
 from mwv.decode.banded import RECIPE_VERSION, Banded, extent_of, form_of, spelt, value_digest
 from mwv.decode.schemes import scheme_of
@@ -49,6 +49,21 @@ class PackedTensor(Banded):
     def extents(self) -> tuple[Extent, ...]:
         """Its parts, in the order of their roles."""
         return tuple(extent_of(self.shards[part.shard], part) for _, part in sorted(self.packing.parts.items()))
+
+    def extents_of(self, bands: range) -> tuple[Extent, ...]:
+        """The rows of its parts that some bands depend on; of strided parts all."""
+        if not bands:
+            return ()
+        found = []
+        for role, window in self._windows(self._rows(bands[0], bands[-1] + 1)):
+            part = self.packing.parts[role]
+            source, whole = extent_of(self.shards[part.shard], part)
+            if part.strides is None:
+                row = part.dtype.nbytes(part.shape[-1] if part.shape else 1)
+                begin, end = (whole.begin + row * edge for edge in (window.rows.start, window.rows.stop))
+                whole = Range(begin, min(end, whole.end), part.name)
+            found.append((source, whole))
+        return tuple(found)
 
     @property
     def form(self) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.source import Range, Source, where
 from mwv.checkpoint.wording import shown
 from mwv.decode import blocks, plain
 from mwv.decode.banded import RECIPE_VERSION, Banded, extent_of, form_of, spelt, value_digest
@@ -46,6 +46,14 @@ class StoredTensor(Banded):
     def extents(self) -> tuple[Extent, ...]:
         """The stored tensor."""
         return (extent_of(self.source, self.info),)
+
+    def extents_of(self, bands: range) -> tuple[Extent, ...]:
+        """Where the bytes of some bands lie; of strided elements the whole tensor."""
+        info = self.info
+        if info.strides is not None or not bands:
+            return self.extents if bands else ()
+        begin, end = self.run(bands[0])[0], sum(self.run(bands[-1]))
+        return ((self.source, Range(info.offset + info.dtype.nbytes(begin), info.offset + info.dtype.nbytes(end), info.name)),)
 
     @property
     def form(self) -> tuple[object, ...]:

@@ -52,6 +52,9 @@ class Tensor(Protocol):
     def extents(self) -> tuple[Extent, ...]:
         """The stored tensors that its values depend on, each as a whole."""
 
+    def extents_of(self, bands: range) -> tuple[Extent, ...]:
+        """Where the bytes of some bands lie, perhaps with some between them."""
+
     @property
     def form(self) -> tuple[object, ...]:
         """All that tells its bands from others of the same bytes."""

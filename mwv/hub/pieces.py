@@ -9,7 +9,7 @@ import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -95,7 +95,6 @@ class Pool:
     def forget(self, owner: int, piece: Piece) -> None:
         """Let go of a piece."""
         with self._lock:
-            self._done.discard((owner, piece.begin))
             self._drop((owner, piece.begin))
 
     def close(self) -> None:
@@ -121,23 +120,36 @@ class Pieces:
         self._lock = threading.Lock()
 
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Say which ranges are going to be read; what was said before is void."""
-        for piece in self._planned:
-            self._pool.forget(self._serial, piece)
-        self._planned = list(plan(ranges))
-        self._begins = [piece.begin for piece in self._planned]
+        """Say which ranges, too, are going to be read."""
+        with self._lock:
+            more = list(plan(part for begin, end in ranges for part in self._new(begin, end)))
+            begins = [piece.begin for piece in more]
+            # A piece that filled a gap between others is part of one that spans them now.
+            kept = (piece for piece in self._planned if not _covers(more, begins, piece))
+            self._planned = sorted((*kept, *more), key=lambda piece: piece.begin)
+            self._begins = [piece.begin for piece in self._planned]
+
+    def _new(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """The parts of a range that no piece has."""
+        number = max(bisect_right(self._begins, begin) - 1, 0)
+        for piece in itertools.islice(self._planned, number, None):
+            if piece.begin >= end:
+                break
+            if begin < piece.begin:
+                yield begin, piece.begin
+            begin = max(begin, piece.end)
+        if begin < end:
+            yield begin, end
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes that lie in the file."""
         parts, end = [], offset + length
         while offset < end:
-            piece, number = self._piece(offset, end)
+            piece, following = self._piece(offset, end)
             future = self._pool.ask(self._serial, piece, self._fetch)
             assert future is not None
-            if number is not None:
-                # All that this read needs, and what is likely to be needed next.
-                for following in self._planned[number + 1 : number + 1 + AHEAD]:
-                    self._pool.ask(self._serial, following, self._fetch, ahead=following.begin >= end)
+            for other in following:
+                self._pool.ask(self._serial, other, self._fetch, ahead=other.begin >= end)
             try:
                 body = future.result()
             except BaseException:
@@ -149,13 +161,13 @@ class Pieces:
             offset += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _piece(self, offset: int, end: int) -> tuple[Piece, int | None]:
-        """The piece that holds a byte, and its number among those that were announced."""
-        number = bisect_right(self._begins, offset) - 1
-        if number >= 0 and offset < self._planned[number].end:
-            return self._planned[number], number
+    def _piece(self, offset: int, end: int) -> tuple[Piece, list[Piece]]:
+        """The piece that holds a byte, and if it was announced, those that are likely to be needed next."""
         with self._lock:
-            return self._loose_piece(offset, end), None
+            number = bisect_right(self._begins, offset) - 1
+            if number >= 0 and offset < self._planned[number].end:
+                return self._planned[number], self._planned[number + 1 : number + 1 + AHEAD]
+            return self._loose_piece(offset, end), []
 
     def _loose_piece(self, offset: int, end: int) -> Piece:
         for piece in self._loose:
@@ -167,6 +179,11 @@ class Pieces:
         stop = min(max(begin + max(length, FIRST), -(-end // GAP) * GAP), begin + LONGEST, self._size)
         self._loose = [*self._loose[1 - LOOSE :], Piece(begin, stop, 0)]
         return self._loose[-1]
+
+
+def _covers(pieces: Sequence[Piece], begins: Sequence[int], other: Piece) -> bool:
+    number = bisect_right(begins, other.begin) - 1
+    return number >= 0 and other.begin < pieces[number].end
 
 
 def plan(ranges: Iterable[tuple[int, int]]) -> Iterator[Piece]:

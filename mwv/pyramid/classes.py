@@ -5,7 +5,7 @@ most of the leaf's pixels under it have, of several the lowest code; what is mis
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, cast
@@ -131,6 +131,9 @@ class ClassContent:
         lying = self._at(index)
         codes = lying.codes(band)
         return np.full((lying.grid.band_rows, cols), codes, np.uint8) if isinstance(codes, int) else codes[:, col : col + cols]
+
+    def expect(self, bands: Iterable[tuple[int, int]]) -> None:
+        """Nothing: there is nothing to fetch."""
 
     def release(self, index: int, band: int) -> None:
         """Nothing is held."""

@@ -1,6 +1,6 @@
 """The contract of a kind of scene: samples of windows in, leaf codes, and what overview pixels are made of, out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -79,6 +79,9 @@ class Content(Protocol):
 
     def samples(self, index: int, band: int, col: int, cols: int) -> Any:
         """Samples of all grid rows of a band of a placement, from a column on; None for a missing tensor."""
+
+    def expect(self, bands: Iterable[tuple[int, int]]) -> None:
+        """Take note of which (placement, band) samples are going to be asked for."""
 
     def release(self, index: int, band: int) -> None:
         """Let go of a band that nobody is going to draw again."""

@@ -167,6 +167,7 @@ class Renderer:
             if tile in missing:
                 self._put_png(tiles[tile], lines, found)
 
+        self.shown.expect(set(self._bands(self.plan.blocks[at])))
         grids = [placement.grid for placement in self.plan.placements]
         summary = draw_block(self.kind, self.plan.blocks[at], grids, tiles, self.shown.samples, emit)
         self._put(sums_key(tiles[BLOCK_LEVEL, 0, 0]), self.kind.pack(summary))

@@ -1,16 +1,18 @@
 """Tensors in, digests of their bands and statistics of their slabs out; what was read is kept a while for drawing."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from threading import Lock
 from typing import Any, Final, Protocol
 
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from mwv.decode.tensor import Coded, Samples, Tensor
+from mwv.decode.open import expect
+from mwv.decode.tensor import Coded, Extent, Samples, Tensor
 from mwv.errors import SourceChangedError
 from mwv.layout.grid import Grid
 from mwv.measure import slabs
@@ -120,6 +122,17 @@ class Survey:
             return None
         held = self._held_for_drawing(subject, index, band)
         return subject.tensor.samples(band, held, col, cols) if isinstance(held, bytes) else _columns(held, col, cols)
+
+    def expect(self, bands: Iterable[tuple[int, int]]) -> None:
+        """Tell files which (placement, band) samples are going to be asked for, but for those that are held."""
+        with self._lock:
+            lacking = sorted(band for band in bands if band not in self._buffer)
+        extents: list[Extent] = []
+        for index, group in groupby(lacking, key=lambda band: band[0]):
+            if (subject := self.subjects[index]) is not None:
+                numbers = [band for _, band in group]
+                extents += subject.tensor.extents_of(range(numbers[0], numbers[-1] + 1))
+        expect(extents)
 
     def release(self, index: int, band: int) -> None:
         """Let go of a band that nobody is going to draw again."""

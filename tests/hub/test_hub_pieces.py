@@ -89,6 +89,20 @@ def test_nothing_is_fetched_ahead_that_was_not_announced() -> None:
     pool.close()
 
 
+def test_what_is_announced_later_takes_in_what_lies_between() -> None:
+    remote, pool = Remote(), Pool()
+    pieces = Pieces(pool, remote.fetch, SIZE)
+    small = [(begin, begin + 1500) for begin in range(600_000, 6_000_000, 600_000)]
+    pieces.expect(small)
+    assert pieces.read(600_000, 1500) == remote.data[600_000:601_500]
+    pieces.expect([(0, 7_000_000)])
+    for offset in range(0, 7_000_000, 70_000):
+        assert pieces.read(offset, 70_000) == remote.data[offset : offset + 70_000]
+    assert len(remote.fetched) <= len(small) + 1
+    assert remote.nbytes <= 7_000_000 + 1500 * len(small)
+    pool.close()
+
+
 def test_headers_of_many_megabytes_take_few_fetches() -> None:
     remote, pool = Remote(), Pool()
     pieces = Pieces(pool, remote.fetch, SIZE)
