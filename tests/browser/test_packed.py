@@ -23,7 +23,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Arra
     folder = tmp_path_factory.mktemp("packed")
     parts, expected = gptq_layer(4, COLUMNS, ROWS, 64)
     written(folder / "layer", parts)
-    settings = ModelSettings(path=folder / "layer", slug="layer", url="http://127.0.0.1:9/")
+    settings = ModelSettings(folder / "layer", slug="layer", url="http://127.0.0.1:9/")
     build(Settings(models=(settings,), destination=folder / "site", cache=folder / "cache"))
     with served(folder / "site") as address:
         yield address, expected

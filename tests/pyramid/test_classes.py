@@ -54,7 +54,7 @@ def prevailing(leaf, levels):
         yield np.where((best == 0) & missing, 251, best)
         if level < levels - 1:
             rows = counts[:, ::2] + counts[:, 1::2]
-            counts, missing = rows[:, :, ::2] + rows[:, :, 1::2], scenes.oracle.quads(missing).any((1, 3))
+            counts, missing = rows[:, :, ::2] + rows[:, :, 1::2], np.logical_or.reduce(scenes.oracle.quads(missing))
 
 
 def painted(drawing, plain, shape):
