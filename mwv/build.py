@@ -7,38 +7,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from mwv.aliases import Copies, Heads
-from mwv.checkpoint.facts import promised_experts, promised_layers
-from mwv.checkpoint.info import Checkpoint, TensorInfo
+from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
-from mwv.checkpoint.wording import counted, plural
-from mwv.checkpoint.wording import shown as quoted
-from mwv.decode.open import expect, open_tensor
+from mwv.checkpoint.wording import counted
+from mwv.decode.open import expect
+from mwv.drawing import Drawing, draw, estimate, room_needed
 from mwv.errors import (
     LostError,
     ModelsFailedError,
     MwvError,
     SiteError,
     SourceChangedError,
-    SourceError,
     StoreError,
     UsageError,
 )
 from mwv.hub.address import Address, Origin
-from mwv.layout.canvas import Canvas, Placement
-from mwv.layout.transformer import arrange
+from mwv.layout.canvas import Canvas
 from mwv.memory import Memory, remember_source
 from mwv.progress import progress, say
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
 from mwv.pyramid.picture import overview, overview_level, write_picture
-from mwv.pyramid.plan import Plan, make_plan
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.report import REPORT_HEAD, HubTraffic, ModelFacts, ModelReport, Outcome
@@ -47,7 +42,7 @@ from mwv.site.collect import Learnt, make_model, make_scene
 from mwv.site.folder import Base
 from mwv.site.identity import identities, identity_of
 from mwv.site.model import Label, Model, Place, Scene, TileFiles
-from mwv.site.text import amount, size, slugify
+from mwv.site.text import size, slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.blob import PNG_SIGNATURE
 from mwv.store.scratch import Scratch, sweep
@@ -65,32 +60,6 @@ _BUFFER_PER_JOB: Final = 80 << 20
 
 _STREAM_BUFFER_PER_JOB: Final = 160 << 20
 """A super-block of 8,192 rows is hashed before it is drawn: here are 8,192 columns of it in 16 bits, and more."""
-
-_SPEED: Final = 100e6
-_SITE_BYTES: Final = 1.0
-_CACHE_BYTES: Final = 0.25
-"""Measured with scripts/bench: elements per second and thread, bytes of site and of sums per element."""
-_STREAM_CACHE_BYTES: Final = 0.04
-_STREAM_SPOOL_BYTES: Final = 100_000_000
-"""Of a streamed site: bytes in the cache per element, and of the spool per super-block on its way."""
-
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """A checkpoint laid out: what is to be drawn, known from headers alone."""
-
-    checkpoint: Checkpoint
-    shown: tuple[TensorInfo, ...]
-    """What is drawn, then the parts of packed weights among it."""
-    canvas: Canvas
-    plan: Plan
-    subjects: tuple[Subject | None, ...]
-    """One per placement; None for a missing tensor."""
-
-    @property
-    def elements(self) -> int:
-        """Elements to be drawn."""
-        return sum(t.elements for t in self.shown if not t.part_of)
 
 
 @dataclass(frozen=True)
@@ -332,39 +301,6 @@ def open_model(wanted: ModelSettings, opener: Opener) -> Checkpoint:
     return checkpoint
 
 
-def draw(checkpoint: Checkpoint, wanted: ModelSettings) -> Drawing:
-    """Lay the tensors of a checkpoint out."""
-    chosen = [t for t in checkpoint.tensors if not wanted.only or any(fnmatchcase(t.part_of or t.name, p) for p in wanted.only)]
-    drawn = [t for t in chosen if not t.part_of]
-    shown = (*drawn, *(t for t in chosen if t.part_of))
-    if not any(t.elements for t in drawn):
-        raise SourceError(f"{wanted.source}: {_why_nothing(checkpoint, wanted.only)}")
-    canvas = arrange(
-        [(t.name, t.shape) for t in drawn],
-        layers=promised_layers(checkpoint.config) if not wanted.only else None,
-        experts=promised_experts(checkpoint.config),
-        index_names=checkpoint.index_names,
-        columns=wanted.columns,
-    )
-    return Drawing(checkpoint, shown, canvas, make_plan(canvas), subjects_of(checkpoint, shown, canvas))
-
-
-def _why_nothing(checkpoint: Checkpoint, only: Sequence[str]) -> str:
-    """Why there is nothing to show, and which name to give for parts of packed weights, which lie with them."""
-    if not only:
-        return "holds no tensor with elements; there is nothing to show"
-    packed = ((t.name, part.name) for t in checkpoint.tensors if t.packing for part in t.packing.parts.values())
-    owner = next((name for name, part in packed if any(fnmatchcase(part, pattern) for pattern in only)), None)
-    if owner is not None:
-        return f"{' or '.join(only)}: parts of packed weights, which lie with them; name the weight, such as {quoted(owner)}"
-    return f"no tensor's whole name matches {' or '.join(only)}; there is nothing to show"
-
-
-def subjects_of(checkpoint: Checkpoint, shown: Sequence[TensorInfo], canvas: Canvas) -> tuple[Subject | None, ...]:
-    """What stands at each placement, ready to be read; None for a missing tensor."""
-    return tuple(_subject(checkpoint, shown, placement) for placement in canvas.placements)
-
-
 def render(drawing: Drawing, means: Means, memory: Memory) -> Rendering:
     """Render what the cache lacks, or the target of a stream.
 
@@ -412,23 +348,6 @@ def _fetching(opener: Opener) -> Callable[[], str]:
     return lambda: f", {size(opener.fetched[1])} fetched" if opener.fetched[0] else ""
 
 
-def estimate(drawing: Drawing, settings: Settings) -> str:
-    """What building a drawing with an empty cache would take, in lines for a person."""
-    checkpoint, canvas, elements = drawing.checkpoint, drawing.canvas, drawing.elements
-    nbytes = sum(t.nbytes for t in drawing.shown)
-    weights = f"{amount(elements)} element{plural(elements)}"
-    seconds = elements / (_SPEED * settings.jobs)
-    return "\n".join(
-        (
-            f"{checkpoint.name}: {counted(len(drawing.shown), 'tensor')}, {weights}, {size(nbytes)}",
-            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {counted(drawing.plan.levels, 'level')}",
-            f"  tiles   {drawing.plan.tile_count:,}",
-            f"  site    about {size(int(elements * _SITE_BYTES))}, and {size(int(elements * _CACHE_BYTES))} more in the cache",
-            f"  time    about {seconds:.0f} s with {counted(settings.jobs, 'thread')}, if nothing is cached",
-        )
-    )
-
-
 def _check_targets(settings: Settings) -> None:
     """Raise SiteError if the picture or the report would destroy what mwv did not write, such as a checkpoint.
 
@@ -450,10 +369,7 @@ def _check_targets(settings: Settings) -> None:
 
 def _check_space(drawing: Drawing, settings: Settings) -> None:
     """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
-    needed = int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
-    if settings.stream:
-        needed = int(drawing.elements * _STREAM_CACHE_BYTES) + (settings.jobs + 2) * _STREAM_SPOOL_BYTES
-    free = shutil.disk_usage(_spare_place(settings.destination)).free
+    needed, free = room_needed(drawing, settings), shutil.disk_usage(_spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
 
@@ -480,15 +396,6 @@ def tile_files(scene: Scene, pyramid: Pyramid, settings: Settings, store: Store)
         (scene.window, OVERVIEW_WINDOW) if picture else (),
         store.made & paths.keys(),
     )
-
-
-def _subject(checkpoint: Checkpoint, shown: Sequence[TensorInfo], placement: Placement) -> Subject | None:
-    if placement.tensor is None:
-        return None
-    info, grid = shown[placement.tensor], placement.grid
-    first = (placement.panel or 0) * grid.elements
-    tensor = open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch, first, grid.elements)
-    return Subject(placement.name, tensor, grid)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mwv.build import build, draw
+from mwv.build import build
 from mwv.checkpoint.open import open_checkpoint
+from mwv.drawing import draw
 from mwv.settings import ModelSettings, Settings
 
 LONG_AGO = 1_600_000_000

@@ -9,9 +9,10 @@ import pytest
 from packingkit import LAYER, awq_layer, digests, gptq_layer, info, values, written
 from safetensors.numpy import save_file
 
-from mwv.build import build, draw
+from mwv.build import build
 from mwv.checkpoint.dtypes import DType
 from mwv.checkpoint.open import open_checkpoint
+from mwv.drawing import draw
 from mwv.errors import SourceError
 from mwv.inspect import as_json, inspect
 from mwv.settings import ModelSettings, Settings

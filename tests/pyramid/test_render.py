@@ -6,8 +6,8 @@ import pytest
 import scenes
 from safetensors.numpy import save_file
 
-from mwv.build import subjects_of
 from mwv.decode.stored import StoredTensor
+from mwv.drawing import subjects_of
 from mwv.errors import SourceChangedError
 from mwv.layout.transformer import arrange
 from mwv.pyramid.plan import make_plan
