@@ -81,7 +81,8 @@ def test_a_stream_that_is_killed_goes_on_where_it_was(ann: Hub, mwv_build: Run, 
         (found,) = json.loads(Path("report.json").read_text())["models"]
         assert found["archives"]["reused"] >= len(there)
         assert found["archives"]["rendered"] + found["archives"]["reused"] == total
-        assert found["bytes"]["read"] + found["bytes"]["hashed"] < found["bytes"]["source"]
+        # Digests are remembered every two seconds: a run that was killed sooner leaves none, and nothing is read twice.
+        assert found["bytes"]["read"] + found["bytes"]["hashed"] <= found["bytes"]["source"]
     assert published(ann, where).keys() == whole
     assert not list(Path("streaming").glob(".mwv-*/**/spool/*"))
 
