@@ -6,12 +6,13 @@ Those scenes follow from lists of chunks and from layouts, which the site has: n
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mwv.checkpoint.info import Checkpoint
 from mwv.errors import SiteError
+from mwv.hub.terms import Reconstruction
 from mwv.memory import Memory
 from mwv.pyramid.classes import CLASSES, ClassContent
 from mwv.pyramid.keys import key_of
@@ -26,10 +27,7 @@ from mwv.site.storing import Classified, Kept, classified
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.xet.chunks import chunks_of
-from mwv.xet.stored import StoredFile, Term, local_file
-
-if TYPE_CHECKING:
-    from mwv.hub.reconstruction import Reconstruction
+from mwv.xet.stored import StoredFile, local_file
 
 VERSION = 1
 """Of what the scenes say; what a site has of an older one is made again."""
@@ -52,8 +50,7 @@ def stored_files(checkpoint: Checkpoint, memory: Memory, jobs: int, traffic: Tra
         if hasattr(shard, "reconstruction") and shard.size:
             made = shard.reconstruction(0, shard.size)
         if made is not None:
-            terms = tuple(Term(*term) for term in made.terms)
-            found[number] = StoredFile(shard.name, "", np.zeros(0, np.uint32), np.zeros(0, np.uint64), terms)
+            found[number] = StoredFile(shard.name, "", np.zeros(0, np.uint32), np.zeros(0, np.uint64), made.terms)
             return
         known = memory.chunks(shard)
         if known is None:

@@ -11,8 +11,8 @@ from mwv.checkpoint.source import Content, FileSource, Range, Source
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceError
 from mwv.hub.client import RemoteFile
-from mwv.hub.reconstruction import Reconstruction
 from mwv.hub.remote import Remote, RemoteBytes
+from mwv.hub.terms import Reconstruction
 
 _GLANCED: Final = 5_000
 """Files of all folders below that are looked at for advice."""

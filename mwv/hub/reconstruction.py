@@ -6,8 +6,7 @@ that knows no v2 answers to v1, which gives the same terms. https://huggingface.
 
 import json
 import threading
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import httpx2
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
@@ -23,32 +22,10 @@ from huggingface_hub.utils._xet import (
 from mwv.errors import HubError
 from mwv.hub.client import Hub, Place, RemoteFile
 from mwv.hub.patience import patient_client
+from mwv.hub.terms import Reconstruction, Term
 
 _LONGEST: Final = 64 << 20
 """Bytes of an answer."""
-
-
-class Term(NamedTuple):
-    """Chunks of one xorb that follow each other."""
-
-    xorb: str
-    first: int
-    last: int
-    """The chunk behind the last one."""
-    length: int
-    """Bytes that they unpack to."""
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """What makes a range of a file."""
-
-    cas: str
-    """The CAS whose xorbs these are."""
-    offset: int
-    """Where the range begins in the first term."""
-    length: int
-    terms: tuple[Term, ...]
 
 
 class Reconstructions:

@@ -17,7 +17,8 @@ from mwv.hub.address import Address
 from mwv.hub.client import Hub, Place, RemoteFile, RemoteFolder
 from mwv.hub.pieces import Pieces, Pool
 from mwv.hub.ranges import RemoteRanges
-from mwv.hub.reconstruction import Reconstruction, Reconstructions
+from mwv.hub.reconstruction import Reconstructions
+from mwv.hub.terms import Reconstruction
 
 MOST_MATCHES: Final = 10_000
 _MAGIC: Final = "*?["

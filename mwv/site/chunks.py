@@ -12,9 +12,10 @@ import numpy as np
 
 from mwv.checkpoint.checks import MAX_ELEMENTS
 from mwv.errors import SiteError
+from mwv.hub.terms import Term
 from mwv.site.text import canonical
 from mwv.xet.chunks import LARGEST
-from mwv.xet.stored import StoredFile, Term
+from mwv.xet.stored import StoredFile
 
 FORMAT: Final = "mwv-chunks"
 

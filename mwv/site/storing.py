@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mwv.hub.terms import Term
 from mwv.pyramid.classes import UNKNOWN, Runs
 from mwv.site.shared import Content
-from mwv.xet.stored import StoredFile, Term, store, units
+from mwv.xet.stored import StoredFile, store, units
 
 COLOURS: Final = (
     *("5fa8ff", "ff9d4d", "63d17c", "ff6b78", "b58cff", "ffd84d", "46d3d9", "ff8ad1", "b7c95a", "c98f63"),

@@ -12,23 +12,13 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from mwv.hub.terms import Term
 from mwv.xet.chunks import Chunks
 from mwv.xet.merkle import file_hash, spelt
 
 XORB_BYTES: Final = 64 << 20
 XORB_CHUNKS: Final = 8192
 """What a xorb holds at most."""
-
-
-@dataclass(frozen=True)
-class Term:
-    """A run of bytes of a file: the chunks `first` to `last` - 1 of a xorb, `length` bytes in all."""
-
-    xorb: str
-    """Its hash as xet writes it; `#n` for the n-th that local files would fill."""
-    first: int
-    last: int
-    length: int
 
 
 @dataclass(frozen=True, eq=False)

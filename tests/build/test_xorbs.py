@@ -14,7 +14,7 @@ from mwv.build import build
 from mwv.checkpoint.source import FileSource
 from mwv.cli import cli
 from mwv.errors import UsageError
-from mwv.hub.reconstruction import Reconstruction, Term
+from mwv.hub.terms import Reconstruction, Term
 from mwv.settings import ModelSettings, Settings
 from mwv.site.data import parse
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from mwv.errors import SiteError
+from mwv.hub.terms import Term
 from mwv.site.chunks import decode_chunks, encode_chunks
 from mwv.site.shared import Content, common
 from mwv.site.storing import MODELS, SEVERAL, UNIQUE, Kept, classified, content_of
-from mwv.xet.stored import StoredFile, Term
+from mwv.xet.stored import StoredFile
 
 SIZES = {chunk: 10 + 7 * chunk for chunk in range(40)}
 

@@ -6,9 +6,10 @@ import hf_xet
 import numpy as np
 
 from mwv.checkpoint.source import FileSource
+from mwv.hub.terms import Term
 from mwv.xet import stored
 from mwv.xet.chunks import chunks_of
-from mwv.xet.stored import StoredFile, Term, local_file, store, units
+from mwv.xet.stored import StoredFile, local_file, store, units
 
 
 def spelt(raw):
