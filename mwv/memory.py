@@ -97,10 +97,11 @@ class Memory:
         stats: dict[str, bytes] = {}
         hashed = []
         for subject, bands, numbers in learnt:
-            hashed.append((subject.tensor, b"".join(bands)))
+            joined = b"".join(bands)
+            hashed.append((subject.tensor, joined))
             key = self._file_key(subject.tensor)
             if key is not None:
-                digests[key] = b"".join(bands)
+                digests[key] = joined
             stats[_stats_key(bands, subject.grid)] = numbers.to_bytes()
         self._index.remember_many("digests", digests)
         self._index.remember_many("stats", stats)

@@ -25,11 +25,15 @@ class Address:
     path: str = ""
     """A file, a folder or a glob pattern in it, with / between parts; empty for all of it."""
 
+    @property
+    def home(self) -> str:
+        """What it is called in addresses and URLs: owner/name, behind the kind of what is no model."""
+        return self.repo if self.kind == "model" else f"{self.kind}s/{self.repo}"
+
     def __str__(self) -> str:
         """The address as users write it."""
-        kind = "" if self.kind == "model" else f"{self.kind}s/"
         revision = "" if self.revision is None else f"@{self.revision}"
-        return f"{SCHEME}{kind}{self.repo}{revision}{'/' if self.path else ''}{self.path}"
+        return f"{SCHEME}{self.home}{revision}{'/' if self.path else ''}{self.path}"
 
 
 Origin = Path | Address

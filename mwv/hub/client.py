@@ -74,17 +74,13 @@ class Place:
     def page(self) -> str:
         """Where people look at it, at its commit."""
         at = f"/tree/{self.address.revision}" if self.address.revision else ""
-        return f"{self.endpoint}/{self._prefix}{self.address.repo}{at}"
+        return f"{self.endpoint}/{self.address.home}{at}"
 
     def files(self, folder: str) -> str:
         """Where the files of a folder of it are fetched, with a slash at the end."""
         at = f"/{self.address.revision}" if self.address.revision else ""
         below = f"{quote(folder)}/" if folder else ""
-        return f"{self.endpoint}/{self._prefix}{self.address.repo}/resolve{at}/{below}"
-
-    @property
-    def _prefix(self) -> str:
-        return "" if self.address.kind == "model" else f"{self.address.kind}s/"
+        return f"{self.endpoint}/{self.address.home}/resolve{at}/{below}"
 
 
 class Hub:

@@ -10,8 +10,8 @@ from huggingface_hub import BucketFile
 from mwv.errors import HubError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
-from mwv.upload.plan import JOURNAL, SITE, Limits, Step
-from mwv.upload.target import Advance, Source
+from mwv.upload.plan import SITE, Limits, Step
+from mwv.upload.target import Advance, Source, changes, size_of
 from mwv.upload.transfer import sending
 
 
@@ -32,7 +32,7 @@ class BucketTarget:
     @property
     def root(self) -> str:
         """See Target."""
-        return f"{self._hub.api.endpoint}/buckets/{self.address.repo}/resolve/{self._prefix}"
+        return f"{self._hub.api.endpoint}/{self.address.home}/resolve/{self._prefix}"
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -62,12 +62,7 @@ class BucketTarget:
 
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """See Target: one batch."""
-        contents: dict[str, Path | bytes] = {path: source(path) for path in step.add if path not in self._stored}
-        delete = [path for path in step.delete if path in self.sizes]
-        if step.journal:
-            contents[JOURNAL] = step.journal
-        elif step.journal is not None and JOURNAL in self.sizes:
-            delete.append(JOURNAL)
+        contents, delete = changes(step, source, self.sizes, self._stored)
         add: list[tuple[str | Path | bytes, str]] = [(content, self._prefix + path) for path, content in contents.items()]
         with sending(self._hub, self.address):
             if SITE in contents:
@@ -76,9 +71,8 @@ class BucketTarget:
         for path in delete:
             self.sizes.pop(path, None)
         for path, content in contents.items():
-            size = len(content) if isinstance(content, bytes) else content.stat().st_size
-            self.sizes[path] = size
-            advance(1, size)
+            self.sizes[path] = size_of(content)
+            advance(1, self.sizes[path])
 
     def _check_unchanged(self) -> None:
         """Raise HubError if the site is not the one that was there when the target was looked at."""

@@ -13,8 +13,8 @@ from huggingface_hub.hf_api import RepoFile
 from mwv.errors import HubError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
-from mwv.upload.plan import JOURNAL, Limits, Step
-from mwv.upload.target import Advance, Source
+from mwv.upload.plan import Limits, Step
+from mwv.upload.target import Advance, Source, changes, size_of
 from mwv.upload.transfer import sending
 
 _SLICE: Final = 64
@@ -40,8 +40,7 @@ class RepoTarget:
     @property
     def root(self) -> str:
         """See Target: at this commit, so that it holds whatever is changed later."""
-        kind = "" if self.address.kind == "model" else f"{self.address.kind}s/"
-        return f"{self._hub.api.endpoint}/{kind}{self.address.repo}/resolve/{self._head}/{self._prefix}"
+        return f"{self._hub.api.endpoint}/{self.address.home}/resolve/{self._head}/{self._prefix}"
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -80,14 +79,9 @@ class RepoTarget:
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """See Target: one commit."""
         stored = {path: self._stored[path] for path in step.add if path in self._stored}
-        contents: dict[str, Path | bytes] = {path: source(path) for path in step.add if path not in stored}
-        delete = [path for path in step.delete if path in self.sizes]
-        if step.journal:
-            contents[JOURNAL] = step.journal
-        elif step.journal is not None and JOURNAL in self.sizes:
-            delete.append(JOURNAL)
+        contents, delete = changes(step, source, self.sizes, stored)
         sizes = {path: addition.upload_info.size for path, addition in stored.items()}
-        sizes.update({path: _size(content) for path, content in contents.items()})
+        sizes.update({path: size_of(content) for path, content in contents.items()})
         with sending(self._hub, self.address):
             additions = [CommitOperationAdd(self._prefix + path, content) for path, content in contents.items()]
             for start in range(0, len(additions), _SLICE):
@@ -144,7 +138,3 @@ class RepoTarget:
         if info.sha is None:
             raise HubError(f"{self.name}: the Hub names no commit of it")
         return info.sha
-
-
-def _size(content: Path | bytes) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size

@@ -7,12 +7,12 @@ what that announces is deleted by the next publication if it never gets named. `
 `mwv.upload.plan.steps`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from mwv.hub.address import Address
-from mwv.upload.plan import Limits, Step
+from mwv.upload.plan import JOURNAL, Limits, Step
 
 Source = Callable[[str], Path | bytes]
 """Where the content of a file of the site is at hand: a path of this machine, or the bytes themselves."""
@@ -61,3 +61,21 @@ class Target(Protocol):
         If it fails, a target that is atomic is as before, another may have a part of it; the same step may be applied again.
         HubError if someone else has changed the target since it was opened, as far as the Hub can tell (repositories).
         """
+
+
+def changes(
+    step: Step, source: Source, there: Container[str], stored: Container[str]
+) -> tuple[dict[str, Path | bytes], list[str]]:
+    """What a step has to bring, by path, with its journal and without what is stored already; and what it has to delete."""
+    contents: dict[str, Path | bytes] = {path: source(path) for path in step.add if path not in stored}
+    delete = [path for path in step.delete if path in there]
+    if step.journal:
+        contents[JOURNAL] = step.journal
+    elif step.journal is not None and JOURNAL in there:
+        delete.append(JOURNAL)
+    return contents, delete
+
+
+def size_of(content: Path | bytes) -> int:
+    """Bytes of a file of the site."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
