@@ -21,7 +21,7 @@ from mwv.site.text import size
 from mwv.site.writer import SiteWriter
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.spool import Spools
-from mwv.store.store import prepare
+from mwv.store.store import Store, prepare
 from mwv.upload.access import open_space, open_target
 from mwv.upload.plan import SITE, UploadPlan
 from mwv.upload.publish import Published, check_target, publish
@@ -121,7 +121,7 @@ def _built(settings: Settings, folder: Path, target: Target, scratch: Path) -> M
 
 def _streamed(settings: Settings, target: Target, scratch: Path) -> None:
     """Build what changes, whose archives go to the target on the way."""
-    with Stream(target, Spools(scratch / "spool"), settings.jobs + 1) as stream:
+    with _notes(settings) as notes, Stream(target, Spools(scratch / "spool"), settings.jobs + 1, notes) as stream:
         try:
             build(settings, target, stream)
         except MwvError as error:
@@ -129,6 +129,16 @@ def _streamed(settings: Settings, target: Target, scratch: Path) -> None:
                 raise
             there = f"{counted(stream.arrived, 'archive')} arrived and will not be made again"
             raise HubError(f"{error}; {there}: the same command goes on") from None
+
+
+@contextmanager
+def _notes(settings: Settings) -> Iterator[Store | None]:
+    """Where a stream writes down what the next one has to know: in the cache, if there is one."""
+    if settings.cache is None:
+        yield None
+        return
+    with Store.open(settings.cache) as store:
+        yield store
 
 
 def _is_space(address: Address) -> bool:
