@@ -63,7 +63,7 @@ class Stream:
     """
 
     def __init__(self, target: Target, spools: Spools, room: int, notes: Notes | None = None, pace: Pace | None = None) -> None:
-        """Nothing is sent yet. `notes` come to say what is stored and in no commit, for the stream after one that was killed."""
+        """Nothing is sent yet. `notes` say what is stored and in no commit, for the stream after one that was killed."""
         self._target, self._spools, self._room, self._pace = target, spools, room, pace or PACE
         self._changed = Condition()
         self._packing = Lock()
