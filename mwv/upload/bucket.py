@@ -12,7 +12,7 @@ from mwv.hub.address import Address
 from mwv.hub.client import Hub, RemoteFile
 from mwv.upload.plan import SITE, Limits, Step
 from mwv.upload.reading import file_at, listed
-from mwv.upload.target import Advance, Source, Stored, changes, size_of
+from mwv.upload.target import Advance, Changed, Source, Stored, changes, size_of
 from mwv.upload.transfer import sending
 
 
@@ -29,6 +29,7 @@ class BucketTarget:
         self._hub, self._scratch = hub, scratch
         self._prefix = f"{address.path}/" if address.path else ""
         self._stored: set[str] = set()
+        self.changed = Changed()
 
     @property
     def place(self) -> str:
@@ -95,9 +96,11 @@ class BucketTarget:
         self.__dict__.pop("_files", None)
         for path in delete:
             self.sizes.pop(path, None)
-        for path, content in contents.items():
-            self.sizes[path] = size_of(content)
-            advance(1, self.sizes[path])
+        sizes = {path: size_of(content) for path, content in contents.items()}
+        self.sizes.update(sizes)
+        self.changed.note(sizes, delete)
+        for size in sizes.values():
+            advance(1, size)
 
     def _check_unchanged(self) -> None:
         """Raise HubError if the site is not the one that was there when the target was looked at."""

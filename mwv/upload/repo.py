@@ -16,7 +16,7 @@ from mwv.hub.client import Hub, Place, RemoteFile
 from mwv.hub.ranges import RemoteRanges
 from mwv.upload.plan import Limits, Step
 from mwv.upload.reading import each, file_at, listed
-from mwv.upload.target import Advance, Source, Stored, changes, size_of
+from mwv.upload.target import Advance, Changed, Source, Stored, changes, size_of
 from mwv.upload.transfer import sending
 
 _LACKING: Final = (400, 404, 422)
@@ -37,6 +37,7 @@ class RepoTarget:
         self.name = str(address)
         self._hub, self._scratch = hub, scratch
         self._prefix = f"{address.path}/" if address.path else ""
+        self.changed = Changed()
         self._head = self._newest()
         self._stored: dict[str, CommitOperationAdd] = {}
         """What `store` has brought and no commit named yet."""
@@ -130,6 +131,7 @@ class RepoTarget:
         for path in delete:
             self.sizes.pop(path, None)
         self.sizes.update(sizes)
+        self.changed.note(sizes, delete)
 
     def _commit(
         self, operations: list[CommitOperationAdd | CommitOperationDelete], sizes: Mapping[str, int], delete: list[str]

@@ -7,8 +7,8 @@ what that announces is deleted by the next publication if it never gets named. `
 `mwv.upload.plan.steps`.
 """
 
-from collections.abc import Callable, Collection, Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,23 @@ class Stored:
 
     sha256: str
     size: int
+
+
+@dataclass
+class Changed:
+    """What steps have changed at a target so far; the journal does not count."""
+
+    added: dict[str, int] = field(default_factory=dict)
+    """Path → bytes."""
+    deleted: set[str] = field(default_factory=set)
+    steps: int = 0
+
+    def note(self, added: Mapping[str, int], deleted: Iterable[str]) -> None:
+        """Take note of a step."""
+        self.steps += 1
+        self.added |= added
+        self.deleted = self.deleted.union(deleted) - self.added.keys() - {JOURNAL}
+        self.added.pop(JOURNAL, None)
 
 
 class Target(Protocol):
@@ -58,6 +75,10 @@ class Target(Protocol):
     @property
     def sizes(self) -> Mapping[str, int]:
         """Path → bytes of all files that are there; read from the Hub when first asked for, then kept up by `apply`."""
+
+    @property
+    def changed(self) -> Changed:
+        """What `store`, `resume` and `apply` have changed."""
 
     def expect(self, paths: Collection[str]) -> None:
         """Fetch small files that are going to be read, as far as they are there: several at once."""
