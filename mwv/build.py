@@ -41,14 +41,16 @@ if TYPE_CHECKING:
     from mwv.upload.stream import Stream
 
 
-def build(settings: Settings, base: Base | None = None, stream: "Stream | None" = None) -> None:
+def build(settings: Settings, base: Base | None = None, stream: "Stream | None" = None, outcome: Outcome | None = None) -> None:
     """Build or extend a site. A model that fails does not stop the others; the failures are raised at the end.
 
     With a `base` that site is extended: what changes in it comes to lie in `settings.destination`, which must be new. With a
     `stream` that leads to the base, tiles go there while they are rendered, and what puts an end to it is raised at once.
+    Who gives an `outcome` finds in it what was done, and has to write the report.
     """
     begin = time.monotonic()
-    outcome = Outcome()
+    reporting = outcome is None and settings.report is not None
+    outcome = Outcome() if outcome is None else outcome
     failed: list[tuple[ModelSettings, Place]] = []
     source_date()  # an impossible one is an error before any work
     check_targets(settings)
@@ -94,8 +96,8 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
     if base is None and done.models and not outcome.failures:
         there = counted(len(done.models), "model")
         say(f"{settings.destination / 'index.html'}: {there}; open it, or: mwv serve {settings.destination}")
-    if settings.report is not None:
-        outcome.write(settings.report, time.monotonic() - begin, None if stream is None else stream.peak)
+    if reporting and settings.report is not None:
+        outcome.write(settings.report, time.monotonic() - begin)
     if outcome.failures:
         raise ModelsFailedError(outcome.failures, len(outcome.models) + len(outcome.failures))
 

@@ -70,6 +70,10 @@ class HubError(MwvError):
     """The Hub cannot be reached, refuses, or has not what was asked for."""
 
 
+class AbsentError(HubError):
+    """A file or folder is not there, in a repository that is."""
+
+
 class UsageError(MwvError):
     """Contradictory or missing options."""
 

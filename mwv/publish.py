@@ -5,6 +5,7 @@ what is new. Whatever fails, the cache has all that was rendered.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,14 +17,15 @@ from mwv.errors import HubError, ModelsFailedError, MwvError, SiteError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
 from mwv.progress import progress, say
+from mwv.report import HubTraffic, Outcome, Upload
 from mwv.settings import Settings
 from mwv.site.text import size
 from mwv.site.writer import SiteWriter
 from mwv.store.scratch import Scratch, sweep
 from mwv.store.spool import Spools
-from mwv.store.store import prepare
+from mwv.store.store import Store, prepare
 from mwv.upload.access import open_space, open_target
-from mwv.upload.plan import SITE, UploadPlan
+from mwv.upload.plan import JOURNAL, SITE, UploadPlan
 from mwv.upload.publish import Published, check_target, publish
 from mwv.upload.space import DockerSpace, readme
 from mwv.upload.stream import Stream
@@ -37,8 +39,18 @@ class _Places:
     site: Target
     docker: DockerSpace | None = None
     """A Space with a container that serves the site."""
-    window: Target | None = None
-    """A static Space that holds pages alone."""
+    space: Target | None = None
+    """The Space that shows it, unless the site lies in it."""
+
+    @property
+    def window(self) -> Target | None:
+        """A static Space that holds pages alone."""
+        return self.space if self.docker is None else None
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """What was brought to each place."""
+        return [_upload(target) for target in (self.site, self.space) if target is not None]
 
 
 def publish_site(settings: Settings) -> None:
@@ -46,12 +58,13 @@ def publish_site(settings: Settings) -> None:
 
     Models that fail do not hinder the others, as in `build`.
     """
+    begin, outcome = time.monotonic(), Outcome()
     with closing(Hub(say)) as hub, _scratch(settings) as scratch:
         places = _opened(hub, settings, scratch)
         target = places.site
         extra = {"README.md": readme(target, "static")} if _is_space(target.address) else {}
         folder = settings.destination if settings.remote is None else scratch / "site"
-        failed = _built(settings, folder, target, scratch)
+        failed = _built(settings, folder, target, scratch, outcome)
         shown = (places.window or settings.pages) and SITE in target.sizes
         if not (folder / SITE).is_file() and not shown:
             raise failed or SiteError(f"{folder}: no site here; build one: mwv build SOURCE -o {folder}")
@@ -66,6 +79,11 @@ def publish_site(settings: Settings) -> None:
             for line in failed.lines if failed else ():
                 say(line)
             raise HubError(f"{error}; {_kept(settings)}") from None
+        finally:
+            if settings.report is not None and _builds(settings):
+                outcome.hub = HubTraffic(hub.wire.requests, hub.wire.nbytes, hub.wire.sent)
+                outcome.uploads = places.uploads
+                outcome.write(settings.report, time.monotonic() - begin)
         if settings.pages is not None:
             _write_pages(settings.pages, target)
     if done is not None:
@@ -92,9 +110,9 @@ def _opened(hub: Hub, settings: Settings, scratch: Path) -> _Places:
         return _Places(target)
     space = open_space(hub, settings.space, scratch / "space-read", private=settings.private, sdk=settings.space_sdk)
     if docker:
-        return _Places(target, DockerSpace(hub, space, site))
+        return _Places(target, DockerSpace(hub, space, site), space)
     check_target(space)
-    return _Places(target, window=space)
+    return _Places(target, space=space)
 
 
 def _write_pages(folder: Path, there: Target, base: Target | None = None) -> None:
@@ -104,31 +122,55 @@ def _write_pages(folder: Path, there: Target, base: Target | None = None) -> Non
         writer.finish()
 
 
-def _built(settings: Settings, folder: Path, target: Target, scratch: Path) -> ModelsFailedError | None:
+def _upload(target: Target) -> Upload:
+    """What was brought to a target, for the report."""
+    changed, there = target.changed, target.sizes.keys() - {JOURNAL}
+    kept = len(there - changed.added.keys())
+    return Upload(target.name, len(changed.added), kept, len(changed.deleted), sum(changed.added.values()), changed.steps)
+
+
+def _builds(settings: Settings) -> bool:
+    """Whether there is anything to build, rather than only to upload."""
+    return bool(settings.models or settings.remove or settings.zoo)
+
+
+def _built(settings: Settings, folder: Path, target: Target, scratch: Path, outcome: Outcome) -> ModelsFailedError | None:
     """Build what there is to build; in a folder of its own only what changes at the target. What failed."""
-    if not (settings.models or settings.remove or settings.zoo):
+    if not _builds(settings):
         return None
     wanted = replace(settings, destination=folder)
     try:
         if settings.stream:
-            _streamed(wanted, target, scratch)
+            _streamed(wanted, target, scratch, outcome)
         else:
-            build(wanted, None if settings.remote is None else target)
+            build(wanted, None if settings.remote is None else target, outcome=outcome)
     except ModelsFailedError as error:
         return error
     return None
 
 
-def _streamed(settings: Settings, target: Target, scratch: Path) -> None:
+def _streamed(settings: Settings, target: Target, scratch: Path, outcome: Outcome) -> None:
     """Build what changes, whose archives go to the target on the way."""
-    with Stream(target, Spools(scratch / "spool"), settings.jobs + 1) as stream:
+    with _notes(settings) as notes, Stream(target, Spools(scratch / "spool"), settings.jobs + 1, notes) as stream:
         try:
-            build(settings, target, stream)
+            build(settings, target, stream, outcome)
         except MwvError as error:
             if error is not stream.error:
                 raise
             there = f"{counted(stream.arrived, 'archive')} arrived and will not be made again"
             raise HubError(f"{error}; {there}: the same command goes on") from None
+        finally:
+            outcome.spool = stream.peak
+
+
+@contextmanager
+def _notes(settings: Settings) -> Iterator[Store | None]:
+    """Where a stream writes down what the next one has to know: in the cache, if there is one."""
+    if settings.cache is None:
+        yield None
+        return
+    with Store.open(settings.cache) as store:
+        yield store
 
 
 def _is_space(address: Address) -> bool:

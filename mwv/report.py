@@ -40,15 +40,18 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class HubTraffic:
-    """What came from the Hub."""
+    """What went between the Hub and this machine."""
 
     requests: int = 0
     """Requests that were answered, redirects and refusals too."""
     nbytes: int = 0
+    """That came."""
+    sent: int = 0
 
     def record(self) -> dict[str, int]:
         """Its entry in the report."""
-        return {"requests": self.requests, "bytes": self.nbytes}
+        sent = {"sent": self.sent} if self.sent else {}
+        return {"requests": self.requests, "bytes": self.nbytes, **sent}
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,27 @@ class ModelReport:
         return f"{self.facts.name}: {self.change}; {parameters}, {done}, {read}, {self.seconds:.1f} s{damage}"
 
 
+@dataclass(frozen=True)
+class Upload:
+    """What was brought to a place on the Hub."""
+
+    to: str
+    """Its address."""
+    added: int
+    """Files, those that were replaced too."""
+    kept: int
+    deleted: int
+    nbytes: int
+    """Of the files added, whatever of them the Hub had already."""
+    commits: int
+    """Of a bucket: batches."""
+
+    def record(self) -> dict[str, Any]:
+        """Its entry in the report."""
+        files = {"added": self.added, "kept": self.kept, "deleted": self.deleted}
+        return {"to": self.to, "files": files, "bytes": self.nbytes, "commits": self.commits}
+
+
 @dataclass
 class Outcome:
     """What a build did so far."""
@@ -112,6 +136,9 @@ class Outcome:
     hub: HubTraffic = HubTraffic()
     stored: Tally = field(default_factory=Tally)
     """Tiles of the scenes that show how all models are stored."""
+    uploads: list[Upload] = field(default_factory=list)
+    spool: int | None = None
+    """Most bytes in the spools of a stream."""
 
     def line(self, seconds: float) -> str:
         """What happened to all models, in a line."""
@@ -122,8 +149,8 @@ class Outcome:
         reused = sum(model.tally.reused for model in self.models)
         return f"models: {', '.join(counts)}; {counted(rendered, 'tile')} rendered, {reused:,} reused, {seconds:.1f} s"
 
-    def write(self, path: Path, seconds: float, spool: int | None = None) -> None:
-        """Write the report of the whole build; raises SiteError where that fails. `spool`: most bytes in it, of a stream."""
+    def write(self, path: Path, seconds: float) -> None:
+        """Write the report of the whole build; raises SiteError where that fails."""
         report: dict[str, Any] = {
             "models": [model.record() for model in self.models],
             "taken_out": self.taken_out,
@@ -133,8 +160,10 @@ class Outcome:
             "seconds": round(seconds, 3),
             "peak_rss_bytes": peak_memory(),
         }
-        if spool is not None:
-            report["peak_spool_bytes"] = spool
+        if self.uploads:
+            report["uploads"] = [upload.record() for upload in self.uploads]
+        if self.spool is not None:
+            report["peak_spool_bytes"] = self.spool
         try:
             path.write_text(json.dumps(report, indent=2) + "\n")
         except OSError as error:

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
-from mwv.errors import HubError
+from mwv.errors import AbsentError, HubError
 from mwv.hub.address import Address
 from mwv.hub.patience import Limits, be_done, be_patient
 
@@ -123,7 +123,7 @@ class Hub:
                 yield entry
 
     def entries(self, place: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile | RemoteFolder]:
-        """The files and folders of a folder, likewise; HubError if there is none of that name."""
+        """The files and folders of a folder, likewise; AbsentError if there is none of that name."""
         with self.told(replace(place, path=folder)):
             if place.kind == "bucket":
                 for found in self.api.list_bucket_tree(place.repo, f"{folder}/" if folder else None, recursive=recursive):
@@ -167,7 +167,7 @@ class Hub:
         except RevisionNotFoundError:
             raise HubError(f"{address}: the repository has no revision {address.revision}") from None
         except EntryNotFoundError:
-            raise HubError(f"{address}: the repository has no such file or folder") from None
+            raise AbsentError(f"{address}: the repository has no such file or folder") from None
         except HfHubHTTPError as error:
             status = error.response.status_code
             reason = (str(error.server_message or "").splitlines() or [""])[0][:200]

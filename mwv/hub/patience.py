@@ -13,8 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx2
-from huggingface_hub import constants, get_session, set_client_factory
-from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub import constants, get_session, set_client_factory, utils
+from huggingface_hub.utils import _xet_progress_reporting, parse_ratelimit_headers  # type: ignore[attr-defined]
 from huggingface_hub.utils._http import default_client_factory
 
 from mwv.errors import HubError
@@ -25,6 +25,7 @@ _ASKING: Final = ("/paths-info", "/preupload/", "/validate-yaml", "/objects/batc
 """POST requests that change nothing."""
 _SETTING: Final = ("/api/repos/create", "/commit/", "/api/buckets/", "/branch/", "/restart")
 """POST requests that change no more when they come twice: we let things exist, and our commits name their parents."""
+_BARS: Final = (utils.are_progress_bars_disabled, _xet_progress_reporting.XetUploadProgressReporter)  # type: ignore[attr-defined]
 _TIMEOUT: Final = httpx2.Timeout(60, connect=10, pool=None)
 
 
@@ -51,6 +52,8 @@ class Wire:
     """Answers that came, those of redirects and refusals too."""
     nbytes: int = 0
     """Bytes of their bodies."""
+    sent: int = 0
+    """Bytes of the bodies of requests, and of what hf_xet uploads."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set when nobody waits for answers any more: what waits to try again gives up."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,11 +63,39 @@ class Wire:
         with self._lock:
             self.requests += 1 + len(response.history)
             self.nbytes += response.num_bytes_downloaded
+            if isinstance(response.request.stream, httpx2.ByteStream):
+                self.sent += len(response.request.content)
+
+    def add_sent(self, nbytes: int) -> None:
+        """Add bytes that were sent by other ways."""
+        with self._lock:
+            self.sent += nbytes
 
     def add(self, nbytes: int) -> None:
         """Add bytes that came by other ways."""
         with self._lock:
             self.nbytes += nbytes
+
+
+class XetCount:
+    """Stands where huggingface_hub has its progress bars of an upload by hf_xet, which alone knows what it sends."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Nothing is sent yet."""
+        self._sent = 0
+
+    def update_progress(self, report: Any, _files: object = None) -> None:
+        """Take note of how much of an upload has gone over the wire."""
+        more, self._sent = report.total_transfer_bytes_completed - self._sent, report.total_transfer_bytes_completed
+        if _wires:
+            _wires[0].add_sent(more)
+
+    def reset_for_next_commit(self) -> None:
+        """Another upload begins."""
+        self._sent = 0
+
+    def close(self) -> None:
+        """Nothing is shown."""
 
 
 class PatientClient(httpx2.Client):
@@ -169,6 +200,7 @@ def be_patient(limits: Limits, notice: Callable[[str], None]) -> Wire:
         wire = Wire()
         _wires.clear()
         set_client_factory(lambda: PatientClient(limits, notice, wire))
+        _count_uploads(True)
         _wires.append(wire)
     else:
         _wires.append(_wires[0])
@@ -181,6 +213,13 @@ def be_done() -> None:
     if wire is not None and not _wires:
         wire.over.set()
         set_client_factory(default_client_factory)
+        _count_uploads(False)
+
+
+def _count_uploads(on: bool) -> None:
+    """Have huggingface_hub show uploads by hf_xet to XetCount; other bars are disabled by groups, which stay as they are."""
+    utils.are_progress_bars_disabled = (lambda name=None: False) if on else _BARS[0]  # type: ignore[attr-defined]  # noqa: ARG005
+    _xet_progress_reporting.XetUploadProgressReporter = XetCount if on else _BARS[1]  # type: ignore[misc, assignment]
 
 
 def patient_client() -> PatientClient:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -36,6 +36,9 @@ class Base(Protocol):
     @property
     def sizes(self) -> Mapping[str, int]:
         """Path → size of all files there, foreign ones included."""
+
+    def expect(self, paths: Collection[str]) -> None:
+        """Fetch files that are going to be read, as far as they are there; raises MwvError if one cannot be had."""
 
     def read(self, path: str) -> bytes:
         """One of them; raises MwvError if it cannot be had."""
@@ -166,6 +169,11 @@ class Folder:
         """Whether a path is ours: in the manifest, or announced by this build or one that was killed."""
         # A site.json that was not ours has been refused at the beginning; it cannot name itself.
         return path == "site.json" or path in self.manifest.files or path in self.strays
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Say which files of the site are going to be read: those of the base are fetched together."""
+        if self._base is not None:
+            self._base.expect([path for path in paths if not (self.root / path).exists()])
 
     def read(self, path: str) -> bytes:
         """A file of the site; raises SiteError if it is gone, and what the base raises if it lies there."""

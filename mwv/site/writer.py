@@ -155,14 +155,16 @@ class SiteWriter:
     def mirror(self, there: Base, tiles: str) -> None:
         """Become the pages of a site that lies elsewhere, and whose tiles stay there, below the address `tiles`."""
         site = decode(there.read("site.json"), there.name)
+        data = {path: f for path, f in site.files.items() if path.partition("/")[0] in site.models and f.kind != "page"}
         if other := [slug for slug, entry in site.models.items() if entry.tile_mode != "pmtiles"]:
             raise SiteError(f"{there.name}: the tiles of {other[0]} lie in no archives; stream it there again with --stream")
         for slug in list(self._models):
             self._forget(slug)
         self._title, self._elsewhere, self._models = site.title, tiles, dict(site.models)
-        for path, entry in site.files.items():
-            if path.partition("/")[0] in site.models and entry.kind != "page" and not self._kept([path]):
-                self._put(path, there.read(path), entry.kind)
+        lacking = [path for path in data if not self._kept([path])]
+        there.expect(lacking)
+        for path in lacking:
+            self._put(path, there.read(path), data[path].kind)
 
     def _order(self, known: int) -> int:
         """The place of a model in the order of storing: the one it had, or the last."""
@@ -174,6 +176,7 @@ class SiteWriter:
         for order, (_, slug) in enumerate(known):
             self._models[slug] = replace(self._models[slug], order=order)
         entries = [self._models[slug] for _, slug in known]
+        self._folder.expect(f"{entry.slug}/{entry.chunks}" for entry in entries)
         return [Kept(m.slug, m.title, decode_chunks(*self._found(f"{m.slug}/{m.chunks}"))) for m in entries]
 
     def record(self, slug: str) -> Any:
@@ -312,6 +315,7 @@ class SiteWriter:
             for slug, entry in self._models.items():
                 self._models[slug] = replace(entry, **{name: getattr(old[slug], name) for name in names})
             return
+        self._folder.expect(f"{slug}/{entry.content}" for slug, entry in self._models.items())
         found = shares({s: decode_content(*self._found(f"{s}/{entry.content}")) for s, entry in self._models.items()})
         by_chunk = shares({slug: content_of(files) for slug, files in self._chunked().items()})
         for slug, entry in self._models.items():
@@ -322,6 +326,7 @@ class SiteWriter:
     def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
         """The files of all models whose chunks are known."""
         known = {slug: entry for slug, entry in self._models.items() if entry.chunks}
+        self._folder.expect(f"{slug}/{entry.chunks}" for slug, entry in known.items())
         return {slug: decode_chunks(*self._found(f"{slug}/{entry.chunks}")) for slug, entry in known.items()}
 
     def _write_sharing(self) -> None:
@@ -400,8 +405,11 @@ class SiteWriter:
                 gone.update(self._old_stored(slug).files)
         for tiles in (*(added.tiles for added in self._added.values()), *self._restored.values()):
             gone.difference_update(tiles.files)
+        others = self._models.keys() - self._added.keys()
+        if any(map(_is_tiles, gone)):
+            self._folder.expect(f"{slug}/{self._models[slug].tile_list}" for slug in others)
         for slug in self._models:
-            if any(path.endswith((".png", ".avif", ".pmtiles")) for path in gone):
+            if any(map(_is_tiles, gone)):
                 if slug not in self._added:
                     gone.difference_update(self._old_tiles(slug).files)
                 if slug not in self._restored and self._models[slug].stored:
@@ -415,6 +423,11 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
         raise SiteError(f"{destination}: no site of mwv here (site.json is missing); give the folder that a build wrote")
     with SiteWriter(destination, templates) as writer:
         return writer.finish(title, regenerate=True)
+
+
+def _is_tiles(path: str) -> bool:
+    """Whether a path is that of a tile or an archive, or of a picture."""
+    return path.endswith((".png", ".avif", ".pmtiles"))
 
 
 def _pages(slug: str) -> tuple[str, str]:

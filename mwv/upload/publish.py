@@ -59,17 +59,19 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     Raises SiteError for a damaged site, or if a foreign file is in the way, and HubError.
     """
     there = target.sizes
-    site = content_of(folder / SITE)
-    new = decode(site, folder / SITE)
+    text = content_of(folder / SITE)
+    new = decode(text, folder / SITE)
     before = target.read(SITE) if SITE in there else b""
     old = decode(before, target.name) if before else Manifest()
     of_new, of_old = tile_lists_needed(new, old)
     if not new.tiles:
         of_new |= {slug for slug, entry in new.models.items() if (folder / slug / entry.tile_list).exists()}
+    lists = {f"{slug}/{site.models[slug].tile_list}" for site, slugs in ((new, of_new), (old, of_old)) for slug in slugs}
+    target.expect([path for path in lists if not (folder / path).is_file()])
     new_tiles = {slug: _tiles(new, slug, folder, target) for slug in of_new}
     old_tiles = {slug: _tiles(old, slug, folder, target) for slug in of_old}
     old_tiles |= {slug: new_tiles[slug] for slug in of_new & old.models.keys() - of_old}
-    wanted = files_of(new, site, new_tiles)
+    wanted = files_of(new, text, new_tiles)
     announced = decode_journal(target.read(JOURNAL)) if JOURNAL in there else frozenset()
     doubted = frozenset() if target.limits.atomic else _doubted(announced, wanted, folder, target)
     plan = make_plan(wanted, files_of(old, before, old_tiles), there, announced, doubted)

@@ -1,22 +1,26 @@
 """An Address of a repository in, a Target out that changes it by commits."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.lfs import UploadInfo
 
 from mwv.errors import HubError
 from mwv.hub.address import Address
-from mwv.hub.client import Hub
+from mwv.hub.client import Hub, Place, RemoteFile
+from mwv.hub.ranges import RemoteRanges
 from mwv.upload.plan import Limits, Step
-from mwv.upload.target import Advance, Source, changes, size_of
+from mwv.upload.reading import each, file_at, listed
+from mwv.upload.target import Advance, Changed, Source, Stored, changes, size_of
 from mwv.upload.transfer import sending
 
+_LACKING: Final = (400, 404, 422)
+"""How the Hub refuses a commit that names what its storage does not have."""
 _SLICE: Final = 64
 """Files that are sent between two signs of progress."""
 
@@ -28,14 +32,20 @@ class RepoTarget:
     limits: Final = Limits(files=1000, nbytes=1 << 30, texts=100 << 20, atomic=True)
 
     def __init__(self, hub: Hub, address: Address, scratch: Path) -> None:
-        """Look up the branch; files that are read come to lie in `scratch`."""
+        """Look up the branch; files that are read come to lie in `scratch`, named by their content."""
         self.address = address
         self.name = str(address)
         self._hub, self._scratch = hub, scratch
         self._prefix = f"{address.path}/" if address.path else ""
+        self.changed = Changed()
         self._head = self._newest()
         self._stored: dict[str, CommitOperationAdd] = {}
         """What `store` has brought and no commit named yet."""
+
+    @property
+    def place(self) -> str:
+        """See Target."""
+        return f"{self._hub.api.endpoint} {self.name}"
 
     @property
     def root(self) -> str:
@@ -45,28 +55,33 @@ class RepoTarget:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """See Target."""
-        kind, repo, folder = self.address.kind, self.address.repo, self.address.path
-        found: dict[str, int] = {}
-        with self._hub.told(self.address), suppress(EntryNotFoundError):  # a folder that is yet to come
-            tree = self._hub.api.list_repo_tree(repo, folder or None, recursive=True, revision=self._head, repo_type=kind)
-            for entry in tree:
-                if isinstance(entry, RepoFile):
-                    found[entry.path.removeprefix(self._prefix)] = entry.size
-        return found
+        return {path: file.size for path, file in self._files.items()}
+
+    @cached_property
+    def _files(self) -> dict[str, RemoteFile]:
+        """All that is there."""
+        return listed(self._hub, replace(self.address, revision=self._head))
+
+    def expect(self, paths: Collection[str]) -> None:
+        """See Target."""
+        each([path for path in paths if path in self._files], self._fetch)
 
     def read(self, path: str) -> bytes:
         """See Target."""
-        with sending(self._hub, self.address):
-            place = hf_hub_download(
-                self.address.repo,
-                self._prefix + path,
-                repo_type=self.address.kind,
-                revision=self._head,
-                local_dir=self._scratch,
-            )
-            return Path(place).read_bytes()
+        return self._fetch(path).read_bytes()
 
-    def store(self, path: str, content: Path, journal: bytes) -> None:
+    def _fetch(self, path: str) -> Path:
+        """Where a file lies here, after one question to the resolver; what it answers must be what the listing says."""
+        file = file_at(self._files, path, self.name)
+        here = self._scratch / file.content
+        if not here.exists():
+            there = Place(self.address, replace(self.address, revision=self._head), self._hub.api.endpoint)
+            with sending(self._hub, self.address):
+                self._scratch.mkdir(parents=True, exist_ok=True)
+                here.write_bytes(RemoteRanges(self._hub, there, file).fetch(0, file.size) if file.size else b"")
+        return here
+
+    def store(self, path: str, content: Path, journal: bytes) -> Stored | None:
         """See Target; nobody sees it before a commit names it, so the journal can wait for that."""
         del journal
         with sending(self._hub, self.address):
@@ -75,26 +90,48 @@ class RepoTarget:
             if not addition._is_uploaded:  # small, and taken for a text: it travels in the commit
                 addition = CommitOperationAdd(self._prefix + path, content.read_bytes())
         self._stored[path] = addition
+        info = addition.upload_info
+        return Stored(info.sha256.hex(), info.size) if addition._is_uploaded else None
+
+    def resume(self, stored: Mapping[str, Stored], journal: bytes) -> bool:
+        """See Target: one commit, which the Hub refuses as a whole if its storage lacks a file."""
+        self._stored |= {path: _known(self._prefix + path, found) for path, found in stored.items()}
+        try:
+            with sending(self._hub, self.address):
+                try:
+                    self._apply(Step(tuple(stored), journal=journal), lambda _: b"", lambda *_: None)
+                except HfHubHTTPError as error:
+                    if error.response.status_code not in _LACKING:
+                        raise
+                    return False
+        finally:
+            self._stored = {path: addition for path, addition in self._stored.items() if path not in stored}
+        return True
 
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """See Target: one commit."""
+        with sending(self._hub, self.address):
+            self._apply(step, source, advance)
+
+    def _apply(self, step: Step, source: Source, advance: Advance) -> None:
         stored = {path: self._stored[path] for path in step.add if path in self._stored}
         contents, delete = changes(step, source, self.sizes, stored)
         sizes = {path: addition.upload_info.size for path, addition in stored.items()}
         sizes.update({path: size_of(content) for path, content in contents.items()})
-        with sending(self._hub, self.address):
-            additions = [CommitOperationAdd(self._prefix + path, content) for path, content in contents.items()]
-            for start in range(0, len(additions), _SLICE):
-                part = additions[start : start + _SLICE]
-                self._hub.api.preupload_lfs_files(self.address.repo, part, repo_type=self.address.kind, revision=self._branch)
-                advance(len(part), sum(addition.upload_info.size for addition in part))
-            deletions = [CommitOperationDelete(self._prefix + path, is_folder=False) for path in delete]
-            self._head = self._commit([*stored.values(), *additions, *deletions], sizes, delete)
+        additions = [CommitOperationAdd(self._prefix + path, content) for path, content in contents.items()]
+        for start in range(0, len(additions), _SLICE):
+            part = additions[start : start + _SLICE]
+            self._hub.api.preupload_lfs_files(self.address.repo, part, repo_type=self.address.kind, revision=self._branch)
+            advance(len(part), sum(addition.upload_info.size for addition in part))
+        deletions = [CommitOperationDelete(self._prefix + path, is_folder=False) for path in delete]
+        self._head = self._commit([*stored.values(), *additions, *deletions], sizes, delete)
+        self.__dict__.pop("_files", None)  # it is that of the commit before
         for path in stored:
             del self._stored[path]
         for path in delete:
             self.sizes.pop(path, None)
         self.sizes.update(sizes)
+        self.changed.note(sizes, delete)
 
     def _commit(
         self, operations: list[CommitOperationAdd | CommitOperationDelete], sizes: Mapping[str, int], delete: list[str]
@@ -121,11 +158,7 @@ class RepoTarget:
 
     def _is_done(self, commit: str, sizes: Mapping[str, int], delete: list[str]) -> bool:
         """Whether a commit that follows the known one has what a step adds, and not what it deletes."""
-        before = self._head
-        self._head = commit
-        del self.sizes
-        found = dict(self.sizes)
-        self._head = before
+        found = {path: file.size for path, file in listed(self._hub, replace(self.address, revision=commit)).items()}
         return sizes.items() <= found.items() and not found.keys() & set(delete)
 
     @property
@@ -138,3 +171,11 @@ class RepoTarget:
         if info.sha is None:
             raise HubError(f"{self.name}: the Hub names no commit of it")
         return info.sha
+
+
+def _known(path: str, stored: Stored) -> CommitOperationAdd:
+    """An addition as `preupload_lfs_files` leaves it, as the Hub's own client makes it again when it resumes a large upload."""
+    addition = CommitOperationAdd(path, b"")
+    addition.upload_info = UploadInfo(stored.size, b"", bytes.fromhex(stored.sha256))
+    addition._upload_mode, addition._is_uploaded = "lfs", True
+    return addition

@@ -5,8 +5,9 @@ when there are many archives or some time has passed. Whatever stops a stream, t
 archives that a commit has named are found there by the next one.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Final, Protocol, Self
 from mwv.errors import MwvError
 from mwv.pyramid.stream import Spool
 from mwv.upload.plan import JOURNAL, Step, decode_journal, encode_journal
-from mwv.upload.target import Target
+from mwv.upload.target import Stored, Target
 
 
 class Spools(Protocol):
@@ -32,6 +33,16 @@ class Spools(Protocol):
         """Most bytes at once in all of them."""
 
 
+class Notes(Protocol):
+    """Small values that outlive this process, or get lost."""
+
+    def recall(self, namespace: str, key: str) -> bytes | None:
+        """What was remembered, or None."""
+
+    def remember_many(self, namespace: str, values: Mapping[str, bytes]) -> None:
+        """Keep values by key."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """When what has been sent is committed: the Hub likes about a hundred files a commit, and few commits an hour."""
@@ -41,6 +52,7 @@ class Pace:
 
 
 PACE: Final = Pace()
+_NAMESPACE: Final = "stored"
 
 
 class Stream:
@@ -50,8 +62,8 @@ class Stream:
     up to 100 MB each, what lies on disk is bounded by (room + 1) × 100 MB.
     """
 
-    def __init__(self, target: Target, spools: Spools, room: int, pace: Pace | None = None) -> None:
-        """Nothing is sent yet."""
+    def __init__(self, target: Target, spools: Spools, room: int, notes: Notes | None = None, pace: Pace | None = None) -> None:
+        """Nothing is sent yet. `notes` say what is stored and in no commit, for the stream after one that was killed."""
         self._target, self._spools, self._room, self._pace = target, spools, room, pace or PACE
         self._changed = Condition()
         self._packing = Lock()
@@ -60,8 +72,9 @@ class Stream:
         """Spools whose archive is on its way."""
         self._names: set[str] = set()
         """Archives that were sent or are on their way."""
-        self._waiting: list[str] = []
-        """Paths of what is in the storage and in no commit."""
+        self._waiting: dict[str, Stored | None] = {}
+        """What is in the storage and in no commit, by path."""
+        self._notes = notes
         self._committed_at = time.monotonic()
         self._thread = ThreadPoolExecutor(1)
         self.error: BaseException | None = None
@@ -70,6 +83,13 @@ class Stream:
         """Archives that were brought to the target for good."""
 
     def __enter__(self) -> Self:
+        """Have the target name what a stream that was killed has stored there."""
+        left = {path: found for path, found in self._noted().items() if path not in self._target.sizes}
+        if left:
+            announced = self._announced.union(left)
+            if self._target.resume(left, encode_journal(announced)):
+                self._announced = announced
+            self._note()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -138,8 +158,9 @@ class Stream:
         path, pace = archive_path(name), self._pace
 
         def store() -> None:
-            self._target.store(path, spool.path(name), encode_journal({*self._announced, *self._waiting, path}))
-            self._waiting.append(path)
+            journal = encode_journal({*self._announced, *self._waiting, path})
+            self._waiting[path] = self._target.store(path, spool.path(name), journal)
+            self._note()
 
         self._attempt(store)
         self._leave(spool)
@@ -156,10 +177,22 @@ class Stream:
             self._announced = announced
             self.arrived += len(self._waiting)
             self._waiting.clear()
+            self._note()
 
         if self._waiting:
             self._attempt(commit)
         self._committed_at = time.monotonic()
+
+    def _note(self) -> None:
+        """Write down what is stored and in no commit."""
+        if self._notes is not None:
+            stored = {path: vars(found) for path, found in self._waiting.items() if found is not None}
+            self._notes.remember_many(_NAMESPACE, {self._target.place: json.dumps(stored).encode("ascii")})
+
+    def _noted(self) -> dict[str, Stored]:
+        """What the last stream to this target wrote down."""
+        body = None if self._notes is None else self._notes.recall(_NAMESPACE, self._target.place)
+        return {path: Stored(**found) for path, found in json.loads(body or b"{}").items()}
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do something, unless something failed before; whoever waits for room hears of it if this fails."""

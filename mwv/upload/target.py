@@ -7,7 +7,8 @@ what that announces is deleted by the next publication if it never gets named. `
 `mwv.upload.plan.steps`.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,31 @@ Source = Callable[[str], Path | bytes]
 """Where the content of a file of the site is at hand: a path of this machine, or the bytes themselves."""
 Advance = Callable[[int, int], None]
 """Takes note of so many files and bytes more that have arrived."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a commit says of a file whose content the Hub's storage has: so it can be named by another process, too."""
+
+    sha256: str
+    size: int
+
+
+@dataclass
+class Changed:
+    """What steps have changed at a target so far; the journal does not count."""
+
+    added: dict[str, int] = field(default_factory=dict)
+    """Path → bytes."""
+    deleted: set[str] = field(default_factory=set)
+    steps: int = 0
+
+    def note(self, added: Mapping[str, int], deleted: Iterable[str]) -> None:
+        """Take note of a step."""
+        self.steps += 1
+        self.added |= added
+        self.deleted = self.deleted.union(deleted) - self.added.keys() - {JOURNAL}
+        self.added.pop(JOURNAL, None)
 
 
 class Target(Protocol):
@@ -35,6 +61,10 @@ class Target(Protocol):
         """What the user calls it: the address as text."""
 
     @property
+    def place(self) -> str:
+        """Tells it from any other, also of another Hub."""
+
+    @property
     def root(self) -> str:
         """The address below which browsers find the files that are there now, with a slash at its end."""
 
@@ -46,14 +76,25 @@ class Target(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """Path → bytes of all files that are there; read from the Hub when first asked for, then kept up by `apply`."""
 
+    @property
+    def changed(self) -> Changed:
+        """What `store`, `resume` and `apply` have changed."""
+
+    def expect(self, paths: Collection[str]) -> None:
+        """Fetch small files that are going to be read, as far as they are there: several at once."""
+
     def read(self, path: str) -> bytes:
         """A small file that is there."""
 
-    def store(self, path: str, content: Path, journal: bytes) -> None:
+    def store(self, path: str, content: Path, journal: bytes) -> Stored | None:
         """Bring the content of a tile to the Hub, so that a later step that adds it needs it here no more.
 
-        Where that can be seen before the step, the journal is made to say so first.
+        Where that can be seen before the step, the journal is made to say so first. None if the step needs nothing that gets
+        lost with this process, or that could be kept.
         """
+
+    def resume(self, stored: Mapping[str, Stored], journal: bytes) -> bool:
+        """Add what an earlier process has stored, by path, in one step; False if the Hub no longer has all of it."""
 
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """Add and delete what a step says; durable when it returns.

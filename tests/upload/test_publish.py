@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from buildkit import tree
+from buildkit import tree, write_tiny
 from loophub import Hub, status
+from loophub.log import Kind
 from publishkit import Run, published
 
 EVERYWHERE = pytest.mark.parametrize(
@@ -121,3 +122,18 @@ def test_from_the_hub_to_the_hub(ann: Hub, mwv_build: Run, model: Path, where: s
     done = mwv_build("hf://bob/source/one.safetensors", "-o", where)
     assert done.code == 0 and rule.hits == 1, done
     assert "one/index.html" in published(ann, where)
+
+
+@pytest.mark.parametrize(("where", "kind"), [("hf://datasets/ann/many", "resolve"), ("hf://buckets/ann/many", "cas")])
+def test_a_gallery_of_many_models_is_read_by_one_question_for_each(
+    ann: Hub, mwv_build: Run, tmp_path: Path, where: str, kind: Kind
+):
+    """What others share with a new model is told by their lists of contents: one each, however many there are."""
+    models = [write_tiny(tmp_path / "models" / f"m{number}.safetensors", number) for number in range(13)]
+    assert mwv_build(*models[:12], "-o", where).code == 0
+    ann.log.clear()
+    assert mwv_build(models[12], "-o", where).code == 0
+    questions = [seen for seen in ann.log.of(kind, "GET") if "/reconstructions/" in seen.path or "/resolve/" in seen.path]
+    assert 12 <= len(questions) <= 12 + 2  # and site.json
+    assert len(ann.log.of("resolve", "HEAD")) <= 3
+    assert len(ann.log.of("api", path="*paths-info")) <= 4 and len(ann.log.of("api", path="*/xet-read-token*")) <= 2

@@ -120,9 +120,9 @@ def test_of_two_publishers_the_later_is_told(
     for where in ("hf://ann/m", "hf://buckets/ann/b"):
         assert mwv_build(model, "-o", where).code == 0
 
-        def build_slowly(settings: Any, base: Any, where: str = where) -> None:
+        def build_slowly(settings: Any, base: Any, outcome: Any, where: str = where) -> None:
             monkeypatch.setattr(mwv.publish, "build", built)
-            built(settings, base)
+            built(settings, base, outcome=outcome)
             assert mwv_build(other, "--title", "Another", "-o", where).code == 0
 
         monkeypatch.setattr(mwv.publish, "build", build_slowly)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from buildkit import settled
-from loophub import Hub
+from loophub import Hub, status
 from publishkit import Run, published
 from safetensors.numpy import save_file
 
@@ -85,6 +85,48 @@ def test_a_stream_that_is_killed_goes_on_where_it_was(ann: Hub, mwv_build: Run, 
         assert found["bytes"]["read"] + found["bytes"]["hashed"] <= found["bytes"]["source"]
     assert published(ann, where).keys() == whole
     assert not list(Path("streaming").glob(".mwv-*/**/spool/*"))
+
+
+def kill_when_stored(hub: Hub, archives: int, moment: float, *arguments: str | Path) -> None:
+    """Begin a stream that commits nothing before its end, and kill it some time after the storage has so many archives."""
+    process = begin(10_000, *arguments)
+    deadline = time.monotonic() + 120
+    while len(hub.cas.files) < archives and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(moment)
+    process.kill()
+    process.communicate()
+
+
+def test_what_was_stored_and_not_committed_is_neither_rendered_nor_sent_again(ann: Hub, tmp_path: Path):
+    model = write(tmp_path / "models" / "big.safetensors", 112, 400)
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    arguments = (model, "-o", REPO, "--cache", tmp_path / "streaming", "--report", tmp_path / "report.json", "-j", 2)
+    known = 0
+    for kill in range(2):
+        kill_when_stored(ann, known + moments.randint(1, 2), moments.uniform(0, 0.05), *arguments)
+        assert len(archives_at(ann, REPO)) >= known - kill  # of each run the last may not have been written down
+        known = len(ann.cas.files)
+    assert "site.json" not in published(ann, REPO)
+    finish(begin(10_000, *arguments))
+    (found,) = json.loads((tmp_path / "report.json").read_text())["models"]
+    sizes = [len(content) for path, content in published(ann, REPO).items() if path.endswith(".pmtiles")]
+    assert found["archives"]["reused"] >= known - 2 > 0
+    assert found["archives"]["rendered"] + found["archives"]["reused"] == len(sizes) > known
+    assert ann.log.received("cas", path="*/xorbs/*") < 1.01 * sum(sizes) + 2 * max(sizes) + 1e5
+
+
+def test_what_the_hub_no_longer_has_is_made_again(ann: Hub, tmp_path: Path):
+    model = write(tmp_path / "models" / "big.safetensors", 112, 400)
+    arguments = (model, "-o", REPO, "--cache", tmp_path / "streaming", "--report", tmp_path / "report.json", "-j", 2)
+    kill_when_stored(ann, 2, 0.05, *arguments)
+    rule = ann.fail(status(400), "api", path="*/commit/*")
+    finish(begin(10_000, *arguments))
+    (found,) = json.loads((tmp_path / "report.json").read_text())["models"]
+    assert rule.hits == 1 and found["archives"]["reused"] == 0
+    assert found["archives"]["sent"] == len(archives_at(ann, REPO))
 
 
 @contextlib.contextmanager
