@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mwv.drawing import Drawing, room_needed
@@ -13,7 +13,7 @@ from mwv.report import REPORT_HEAD
 from mwv.settings import Settings
 from mwv.site.text import size
 from mwv.store.blob import PNG_SIGNATURE
-from mwv.store.scratch import Scratch, sweep
+from mwv.store.scratch import scratch_folder, sweep
 from mwv.store.store import Store
 
 
@@ -47,20 +47,19 @@ def check_room(drawing: Drawing, settings: Settings) -> None:
 def opened_store(settings: Settings) -> Iterator[Store]:
     """The cache that was asked for; without one, a folder beside the site that is deleted at the end."""
     spare = _spare_place(settings.destination)
-    sweep(spare)
     if settings.cache is not None:
+        sweep(spare)
         with Store.open(settings.cache, spare) as store:
             yield store
         return
-    try:
-        scratch = Scratch(spare)
-    except OSError as error:
-        raise StoreError(f"{spare}: cannot be written, and without a cache tiles are made there: {error.strerror}") from None
-    try:
-        with Store.open(scratch.folder, None) as store:
-            yield store
-    finally:
-        scratch.close()
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(spare))
+        except OSError as error:
+            raise StoreError(
+                f"{spare}: cannot be written, and without a cache tiles are made there: {error.strerror}"
+            ) from None
+        yield stack.enter_context(Store.open(folder, None))
 
 
 def _spare_place(destination: Path) -> Path:

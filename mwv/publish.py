@@ -7,7 +7,7 @@ what is new. Whatever fails, the cache has all that was rendered.
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from mwv.report import HubTraffic, Outcome, Upload
 from mwv.settings import Settings
 from mwv.site.text import size
 from mwv.site.writer import SiteWriter
-from mwv.store.scratch import Scratch, sweep
+from mwv.store.scratch import scratch_folder
 from mwv.store.spool import Spools
 from mwv.store.store import Store, prepare
 from mwv.upload.access import open_space, open_target
@@ -201,20 +201,11 @@ def _shown(plan: UploadPlan) -> Iterator[Advance]:
         yield advance
 
 
-@contextmanager
-def _scratch(settings: Settings) -> Iterator[Path]:
+def _scratch(settings: Settings) -> AbstractContextManager[Path]:
     """A folder for the time of this call: in the cache, so that tiles are linked and not copied, or where there is room."""
-    place = Path(tempfile.gettempdir())
-    if settings.cache is not None:
-        with suppress(OSError):
-            prepare(settings.cache)
-            place = settings.cache
-    sweep(place)
-    try:
-        scratch = Scratch(place)
-    except OSError:
-        scratch = Scratch(Path(tempfile.gettempdir()))
-    try:
-        yield scratch.folder
-    finally:
-        scratch.close()
+    temporary = Path(tempfile.gettempdir())
+    if settings.cache is None:
+        return scratch_folder(temporary)
+    with suppress(OSError):
+        prepare(settings.cache)
+    return scratch_folder(settings.cache, temporary)

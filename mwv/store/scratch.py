@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,28 @@ class Scratch:
         shutil.rmtree(self._root, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
+
+
+@contextlib.contextmanager
+def scratch_folder(*places: Path) -> Iterator[Path]:
+    """A folder to work in while the context lasts, in the first of `places` where one can be made.
+
+    What killed builds left there goes. Raises OSError of the last place.
+    """
+    made = _first(places)
+    try:
+        yield made.folder
+    finally:
+        made.close()
+
+
+def _first(places: Sequence[Path]) -> Scratch:
+    for place in places[:-1]:
+        sweep(place)
+        with contextlib.suppress(OSError):
+            return Scratch(place)
+    sweep(places[-1])
+    return Scratch(places[-1])
 
 
 def sweep(place: Path) -> None:
