@@ -186,8 +186,6 @@ def _settings(
         raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
     if rest["png_size"] is not None and rest["png"] is None:
         raise UsageError("--png-size says how large --png is; give both")
-    if rest["xorbs"] and rest["stream"]:
-        raise UsageError("--show-xet-xorbs and --stream contradict each other: a streamed site has the weights alone")
     if rest["xorbs"] and rest["tile_format"] == "avif":
         raise UsageError("--show-xet-xorbs and --tile-format avif contradict each other: classes are coloured in the page")
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):

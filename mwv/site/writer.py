@@ -189,9 +189,9 @@ class SiteWriter:
 
     def has_stored(self, slug: str, source: str) -> bool:
         """Whether the scenes of how a model is stored are there, and follow from this; if not, they are let go."""
-        entry = self._models[slug]
-        if entry.stored_from == source and self._kept([f"{slug}/{name}" for name in entry.stored]):
-            there = self._old_stored(slug).files
+        if self._models[slug].stored_from == source:
+            there = {path: entry.size for path, entry in self._files.items() if path.startswith(_stored_stems(slug))}
+            there.update(self._old_stored(slug).files)
             if all(self._folder.has(path, size) for path, size in there.items()):
                 return True
         self._drop_stored(slug)
@@ -222,8 +222,7 @@ class SiteWriter:
 
     def _drop_stored(self, slug: str) -> None:
         entry = self._models[slug]
-        stems = tuple(f"{slug}/{kind}-{index}-" for index in (1, 2) for kind in ("scene", "tiles", "chunks"))
-        gone = {path for path in self._files if path.startswith(stems)} | {f"{slug}/{entry.stored_tiles}"}
+        gone = {path for path in self._files if path.startswith(_stored_stems(slug))} | {f"{slug}/{entry.stored_tiles}"}
         self._files = {path: found for path, found in self._files.items() if path not in gone}
         self._models[slug] = replace(entry, stored=(), stored_tiles="", stored_from="")
 
@@ -428,6 +427,11 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
 def _is_tiles(path: str) -> bool:
     """Whether a path is that of a tile or an archive, or of a picture."""
     return path.endswith((".png", ".avif", ".pmtiles"))
+
+
+def _stored_stems(slug: str) -> tuple[str, ...]:
+    """How the paths of the data of the scenes of how a model is stored begin."""
+    return tuple(f"{slug}/{kind}-{index}-" for index in (1, 2) for kind in ("scene", "tiles", "chunks"))
 
 
 def _pages(slug: str) -> tuple[str, str]:

@@ -75,7 +75,7 @@ class Limits:
 
 
 def files_of(manifest: Manifest, site: bytes, tiles: Mapping[str, TileList]) -> dict[str, SiteFile]:
-    """The files that a site names: those of its manifest (whose text is `site`), and the tiles of some of its models."""
+    """The files that a site names: those of its manifest (whose text is `site`), and those of some lists of tiles."""
     found = {
         path: SiteFile(size, lists.keys.get(path, ""), 0) for lists in tiles.values() for path, size in lists.files.items()
     }
@@ -189,15 +189,19 @@ def decode_journal(content: bytes) -> frozenset[str]:
     return frozenset(path for path in paths if is_ours(path)) if head == _JOURNAL_HEAD else frozenset()
 
 
-def tile_lists_needed(new: Manifest, old: Manifest) -> tuple[Set[str], Set[str]]:
-    """The models whose lists of tiles a plan must know, of the new site and of the old one.
+def tile_lists(manifest: Manifest) -> Set[str]:
+    """Paths of all lists of tiles of a site: of its models, and of the scenes of how they are stored.
 
-    Those that differ; and all new ones if a list disappears, since tiles are shared between models. A site whose tiles lie
-    elsewhere has none.
+    None for a site whose tiles lie elsewhere.
     """
-    mine, theirs = ({} if manifest.tiles else manifest.models for manifest in (new, old))
-    lists = {f"{slug}/{entry.tile_list}" for slug, entry in mine.items()}
-    before = {slug for slug, entry in theirs.items() if f"{slug}/{entry.tile_list}" not in lists}
-    known = {f"{slug}/{entry.tile_list}" for slug, entry in theirs.items()}
-    after = {slug for slug, entry in mine.items() if before or f"{slug}/{entry.tile_list}" not in known}
-    return after, before
+    models = {} if manifest.tiles else manifest.models
+    return {f"{slug}/{name}" for slug, m in models.items() for name in (m.tile_list, m.stored_tiles) if name}
+
+
+def tile_lists_needed(new: Manifest, old: Manifest) -> tuple[Set[str], Set[str]]:
+    """The lists of tiles that a plan must know, of the new site and of the old one.
+
+    Those that differ; and all new ones if a list disappears, since tiles are shared between models.
+    """
+    mine, theirs = tile_lists(new), tile_lists(old)
+    return (mine - theirs if theirs <= mine else mine), theirs - mine

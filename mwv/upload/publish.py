@@ -21,6 +21,7 @@ from mwv.upload.plan import (
     is_lasting,
     make_plan,
     steps,
+    tile_lists,
     tile_lists_needed,
     with_more,
 )
@@ -64,13 +65,11 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     before = target.read(SITE) if SITE in there else b""
     old = decode(before, target.name) if before else Manifest()
     of_new, of_old = tile_lists_needed(new, old)
-    if not new.tiles:
-        of_new |= {slug for slug, entry in new.models.items() if (folder / slug / entry.tile_list).exists()}
-    lists = {f"{slug}/{site.models[slug].tile_list}" for site, slugs in ((new, of_new), (old, of_old)) for slug in slugs}
-    target.expect([path for path in lists if not (folder / path).is_file()])
-    new_tiles = {slug: _tiles(new, slug, folder, target) for slug in of_new}
-    old_tiles = {slug: _tiles(old, slug, folder, target) for slug in of_old}
-    old_tiles |= {slug: new_tiles[slug] for slug in of_new & old.models.keys() - of_old}
+    of_new |= {path for path in tile_lists(new) if (folder / path).exists()}
+    target.expect([path for path in of_new | of_old if not (folder / path).is_file()])
+    new_tiles = {path: _tiles(path, folder, target) for path in of_new}
+    old_tiles = {path: _tiles(path, folder, target) for path in of_old}
+    old_tiles |= {path: new_tiles[path] for path in of_new & tile_lists(old)}
     wanted = files_of(new, text, new_tiles)
     announced = decode_journal(target.read(JOURNAL)) if JOURNAL in there else frozenset()
     doubted = frozenset() if target.limits.atomic else _doubted(announced, wanted, folder, target)
@@ -96,9 +95,8 @@ def publish(folder: Path, target: Target, progress: Progress, extra: Mapping[str
     return Published(plan, done)
 
 
-def _tiles(manifest: Manifest, slug: str, folder: Path, target: Target) -> TileList:
-    """The list of a model's tiles, from here or from the target; its name carries a hash."""
-    path = f"{slug}/{manifest.models[slug].tile_list}"
+def _tiles(path: str, folder: Path, target: Target) -> TileList:
+    """A list of tiles, from here or from the target; its name carries a hash."""
     if (folder / path).is_file():
         return decode_tiles(content_of(folder / path), folder / path)
     return decode_tiles(target.read(path), f"{target.name}/{path}") if path in target.sizes else TileList({})

@@ -137,3 +137,17 @@ def test_a_gallery_of_many_models_is_read_by_one_question_for_each(
     assert 12 <= len(questions) <= 12 + 2  # and site.json
     assert len(ann.log.of("resolve", "HEAD")) <= 3
     assert len(ann.log.of("api", path="*paths-info")) <= 4 and len(ann.log.of("api", path="*/xet-read-token*")) <= 2
+
+
+@pytest.mark.parametrize("where", ["hf://ann/m", "hf://buckets/ann/b"])
+def test_tiles_of_xorbs_and_sharing_are_published_too(ann: Hub, mwv_build: Run, model: Path, finetune: Path, where: str):
+    def check(*sources: Path) -> None:
+        folder = Path(f"{len(sources)}-{sources[0].stem}")
+        assert mwv_build(*sources, "--show-xet-xorbs", "-o", folder).code == 0
+        assert published(ann, where) == tree(folder)
+
+    for sources in ((model,), (model, finetune)):
+        assert mwv_build(*sources, "--show-xet-xorbs", "-o", where).code == 0
+        check(*sources)
+    assert mwv_build("--remove", "one", "-o", where).code == 0
+    check(finetune)

@@ -141,3 +141,22 @@ def test_from_the_hub_to_the_hub(ann: Hub, mwv_build: Run, tall: Path):
     ann.log.clear()
     said, _ = stream(mwv_build, "hf://ann/tall", "-o", REPO)
     assert "unchanged" in said and ann.log.sent("cdn") == 0 and commits(ann) == 0
+
+
+@WHERE
+def test_xorbs_and_sharing_of_a_streamed_site(ann: Hub, mwv_build: Run, tall: Path, other: Path, where: str):
+    paths = (tall, other, "--show-xet-xorbs")
+    stream(mwv_build, *paths, "-o", where)
+    site = published(ann, where)
+    assert mwv_build(*paths, "--tiles", "pmtiles", "-o", "local").code == 0
+    local = {path.relative_to("local").as_posix(): path.read_bytes() for path in Path("local").rglob("*") if path.is_file()}
+    assert site == local
+    assert "sharing.html" in site
+    assert all(len(model.stored) == 2 for model in decode(site["site.json"], where).models.values())
+    ann.log.clear()
+    said, report = stream(mwv_build, *paths, "-o", where)
+    assert report["xorbs"] == {"rendered": 0, "reused": 0}
+    assert "unchanged" in said
+    stream(mwv_build, "--remove", "tall", "-o", where)
+    (model,) = decode(published(ann, where)["site.json"], where).models.values()
+    assert len(model.stored) == 1
