@@ -38,6 +38,7 @@ _TOLD: Final = (
     "layout",
     "model",
     "scenes",
+    "stored",
     "overview",
 )
 """Fields of a model in `site.js`."""

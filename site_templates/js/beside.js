@@ -2,7 +2,7 @@
 "use strict";
 /* A view and another scene in, a second map beside the view's out; the two move as one and mirror the pointer. */
 
-/** A view that leaves the window of the colours and the bounds of movement to the one it follows. */
+/** A view that leaves the colours, their window and the bounds of movement to the one it follows. */
 mwv.FollowingView = class extends mwv.View {
   limit() {
     this.map.setMinZoom(this.wholeZoom());
@@ -13,6 +13,8 @@ mwv.FollowingView = class extends mwv.View {
   }
 
   fit() {}
+
+  need() {}
 };
 
 mwv.Beside = class {

@@ -10,8 +10,9 @@ mwv.CHUNK_BYTES = 65536;
 mwv.BorderLayer = mwv.CanvasLayer.extend({
   className: "borders",
 
-  /** @param {any} scene */
-  initialize(scene) {
+  /** @param {any} scene @param {any} [options] of the layer */
+  initialize(scene, options) {
+    L.setOptions(this, options);
     this.scene = scene;
     this.stored = mwv.storedIn(scene.folder);
   },

@@ -51,7 +51,7 @@ mwv.CompareDialog = class {
   }
 
   /**
-   * Every other scene of this model and of the site: {slug, index, title, reason, open}; `reason` says why it cannot be
+   * Every other scene of this model, and of the other models those of the same kind: {slug, index, title, reason, open}; `reason` says why it cannot be
    * compared, or what is not known yet. Those that can stand first.
    * @param {any[]} models
    */
@@ -60,13 +60,21 @@ mwv.CompareDialog = class {
     const { record, scenes } = scene.folder;
     const own = models.find(({ slug }) => slug === record.slug);
     const all = scenes
-      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index && facts.kind === "values")
+      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index)
       .map((/** @type {any} */ facts) => {
-        const [reason, rank] = facts.layout === scene.facts.layout ? ["", 0] : ["Another layout", 2];
+        const { layout } = facts.base === undefined ? facts : scenes[facts.base];
+        const [reason, rank] = layout === scene.facts.layout ? ["", 0] : ["Another layout", 2];
         return { slug: record.slug, index: facts.index, title: facts.title, reason, rank };
       });
     for (const model of models) {
       if (model === own) continue;
+      if (scene.base) {
+        const same = mwv.comparable(scene.facts.layout === model.layout[scene.base.facts.index], record, model);
+        const known = scene.facts.index < model.scenes.length + (model.stored ?? []).length;
+        const what = `${scene.facts.title} of ${model.title}`;
+        all.push({ slug: model.slug, index: scene.facts.index, title: what, ...(known ? same : { rank: 2, reason: "Not known how it is stored" }) });
+        continue;
+      }
       model.layout.forEach((/** @type {string} */ layout, /** @type {number} */ index) => {
         const title = model.layout.length > 1 ? `${model.title}, scene ${index + 1}` : model.title;
         all.push({ slug: model.slug, index, title, ...mwv.comparable(scene.facts.layout === layout, record, model) });

@@ -16,20 +16,33 @@ mwv.classTable = function (facts) {
   return table;
 };
 
+/** Filters by scene; two scenes may be in sight at once. @type {Map<string, any>} */
+mwv.classFilters = new Map();
+
+/** The filter that colours the classes of a scene. @param {any} scene */
+mwv.classFilter = function (scene) {
+  const id = `mwv-classes-${scene.folder.record.slug}-${scene.facts.index}`;
+  if (!mwv.classFilters.has(id)) {
+    const filter = new mwv.CodeFilter(id);
+    filter.set(mwv.classTable(scene.facts));
+    mwv.classFilters.set(id, filter);
+  }
+  return mwv.classFilters.get(id);
+};
+
 mwv.ClassLayers = class {
   /**
    * @param {any} map
    * @param {any} scene
+   * @param {string} [pane] of the tiles
+   * @param {string} [over] pane of the borders
    */
-  constructor(map, scene) {
+  constructor(map, scene, pane = "classes", over = "overlayPane") {
     this.map = map;
-    if (!map.getPane("classes")) map.createPane("classes");
-    const pane = map.getPane("classes");
-    mwv.classFilter ??= new mwv.CodeFilter("mwv-classes");
-    mwv.classFilter.set(mwv.classTable(scene.facts));
-    mwv.classFilter.paint(pane);
-    this.tiles = new mwv.TileLayer(scene, { pane: "classes" });
-    this.borders = new mwv.BorderLayer(scene);
+    if (!map.getPane(pane)) map.createPane(pane);
+    mwv.classFilter(scene).paint(map.getPane(pane));
+    this.tiles = new mwv.TileLayer(scene, { pane });
+    this.borders = new mwv.BorderLayer(scene, { pane: over });
   }
 
   add() {
@@ -41,6 +54,32 @@ mwv.ClassLayers = class {
     this.tiles.remove();
     this.borders.remove();
   }
+};
+
+/**
+ * Which entries of the legend a reading is about, by their places: an element's by its bytes; further out those of the pixel's
+ * code, which is that of the most frequent class.
+ * @param {any} view
+ * @param {any} reading
+ * @param {number} x of the pixel, in pixels of the level
+ * @param {number} y
+ * @returns {Promise<number[]>}
+ */
+mwv.classesUnder = async function (view, { scene, level, elements: [{ placement, rows, cols }] }, x, y) {
+  if (!scene.base || scene.missing(placement)) return [];
+  const { classes, xorbs, tensors, placements } = scene.facts;
+  let code = 0;
+  if (level === 0) {
+    const stored = mwv.storedIn(scene.folder);
+    const file = tensors.shards[tensors.shard[placements.tensor[placement]]];
+    const byte = mwv.Stored.byte(scene, placement, rows[0], cols[0]);
+    const xorb = xorbs && stored.term(file, byte)?.xorb;
+    if (xorb) return [xorbs.indexOf(xorb)];
+    code = xorbs ? 0 : stored.shared(file, byte);
+  } else if (view.hues) {
+    code = await view.hues.at(level, x, y);
+  }
+  return classes.flatMap((/** @type {any[]} */ [own], /** @type {number} */ i) => (own === code ? [i] : []));
 };
 
 /** What the classes of a scene are, for the legend: name, colour and bytes of each. @param {any} scene */

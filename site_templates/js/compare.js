@@ -81,9 +81,12 @@ mwv.Compare = class {
     }
     const models = await mwv.compareList();
     const model = models.find((/** @type {any} */ one) => one.slug === slug);
-    if (!model?.scenes[index]) throw new Error(`There is no ${slug} in this site any more.`);
+    // A scene of classes is laid over the first one, and its borders follow from all of its kind.
+    const names = index < model?.scenes.length ? [model.scenes[index]] : [model?.scenes[0], ...(model?.stored ?? [])];
+    if (!model) throw new Error(`There is no ${slug} in this site any more.`);
+    if (index >= model.scenes.length + (model.stored ?? []).length) throw new Error(`${slug} has no such scene.`);
     const address = new URL(`../${slug}/`, mwv.here).href;
-    await Promise.all([mwv.load(model.model, address), mwv.load(model.scenes[index], address)]);
+    await Promise.all([model.model, ...names].map((name) => mwv.load(name, address)));
     return new mwv.Scene(mwv.folder(address), index);
   }
 
@@ -108,6 +111,7 @@ mwv.Compare = class {
     const listening = new AbortController();
     const { signal } = listening;
     this.shown = { pair, titles: this.titles(pair.other), listening };
+    this.view.accompany(pair.other);
     this.view.addEventListener("select", () => this.select(), { signal });
     this.view.addEventListener("scene", () => (this.view.scene === pair.scene ? this.select() : this.end()), { signal });
     this.list = new mwv.Differences(this.section, this.view, this.shown);
@@ -124,7 +128,6 @@ mwv.Compare = class {
     if (mode === "pmtiles" && typeof pmtiles === "undefined") {
       return "Its tiles lie in archives, which this page does not read. Open that model and compare it with this one.";
     }
-    if (this.view.scene.base || pair.other.base) return "Xorbs and sharing are not compared: choose the weights first.";
     if (!pair.fits) return `Another layout: ${pair.together} of ${pair.scene.count} tensors stand at the same place.`;
     return "";
   }
@@ -208,6 +211,7 @@ mwv.Compare = class {
     this.choice = null;
     if (!this.shown) return;
     this.shown.listening.abort();
+    this.view.accompany(null);
     this.mode.remove();
     this.list.remove();
     this.box.replaceChildren();

@@ -22,7 +22,7 @@ mwv.Differences = class {
     this.more.addEventListener("click", () => this.extend());
     const [count, same] = [this.found.length, pair.twins.length + pair.back.filter((of) => of < 0).length - this.found.length];
     const tensors = (/** @type {number} */ n) => `${mwv.text.thousands(n)} tensor${mwv.text.plural(n)}`;
-    const summary = count
+    const summary = pair.scene.values.facts === pair.other.values.facts ? "The same weights in two scenes." : count
       ? `${tensors(count)} differ${count === 1 ? "s" : ""}, ${mwv.text.thousands(same)} ${same === 1 ? "is" : "are"} identical.`
       : `All ${tensors(same)} are identical.`;
     const title = mwv.element("h2", {}, "Comparison");

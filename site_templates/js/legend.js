@@ -46,13 +46,15 @@ mwv.Legend = class {
     );
     const show = () => {
       box.hidden = !view.live;
-      const { scene } = view;
+      const scenes = [view.scene, view.other].filter((scene) => scene?.base);
       // Hue is taken: what can be chosen about brightness is not worth the room.
-      box.classList.toggle("with-classes", Boolean(scene.base));
-      this.classes.replaceChildren(...(scene.base ? mwv.classLegend(scene) : []));
-      if (scene.base && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
+      box.classList.toggle("with-classes", scenes.length > 0);
+      const head = (/** @type {any} */ { folder, facts }) => mwv.element("h3", {}, `${mwv.text.visible(folder.record.title)}: ${facts.title}`);
+      this.classes.replaceChildren(...scenes.flatMap((scene) => [...(scenes.length > 1 ? [head(scene)] : []), ...mwv.classLegend(scene)]));
+      if (scenes.length && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
     };
     view.addEventListener("scene", show);
+    view.addEventListener("other", show);
     show();
     view.addEventListener("read", () => this.mark());
     box.addEventListener("toggle", () => this.draw());
@@ -217,8 +219,13 @@ mwv.Legend = class {
     this.drawSwatches();
   }
 
-  /** Mark the colour of what is read out. */
+  /** Mark the colour, and the class, of what is read out. */
   mark() {
+    const classes = this.view.scene.base ? this.view.reading?.classes ?? [] : [];
+    [...(this.classes.querySelector(".classes")?.children ?? [])].forEach((item, i) => {
+      item.classList.toggle("on", classes.includes(i));
+      if (classes[0] === i) item.scrollIntoView({ block: "nearest" });
+    });
     const code = this.view.reading?.code;
     const position = mwv.colours.positions[code] ?? null;
     this.marker.setAttribute("visibility", position === null ? "hidden" : "visible");

@@ -9,14 +9,18 @@ mwv.Overlaid = class {
   constructor(view, other) {
     const { map } = view;
     this.view = view;
-    const made = { "other-tiles": 201, "other-outlines": 401 };
+    const made = { "other-tiles": 202, "other-classes": 203, "other-outlines": 401 };
     this.names = Object.keys(made);
     for (const [name, height] of Object.entries(made)) map.createPane(name).style.zIndex = String(height);
-    if (!other.facts.tiles.picture) view.colours.paint(map.getPane("other-tiles"));
-    this.layer = new mwv.TileLayer(other, { pane: "other-tiles" }).addTo(map);
+    const { values } = other;
+    if (!values.facts.tiles.picture) view.colours.paint(map.getPane("other-tiles"));
+    this.layer = new mwv.TileLayer(values, { pane: "other-tiles" }).addTo(map);
     this.outlines = new mwv.OutlineLayer(other, { pane: "other-outlines" }).addTo(map);
+    /** What is laid over the tiles of values; null where nothing is. */
+    this.classes = other.base ? new mwv.ClassLayers(map, other, "other-classes", "other-outlines") : null;
+    this.classes?.add();
     /** Panes of the view's scene, panes of the other. @type {HTMLElement[][]} */
-    this.panes = [["tilePane", "overlayPane"], this.names].map((names) => names.map((name) => map.getPane(name)));
+    this.panes = [["tilePane", "classes", "overlayPane"], this.names].map((names) => names.map((name) => map.getPane(name)).filter(Boolean));
     /** Where one scene ends and the other begins, as a part of the width; null if neither is cut. @type {number | null} */
     this.place = null;
     this.cut = () => this.clip();
@@ -64,8 +68,7 @@ mwv.Overlaid = class {
     const { map } = this.view;
     this.show(0);
     map.off("move viewreset resize", this.cut);
-    this.layer.remove();
-    this.outlines.remove();
+    for (const layer of [this.layer, this.outlines, this.classes]) layer?.remove();
     for (const name of this.names) {
       map.getPane(name).remove();
       delete map.getPanes()[name];

@@ -29,7 +29,8 @@ mwv.Pair = class {
    */
   get fits() {
     const [a, b] = [this.scene.facts, this.other.facts];
-    return a.kind === b.kind && (a.layout === b.layout || 2 * this.together >= Math.max(this.scene.count, this.other.count));
+    const kinds = [this.scene, this.other].map(({ values }) => values.facts.kind);
+    return kinds[0] === kinds[1] && (a.layout === b.layout || 2 * this.together >= Math.max(this.scene.count, this.other.count));
   }
 
   /** Whether two placements are drawn at the same place. @param {number} placement @param {number} twin */

@@ -158,9 +158,10 @@ mwv.Readout = class {
       if (turn !== this.turn) return;
       this.show(reading);
     }
-    reading.stored = await mwv.storedLines(scene, elements[0]);
+    const classes = mwv.classesUnder(this.view, reading, x, y).catch(() => []);
+    [reading.stored, reading.classes] = await Promise.all([mwv.storedLines(scene, elements[0]), classes]);
     if (turn !== this.turn) return;
-    if (reading.stored.length) this.show(reading);
+    if (reading.stored.length || reading.classes.length) this.show(reading);
     const element = this.single(reading);
     if (!element) return;
     try {

@@ -177,13 +177,15 @@ mwv.wantedRows = function (rows, { query, dtype, stack, layer, odd, sort, down }
  */
 mwv.records = function (scene, rows) {
   const { tensors, placements } = scene.facts;
+  const stored = mwv.tableColumns(scene.folder).filter((column) => mwv.STORED_COLUMNS.includes(column));
   return rows.map((row) => {
     const { name, dtype, shape, elements, bytes, rms, minimum, maximum, nan, inf, stack, layer, slot, expert, tensor, placement } = row;
     const missing = tensor < 0;
     const zeros = row.zeros === null ? null : placements.zeros[placement];
     const file = missing ? null : tensors.shards[tensors.shard[tensor]];
     const digest = missing ? null : tensors.digest[tensor];
-    const measured = { elements, bytes, rms, minimum, maximum, zeros, nan, inf };
+    const told = Object.fromEntries(stored.map(({ key }) => [key, row[key] === null ? null : Math.round(row[key])]));
+    const measured = { elements, bytes, ...told, rms, minimum, maximum, zeros, nan, inf };
     const known = missing ? Object.fromEntries(Object.keys(measured).map((key) => [key, null])) : measured;
     return { name, missing, dtype: missing ? null : dtype, shape, ...known, stack, layer, slot, expert, file, digest };
   });

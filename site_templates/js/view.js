@@ -2,7 +2,7 @@
 "use strict";
 /*
  * An element, a scene and the colours in, a map of the scene out. Whoever shows something about the map listens to it:
- * "select" (another placement is chosen), "scene" (another scene is shown), "move" (the view stands still after a move), "leave"
+ * "select" (another placement is chosen), "scene" (another scene is shown), "other" (another one is compared with it, or none), "move" (the view stands still after a move), "leave"
  * (a jump is about to happen), "read" (`reading`, what the pointer is on, is another).
  */
 
@@ -46,6 +46,8 @@ mwv.View = class extends EventTarget {
     this.reading = null;
     /** The chosen placement, -1 for none. */
     this.selected = -1;
+    /** The scene that this one is compared with; null if it is not. @type {any} */
+    this.other = null;
     /** Height of the lower part of the view that something lies over, so that jumps end above it. */
     this.covered = 0;
     this.map = new mwv.Map(element, {
@@ -101,9 +103,11 @@ mwv.View = class extends EventTarget {
     this.layer = layer;
     /** What is laid over the tiles of values; null where nothing is. */
     this.classes = this.readable && scene.base ? new mwv.ClassLayers(map, scene) : null;
-    this.colours.need(this.classes ? "gray" : "");
+    this.need();
     /** Codes of pixels, null where they cannot be read. */
     this.codes = this.live && mwv.Codes.readable(scene.values.facts) ? new mwv.Codes(layer) : null;
+    /** The same of classes. */
+    this.hues = this.codes && this.classes ? new mwv.Codes(this.classes.tiles) : null;
     // Tiles are asked for when the running script is done: it may know a place to look at, and no tile of another one is wanted.
     layer.on("load", () => this.fit());
     queueMicrotask(() => {
@@ -117,6 +121,18 @@ mwv.View = class extends EventTarget {
     this.selected = -1;
     this.tell("scene");
     if (chosen >= 0) this.tell("select");
+  }
+
+  /** Another scene is in sight beside the own one from now on, or none is. @param {any} other */
+  accompany(other) {
+    this.other = other;
+    this.need();
+    this.tell("other");
+  }
+
+  /** Where classes are in sight, hue is for them alone. */
+  need() {
+    this.colours.need([this.scene, this.other].some((scene) => scene?.base) && this.readable ? "gray" : "");
   }
 
   /** @param {string} name */
