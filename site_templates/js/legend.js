@@ -50,7 +50,11 @@ mwv.Legend = class {
       // Hue is taken: what can be chosen about brightness is not worth the room.
       box.classList.toggle("with-classes", scenes.length > 0);
       const head = (/** @type {any} */ { folder, facts }) => mwv.element("h3", {}, `${mwv.text.visible(folder.record.title)}: ${facts.title}`);
-      this.classes.replaceChildren(...scenes.flatMap((scene) => [...(scenes.length > 1 ? [head(scene)] : []), ...mwv.classLegend(scene)]));
+      const legends = scenes.map((scene) => mwv.classLegend(scene));
+      const lists = legends.flatMap(([list], i) => (scenes.length > 1 ? [head(scenes[i]), list] : [list]));
+      // What is said of both is said once.
+      const words = new Map(legends.map(([, text]) => [text.textContent, text]));
+      this.classes.replaceChildren(...lists, ...words.values());
       if (scenes.length && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
     };
     view.addEventListener("scene", show);
