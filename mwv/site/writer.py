@@ -16,16 +16,17 @@ from mwv.site.changes import reasons
 from mwv.site.chunks import decode_chunks, encode_chunks
 from mwv.site.data import DataFile, File, Tiled, model_file, parse, scene_files, tile_paths
 from mwv.site.entry import file_entry, identity_in, listing_of, model_digest, model_entry, picture_suffix, seal_of
-from mwv.site.folder import Base, Folder, linked, size_of
+from mwv.site.folder import Base, Folder
 from mwv.site.gallery import gallery_page, site_script
 from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
-from mwv.site.shared import NO_CHUNKS, Shares, common, decode_content, encode_content, shares
-from mwv.site.sharing_page import sharing_page
-from mwv.site.storing import Kept, content_of
+from mwv.site.shared import decode_content, encode_content
+from mwv.site.sharing import page_of_sharing, still_share, with_shares, with_shares_of
+from mwv.site.storing import Kept
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import is_slug
+from mwv.site.tiling import place_tiles
 from mwv.xet.stored import StoredFile
 
 GENERATOR: Final = f"mwv {__version__}"
@@ -131,7 +132,7 @@ class SiteWriter:
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
         paths = tile_paths(model.slug, dict(enumerate(model.scenes)), tile_files)
-        tiles = self._place_tiles(paths, tile_files, self._old_tiles(model.slug))
+        tiles = place_tiles(self._folder, paths, tile_files, self._old_tiles(model.slug))
         data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
@@ -206,7 +207,7 @@ class SiteWriter:
         source: str,
     ) -> None:
         """Add the scenes, by index, that show how a model is stored, and follow from `source`."""
-        tiles = self._place_tiles(tile_paths(slug, scenes, files), files, self._old_stored(slug))
+        tiles = place_tiles(self._folder, tile_paths(slug, scenes, files), files, self._old_stored(slug))
         listing = listing_of("stored", encode_tiles(tiles, slug))
         for file in (*(file for found in data.values() for file in found), listing):
             self._put(f"{slug}/{file.name}", file.content, "tiles" if file is listing else "data")
@@ -307,20 +308,12 @@ class SiteWriter:
     def _share(self) -> None:
         """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
         old = self._folder.manifest.models
-        if {slug: (entry.content, entry.chunks) for slug, entry in self._models.items()} == {
-            slug: (entry.content, entry.chunks) for slug, entry in old.items()
-        }:
-            names = (*vars(Shares()), *(f"chunk_{name}" for name in vars(Shares())))
-            for slug, entry in self._models.items():
-                self._models[slug] = replace(entry, **{name: getattr(old[slug], name) for name in names})
+        if still_share(self._models, old):
+            self._models = with_shares_of(self._models, old)
             return
         self._folder.expect(f"{slug}/{entry.content}" for slug, entry in self._models.items())
-        found = shares({s: decode_content(*self._found(f"{s}/{entry.content}")) for s, entry in self._models.items()})
-        by_chunk = shares({slug: content_of(files) for slug, files in self._chunked().items()})
-        for slug, entry in self._models.items():
-            known = by_chunk.get(slug, NO_CHUNKS) if len(by_chunk) > 1 else NO_CHUNKS
-            chunks = {f"chunk_{name}": value for name, value in vars(known).items()}
-            self._models[slug] = replace(entry, **vars(found[slug]), **chunks)
+        contents = {slug: decode_content(*self._found(f"{slug}/{m.content}")) for slug, m in self._models.items()}
+        self._models = with_shares(self._models, contents, self._chunked())
 
     def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
         """The files of all models whose chunks are known."""
@@ -331,27 +324,8 @@ class SiteWriter:
     def _write_sharing(self) -> None:
         """The page of what models share by chunks, if there are two whose chunks are known."""
         files = self._chunked()
-        if len(files) < 2:
-            return
-        contents = {slug: content_of(found) for slug, found in files.items()}
-        sizes = {slug: (sum(f.size for f in files[slug]), int(contents[slug].sizes.sum())) for slug in files}
-        page = sharing_page(self._templates, self._title, self._models, sizes, common(contents))
-        self._put("sharing.html", page, "page")
-
-    def _place_tiles(self, paths: Mapping[str, str], files: TileFiles, old: TileList) -> TileList:
-        """Bring in tiles by path. Those named by key never change; those named by place are compared by key."""
-        wanted = {path: files.paths[key] for path, key in paths.items() if key in files.paths}
-        fresh = {path for path, key in paths.items() if key in files.fresh}
-        if files.mode != "xyz":
-            sizes = linked(self._folder, wanted, old.files, fresh)
-            return TileList(dict(sorted((sizes | self._folder.based(paths.keys() - wanted.keys())).items())))
-        same = {path: s for path, s in old.files.items() if old.keys.get(path) == paths.get(path) and path not in fresh}
-        stale = {path: wanted[path] for path in wanted if path in old.files and path not in same}
-        sizes = linked(self._folder, {path: source for path, source in wanted.items() if path not in stale}, same)
-        for path, source in stale.items():
-            self._folder.link(path, source)
-            sizes[path] = size_of(source)
-        return TileList(dict(sorted(sizes.items())), paths)
+        if len(files) > 1:
+            self._put("sharing.html", page_of_sharing(self._templates, self._title, self._models, files), "page")
 
     def _old_tiles(self, slug: str) -> TileList:
         entry = self._folder.manifest.models.get(slug)
