@@ -240,6 +240,17 @@ def test_xorbs_of_two_models_are_compared(page: Page, root: str, folder: Path) -
     expect(page.locator(".half-name.other")).to_have_text("tuned")
 
 
+def test_weights_beside_xorbs_are_gray(page: Page, root: str) -> None:
+    open_tab(page, root, "base", "Xorbs")
+    compare_with(page, "Weights")
+    page.get_by_role("button", name="Side by side").click()
+    quiet(page)
+    assert page.evaluate("() => mwv.view.colours.needed") == "gray"
+    page.get_by_role("button", name="End the comparison").click()
+    page.get_by_role("button", name="Weights").click()
+    assert page.evaluate("() => mwv.view.colours.needed") == ""
+
+
 def test_the_legend_marks_the_class_under_the_pointer(page: Page, root: str, folder: Path) -> None:
     open_tab(page, root, "tuned", "Sharing")
     marked = page.locator("#legend .classes li.on")
