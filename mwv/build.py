@@ -56,7 +56,7 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
     check_targets(settings)
     with (
         SiteWriter(settings.destination, base=base) as site,
-        opened_store(settings) as store,
+        opened_store(settings.cache, settings.destination) as store,
         closing(_opener(settings, store)) as opener,
     ):
         means = Means(settings, store, opener, stream)

@@ -25,11 +25,9 @@ from mwv.measure.stats import TensorStats
 from mwv.progress import progress, say
 from mwv.pyramid.render import for_all
 from mwv.pyramid.survey import Subject, Survey
-from mwv.site.text import amount, number, shape, size, thousands, visible
+from mwv.site.text import aligned, amount, number, shape, size, thousands, visible
 
 _BUFFER: Final = 64 << 20
-_WIDEST: Final = 200
-"""Characters of a column of the table; one long name must not fill all other rows with spaces."""
 _STATISTICS: Final = ("RMS", "min", "max", "zeros", "NaN", "Inf")
 
 
@@ -82,7 +80,8 @@ class Inspection:
         yield from (f"left out: {line}" for line in checkpoint.left_out)
         yield ""
         head = ("tensor", "type", "shape", "size", *(_STATISTICS if self.stats else ()), "notes")
-        yield from _aligned([head, *(self._cells(i, info) for i, info in enumerate(checkpoint.tensors))])
+        rows = [self._cells(i, info) for i, info in enumerate(checkpoint.tensors)]
+        yield from aligned([head, *rows], left=(0, 1, 2, len(head) - 1))
         if self.stats:
             yield ""
             yield from finding_lines(self.findings) if self.findings else ("nothing odd was found",)
@@ -186,20 +185,6 @@ def finding_lines(found: Sequence[Finding]) -> Iterator[str]:
     width = max(len(finding.kind) for finding in found)
     for finding in found:
         yield f"{finding.kind.ljust(width)}  {visible(finding.tensor)}: {visible(finding.text)}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as text, columns aligned: numbers to the right, the first three and the last to the left."""
-    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
-    if not any(row[last] for row in rows[1:]):
-        rows = [(*row[:last], "") for row in rows]
-    for row in rows:
-        cells = (
-            cell.ljust(width) if i in (0, 1, 2, last) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
 
 
 def as_json(inspection: Inspection) -> str:

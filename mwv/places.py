@@ -44,12 +44,12 @@ def check_room(drawing: Drawing, settings: Settings) -> None:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """The cache that was asked for; without one, a folder beside the site that is deleted at the end."""
-    spare = _spare_place(settings.destination)
-    if settings.cache is not None:
+def opened_store(cache: Path | None, destination: Path) -> Iterator[Store]:
+    """The cache that was asked for; without one, a folder beside the destination that is deleted at the end."""
+    spare = _spare_place(destination)
+    if cache is not None:
         sweep(spare)
-        with Store.open(settings.cache, spare) as store:
+        with Store.open(cache, spare) as store:
             yield store
         return
     with ExitStack() as stack:
@@ -57,7 +57,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
             folder = stack.enter_context(scratch_folder(spare))
         except OSError as error:
             raise StoreError(
-                f"{spare}: cannot be written, and without a cache tiles are made there: {error.strerror}"
+                f"{spare}: cannot be written, and without a cache results are kept there: {error.strerror}"
             ) from None
         yield stack.enter_context(Store.open(folder, None))
 

@@ -77,7 +77,7 @@ class Matching:
 def match(a: Checkpoint, b: Checkpoint) -> Matching:
     """Find the counterpart of each tensor; parts of packed weights lie with them, and tensors without elements do not count."""
     sides = _canonical(a), _canonical(b)
-    left = tuple(dict(names) for names in sides)
+    left = dict(sides[0]), dict(sides[1])
     pairs: list[tuple[str, Side, Side, str]] = []
 
     def take(key_a: str, key_b: str, how: str) -> None:
@@ -95,7 +95,7 @@ def match(a: Checkpoint, b: Checkpoint) -> Matching:
         if key in left[1]:
             take(key, key, "an expert and its part of all experts")
     beginnings = ("", "")
-    while found := _renamed(*left, alone=not pairs):
+    while found := _renamed(*left, not pairs):
         of_a, of_b, ends = found
         beginnings = beginnings if any(beginnings) else (of_a, of_b)
         for end in ends:

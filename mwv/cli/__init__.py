@@ -8,7 +8,7 @@ from contextlib import suppress
 import click
 
 from mwv import __version__
-from mwv.cli import build, cache, inspect, serve
+from mwv.cli import build, cache, diff, inspect, serve
 from mwv.errors import MwvError
 
 
@@ -18,7 +18,7 @@ def cli() -> None:
     """Every weight of a model on a static web page: one pixel per element, layers lined up."""
 
 
-for _command in (build.build, serve.serve, inspect.inspect, cache.cache):
+for _command in (build.build, serve.serve, inspect.inspect, diff.diff, cache.cache):
     cli.add_command(_command)
 
 

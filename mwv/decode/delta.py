@@ -200,13 +200,14 @@ def _real(values: Array) -> Array:
     """Values as floats, complex ones by their magnitude."""
     with np.errstate(all="ignore"):
         if values.dtype.kind == "c":
-            return np.abs(values)
+            values = np.abs(values)
         return values if values.dtype == np.float32 else values.astype(np.float64)
 
 
 def _scaled(values: Array, exponent: int) -> Array:
     with np.errstate(all="ignore"):
-        return values * values.dtype.type(2.0**exponent)
+        scaled: Array = np.multiply(values, 2.0**exponent, dtype=values.dtype)
+    return scaled
 
 
 def _signs(a: Array, b: Array) -> Array:

@@ -174,7 +174,7 @@ def _add_pair(a: Array, b: Array, counts: Array, sums: Array) -> None:
             changed += 1
             if abs(x) < np.inf and abs(y) < np.inf:
                 d = y - x
-                grew += d > 0.0
+                grew += int(d > 0.0)
                 largest = max(largest, abs(d))
                 total += d
                 noise += d * d

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 # Control characters, line separators, marks that change the direction of text, lone surrogates, invisible joiners.
@@ -11,6 +11,8 @@ _INVISIBLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
 _RESERVED: Final = {"assets", "tiles"}
+_WIDEST: Final = 200
+"""Characters of a column of a table; one long name must not fill all other rows with spaces."""
 SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -82,3 +84,17 @@ def canonical(value: Any) -> str:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     except ValueError:  # rare, and looking at every number first takes longer than writing them
         return canonical(plain(value))
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
+    """Rows as text, columns aligned: those of the numbers `left` to the left; a last one without cells loses its head."""
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    if not any(row[last] for row in rows[1:]):
+        rows = [(*row[:last], "") for row in rows]
+    for row in rows:
+        cells = (
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()

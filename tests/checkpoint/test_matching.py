@@ -101,9 +101,7 @@ def test_an_expert_belongs_to_its_part_of_all_experts(tmp_path: Path) -> None:
         ((8, 2, 3, 3), (6, 2, 3, 3), "other rows"),
     ],
 )
-def test_shapes_tell_how_far_two_can_be_compared(
-    tmp_path: Path, a: tuple[int, ...], b: tuple[int, ...], kind: str
-) -> None:
+def test_shapes_tell_how_far_two_can_be_compared(tmp_path: Path, a: tuple[int, ...], b: tuple[int, ...], kind: str) -> None:
     found = matched(tmp_path, {"embed.weight": a}, {"embed.weight": b})
     assert [m.kind for m in found.matches] == [kind]
 

@@ -1,0 +1,161 @@
+"""`mwv diff` on real pairs of models, against numpy, gguf and safetensors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from gguf import GGUFReader, quants
+from pairs_of_models import assert_told, bert, ordered, saved
+from safetensors.numpy import load_file, save_file
+
+from mwv.cli import cli
+from mwv.errors import MwvError
+
+TUNED = ("encoder.layer.2.attention.self.query.weight", "encoder.layer.4.output.dense.weight")
+Tuned = tuple[Path, dict[str, Any], Path, dict[str, Any]]
+
+
+def ran(*arguments: str | Path) -> str:
+    """What the command prints."""
+    result = CliRunner().invoke(cli, ["diff", *map(str, arguments)], catch_exceptions=False, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.stdout
+
+
+def record(cache: Path, a: Path, b: Path, *more: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ran(a, b, "--json", "--cache", cache, *more))
+    return found
+
+
+def test_a_low_rank_update_is_found_and_measured(tuned: Tuned, tmp_path: Path) -> None:
+    a, base, b, other = tuned
+    found = record(tmp_path / "cache", a, b)
+    assert found["identical"] == len(base) - 2
+    assert {t["name"] for t in found["tensors"][:2]} == set(TUNED)
+    for tensor in found["tensors"]:
+        assert_told(tensor, base[tensor["name"]], other[tensor["name"]])
+    everything = np.concatenate([v.ravel() for v in base.values()]), np.concatenate([other[n].ravel() for n in base])
+    assert_told({**found["total"], "name": "total"}, *everything)
+
+
+def test_what_digests_settle_is_not_read(tuned: Tuned, tmp_path: Path) -> None:
+    a, base, b, _ = tuned
+    size = sum(v.nbytes for v in base.values())
+    assert record(tmp_path / "cache", a, b)["read_bytes"] >= 2 * size
+    again = record(tmp_path / "cache", a, b)
+    assert again["read_bytes"] == 0
+    assert [t["rms"] for t in again["tensors"]] == [t["rms"] for t in record(tmp_path / "other", a, b)["tensors"]]
+
+
+def test_a_table_tells_what_changed_most(tuned: Tuned, tmp_path: Path) -> None:
+    a, base, b, _ = tuned
+    text = ran(a, b, "--cache", tmp_path / "cache")
+    assert f"{len(base)} tensors compared, {len(base) - 2} identical" in text
+    lines = [line for line in text.splitlines() if line.startswith("encoder.")]
+    assert {line.split()[0] for line in lines} == set(TUNED)
+
+
+@pytest.mark.parametrize("kind", ["q8_0", "q5_1", "q4_0"])
+def test_a_quantisation_against_its_values(smol: Path, tmp_path: Path, kind: str) -> None:
+    values = load_file(smol / "f32" / "model.safetensors")
+    made = {t.name: quants.dequantize(t.data, t.tensor_type) for t in GGUFReader(smol / f"{kind}.gguf").tensors}
+    found = record(tmp_path / "cache", smol / "f32", smol / f"{kind}.gguf")
+    assert not found["only_a"] and not found["only_b"] and len(found["tensors"]) == len(values)
+    assert {t["match"] for t in found["tensors"]} == {"same canonical name"}
+    for tensor in found["tensors"]:
+        name = tensor["b"]["name"]
+        assert_told(tensor, values[tensor["a"]["name"]], ordered(name, made[name]))
+
+
+def test_a_gguf_is_equal_to_its_own_values(smol: Path, tmp_path: Path) -> None:
+    found = record(tmp_path / "cache", smol / "q4_1.gguf", smol / "f32")
+    assert found["identical"] == len(found["tensors"]) and not found["total"]["changed"]
+
+
+def test_fewer_bits_are_further_away(smol: Path, tmp_path: Path) -> None:
+    base = smol / "f32"
+    snr = [record(tmp_path / "cache", base, smol / f"{kind}.gguf")["total"]["snr"] for kind in ("q8_0", "q5_1", "q4_0")]
+    assert snr == sorted(snr, reverse=True) and snr[0] > 40 and snr[2] > 15
+
+
+def test_renamed_and_sharded_anew_is_identical(tmp_path: Path) -> None:
+    tensors = bert()
+    names = sorted(tensors)
+    a = saved(tmp_path / "a", tensors)
+    b = tmp_path / "b"
+    b.mkdir()
+    parts = [names[::2], names[1::2]]
+    for i, part in enumerate(parts, 1):
+        save_file({f"bert.{n}": np.ascontiguousarray(tensors[n]) for n in part}, b / f"model-{i:05}-of-00002.safetensors")
+    index = {f"bert.{n}": f"model-{i:05}-of-00002.safetensors" for i, part in enumerate(parts, 1) for n in part}
+    (b / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    found = record(tmp_path / "cache", a, b)
+    assert found["identical"] == len(names) and not found["total"]["changed"]
+    assert {t["match"] for t in found["tensors"]} == {"without bert."}
+
+
+def test_a_grown_vocabulary_is_compared_row_by_row(tmp_path: Path) -> None:
+    tensors = bert()
+    name = "embeddings.word_embeddings.weight"
+    grown = np.concatenate((tensors[name], np.ones((64, tensors[name].shape[1]), np.float32)))
+    grown[7, 7] += 1
+    a, b = saved(tmp_path / "a", tensors), saved(tmp_path / "b", {**tensors, name: grown})
+    found = record(tmp_path / "cache", a, b)
+    tensor = next(t for t in found["tensors"] if t["name"] == name)
+    assert_told(tensor, tensors[name], grown[: len(tensors[name])])
+    assert tensor["a"]["shape"][0] + 64 == tensor["b"]["shape"][0] and not tensor["identical"]
+    assert found["identical"] == len(tensors) - 1
+
+
+def test_what_one_side_lacks_is_listed(tmp_path: Path) -> None:
+    shapes = {f"layers.{n}.mlp.weight": (8, 8) for n in range(4)}
+    a = saved(tmp_path / "a", {n: np.ones(s, np.float32) for n, s in shapes.items()} | {"old": np.ones(3, np.float32)})
+    b = saved(tmp_path / "b", {n: np.ones(s, np.float32) for n, s in shapes.items()} | {"new": np.ones((2, 3), np.float32)})
+    text = ran(a, b, "--no-cache")
+    assert "only in a:\n  old 3" in text and "only in b:\n  new 2 × 3" in text
+    found = record(tmp_path / "cache", a, b)
+    assert [t["name"] for t in found["only_a"]] == ["old"] and [t["name"] for t in found["only_b"]] == ["new"]
+
+
+def failing(*arguments: str | Path) -> MwvError:
+    with pytest.raises(MwvError) as caught:
+        ran(*arguments)
+    return caught.value
+
+
+def test_limits_lead_to_exit_code_3(tuned: Tuned, tmp_path: Path) -> None:
+    a, _, b, _ = tuned
+    cache = ("--cache", tmp_path / "cache")
+    for limit in (("--fail-over", "relative=1e-6"), ("--fail-over", "changed=0.5"), ("--fail-under", "snr=90")):
+        error = failing(a, b, *cache, *limit)
+        assert error.exit_code == 3
+        assert any(TUNED[0] in line for line in error.lines)
+    ran(a, b, *cache, "--fail-over", "relative=0.5", "--fail-over", "unmatched=0", "--fail-under", "cosine=0.5")
+    assert failing(a, a.parent, *cache).exit_code == 1
+
+
+def test_a_limit_is_a_metric_and_a_number(tuned: Tuned) -> None:
+    a, _, b, _ = tuned
+    for text in ("nonsense=1", "relative", "relative=x", "snr=3", "relative=nan"):
+        error = failing(a, b, "--no-cache", "--fail-over", text)
+        assert error.exit_code == 2 and "METRIC=X" in str(error)
+
+
+def test_models_without_a_tensor_in_common_are_an_error(tmp_path: Path) -> None:
+    a, b = (saved(tmp_path / n, {f"{n}.one": np.ones(3, np.float32)}) for n in "ab")
+    error = failing(a, b, "--no-cache")
+    assert "no tensor in common" in str(error) and error.exit_code == 1
+
+
+def test_nan_on_both_sides_is_no_difference_and_on_one_is_odd(tmp_path: Path) -> None:
+    a = np.ones((4, 4), np.float32)
+    a[0, 0] = np.nan
+    b = a.copy()
+    b[1, 1] = np.inf
+    found = record(tmp_path / "c", saved(tmp_path / "a", {"w": a}), saved(tmp_path / "b", {"w": b}))
+    assert_told(found["tensors"][0], a, b)
+    assert found["tensors"][0]["changed"] == found["tensors"][0]["odd"] == 1
