@@ -206,8 +206,7 @@ def _real(values: Array) -> Array:
 
 def _scaled(values: Array, exponent: int) -> Array:
     with np.errstate(all="ignore"):
-        scaled: Array = np.multiply(values, 2.0**exponent, dtype=values.dtype)
-    return scaled
+        return np.asarray(values * values.dtype.type(2.0**exponent))
 
 
 def _signs(a: Array, b: Array) -> Array:
