@@ -206,7 +206,7 @@ def _real(values: Array) -> Array:
 
 def _scaled(values: Array, exponent: int) -> Array:
     with np.errstate(all="ignore"):
-        return np.asarray(values * values.dtype.type(2.0**exponent))
+        return np.asarray(np.ldexp(values, exponent))
 
 
 def _signs(a: Array, b: Array) -> Array:
