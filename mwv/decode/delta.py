@@ -206,7 +206,8 @@ def _real(values: Array) -> Array:
 
 def _scaled(values: Array, exponent: int) -> Array:
     with np.errstate(all="ignore"):
-        return np.asarray(np.ldexp(values, exponent))
+        scaled: Array = np.ldexp(values, exponent)
+    return scaled
 
 
 def _signs(a: Array, b: Array) -> Array:
