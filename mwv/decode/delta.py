@@ -222,7 +222,8 @@ def _signs(a: Array, b: Array) -> Array:
         turned = (x == y) & (np.signbit(x) != np.signbit(y))
         made[turned] = np.where(np.signbit(x[turned]), 1, -1)
         made[np.isnan(x) & np.isnan(y) & (x.view(bits) != y.view(bits))] = np.nan
-    return made.astype(np.float32)
+    signs: Array = made.astype(np.float32)
+    return signs
 
 
 @compiled(
