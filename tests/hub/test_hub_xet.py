@@ -12,7 +12,7 @@ import httpx2
 import numpy as np
 import pytest
 from huggingface_hub import HfApi
-from loophub import Hub
+from loophub import Hub, status
 from loophub.xetformat import Malformed, chunk_hash, file_hash, lz4_frame, parse_shard, parse_xorb, to_hex, ungroup4
 
 BIG = np.random.default_rng(2).integers(0, 256, 1_000_000, np.uint8).tobytes()
@@ -159,14 +159,30 @@ def test_an_upload_sends_only_what_is_new(hub: Hub):
     assert hub.read("ann/m", "b.bin") == BIG + FLOATS
 
 
-def test_what_a_test_puts_is_not_known_to_its_clients(hub: Hub):
-    """Otherwise an upload by the test's client would be cheaper than that of somebody else."""
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_upload_learns_from_the_cas_alone_what_others_have_put(hub: Hub, answers: bool):
+    """The client asks for the first chunk, finds its own in the keyed list that comes, and sends the rest alone."""
     hub.put("bob/m", {"a.bin": BIG})
     assert list(hub.log) == []
+    if not answers:
+        hub.fail(status(404), path="*/chunks/*", times=None)
     api = HfApi(token=hub.token())
     api.create_repo("ann/m")
-    api.upload_file(repo_id="ann/m", path_or_fileobj=BIG, path_in_repo="a.bin")
-    assert hub.log.received("cas", "POST", "*/xorbs/*") > len(BIG)
+    api.upload_file(repo_id="ann/m", path_or_fileobj=BIG[:800_000] + FLOATS, path_in_repo="a.bin")
+    assert hub.log.of("cas", "GET", "*/chunks/default/*", status=200 if answers else 404)
+    sent = hub.log.received("cas", "POST", "*/xorbs/*")
+    assert sent < len(FLOATS) * 1.6 if answers else sent > 900_000
+    assert hub.read("ann/m", "a.bin") == BIG[:800_000] + FLOATS
+
+
+def test_only_some_chunks_may_be_asked_for(hub: Hub, http: httpx2.Client):
+    blob = hub.put("ann/m", {"big.bin": BIG}).tree["big.bin"]
+    first, *others = (chunk.hash for chunk in hub.cas.chunks(blob.xet))
+    headers = {"Authorization": f"Bearer {hub.xet_token()}"}
+    ask = lambda chunk: http.get(f"{hub.cas_url}/v1/chunks/default-merkledb/{to_hex(chunk)}", headers=headers)  # noqa: E731
+    assert ask(first).status_code == 200
+    assert ask(first).content != ask(first).content, "a key of its own for each answer"
+    assert {ask(chunk).status_code for chunk in others if chunk[24] or chunk[25] % 4} == {404}
 
 
 def test_tokens(hub: Hub, http: httpx2.Client, reconstruct: Reconstruct):

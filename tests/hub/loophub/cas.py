@@ -1,10 +1,24 @@
 """In: xorbs and shards. Out: a content-addressed store: files rebuilt byte for byte, and the terms of any range of them."""
 
+import secrets
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .xetformat import Chunk, Malformed, ShardFile, Term, decode_chunk, file_hash, parse_shard, parse_xorb, to_hex
+from .xetformat import (
+    Chunk,
+    Malformed,
+    ShardFile,
+    Term,
+    decode_chunk,
+    file_hash,
+    is_asked_for,
+    parse_shard,
+    parse_xorb,
+    shard_of_xorbs,
+    to_hex,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,8 @@ class Cas:
         self.xorbs: dict[str, list[Chunk]] = {}
         self.files: dict[str, ShardFile] = {}
         self._by_sha256: dict[str, str] = {}
+        self._told: dict[str, list[str]] = {}
+        """The xorbs of the shard that a chunk came with, by its hash, for those that may be asked for."""
         self._lock = threading.Lock()
 
     def add_xorb(self, name: str, body: bytes) -> bool:
@@ -48,10 +64,16 @@ class Cas:
 
     def add_shard(self, body: bytes) -> None:
         """Check all files of a shard against the xorbs that are here, then take them over. Raises Malformed."""
-        files = parse_shard(body)
+        files, xorbs = parse_shard(body)
         for file in files:
             self._check(file)
+        if not self.xorbs.keys() >= set(xorbs):
+            raise Malformed("a xorb that is not here")
         with self._lock:
+            first = {self.xorbs[term.xorb][term.first].hash for file in files for term in file.terms[:1]}
+            for chunk in (chunk.hash for name in xorbs for chunk in self.xorbs[name]):
+                if chunk in first or is_asked_for(chunk):
+                    self._told[to_hex(chunk)] = xorbs
             for file in files:
                 self.files[file.hash] = file
                 if file.sha256 is not None:
@@ -66,6 +88,15 @@ class Cas:
             leaves += [(chunk.hash, chunk.length) for chunk in chunks]
         if to_hex(file_hash(leaves)) != file.hash:
             raise Malformed("a file that is not what its hash says")
+
+    def shard_with(self, chunk: str) -> bytes | None:
+        """The xorbs that came with a chunk, their chunks' hashes under a new key; None if the chunk cannot be asked for."""
+        xorbs = self._told.get(chunk)
+        if xorbs is None:
+            return None
+        return shard_of_xorbs(
+            {name: self.xorbs[name] for name in xorbs}, secrets.token_bytes(32), int(time.time()) + 14 * 86_400
+        )
 
     def by_sha256(self, sha256: str) -> str | None:
         return self._by_sha256.get(sha256)

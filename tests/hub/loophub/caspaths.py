@@ -46,6 +46,16 @@ def post_shard(hub: "Hub", request: Request, serial: str) -> Response:
     return as_json({"result": 1})
 
 
+@ROUTES.on("GET", CAS + "/v1/chunks/(?:default|default-merkledb)/" + HASH)
+def chunk(hub: "Hub", request: Request, serial: str, name: str) -> Response:
+    """Where a chunk lies, and what else came with it; the specification's prefix and that of hf_xet."""
+    check(hub, request, serial, "read")
+    shard = hub.cas.shard_with(name)
+    if shard is None:
+        raise Refused(404, "no such chunk")
+    return Response(200, {"Content-Type": "application/octet-stream"}, shard)
+
+
 @ROUTES.on("GET", CAS + "/(?P<version>v1|v2)/reconstructions/" + HASH)
 def reconstruction(hub: "Hub", request: Request, serial: str, version: str, name: str) -> Response:
     """Terms for exactly the bytes the Range header asks for. Both versions differ only in how addresses are grouped."""

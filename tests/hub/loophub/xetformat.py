@@ -4,7 +4,7 @@ Format and hashes: the public Xet protocol specification (huggingface.co/docs/xe
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import blake3
@@ -12,6 +12,7 @@ import blake3
 DATA_KEY = bytes.fromhex("6697f5775b9550de3135cbaca597181c9de421109beb2b58b4d0b04b93adf229")
 NODE_KEY = bytes.fromhex("017ec5c7a5472996fd946666b48a02e65ddd536f37c76dd2f86352e64a53713f")
 SHARD_TAG = b"HFRepoMetaData\0"
+SHARD_TAIL = bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
 RECORD = 48
 BOOKEND = b"\xff" * 32
 WITH_VERIFICATION, WITH_METADATA = 1 << 31, 1 << 30
@@ -19,6 +20,11 @@ WITH_VERIFICATION, WITH_METADATA = 1 << 31, 1 << 30
 
 class Malformed(ValueError):  # noqa: N818
     """A xorb or shard that does not follow the format, or whose hashes are not those of its content."""
+
+
+def from_hex(text: str) -> bytes:
+    """What `to_hex` gave."""
+    return struct.pack("<4Q", *(int(text[at : at + 16], 16) for at in range(0, 64, 16)))
 
 
 def to_hex(digest: bytes) -> str:
@@ -179,8 +185,8 @@ class ShardFile:
     sha256: str | None
 
 
-def parse_shard(body: bytes) -> list[ShardFile]:
-    """The files an uploaded shard describes; its second part, about xorbs, repeats what the xorbs tell themselves."""
+def parse_shard(body: bytes) -> tuple[list[ShardFile], list[str]]:
+    """The files an uploaded shard describes, and the xorbs that it brought; what it says of these, they tell themselves."""
     if not body.startswith(SHARD_TAG):
         raise Malformed("not a shard")
     files, at = [], RECORD
@@ -200,4 +206,35 @@ def parse_shard(body: bytes) -> list[ShardFile]:
             sha256 = to_hex(body[at : at + 32])
             at += RECORD
         files.append(ShardFile(to_hex(digest), tuple(terms), sha256))
-    return files
+    xorbs, at = [], at + RECORD
+    while len(body) > at and body[at : at + 32] != BOOKEND:
+        xorbs.append(to_hex(body[at : at + 32]))
+        at += RECORD * (1 + struct.unpack_from("<I", body, at + 36)[0])
+    return files, xorbs
+
+
+def is_asked_for(digest: bytes) -> bool:
+    """Whether a chunk that begins no file may be asked for all the same: one in 1,024."""
+    return struct.unpack("<Q", digest[24:])[0] % 1024 == 0
+
+
+def keyed(digest: bytes, key: bytes) -> bytes:
+    """A chunk's hash as an answer tells it: only who has the hash, finds it there."""
+    return blake3.blake3(digest, key=key).digest()
+
+
+def shard_of_xorbs(xorbs: Mapping[str, Sequence[Chunk]], key: bytes, expiry: int) -> bytes:
+    """A shard that tells no files, and the chunks of xorbs by keyed hashes: the answer to who asks for a chunk."""
+    blocks = []
+    for name, chunks in xorbs.items():
+        total, at = sum(chunk.length for chunk in chunks), 0
+        blocks.append(from_hex(name) + struct.pack("<IIII", 0, len(chunks), total, chunks[-1].stop))
+        for chunk in chunks:
+            blocks.append(keyed(chunk.hash, key) + struct.pack("<IIQ", at, chunk.length, 0))
+            at += chunk.length
+    bookend = BOOKEND + bytes(16)
+    head = SHARD_TAG + SHARD_TAIL + struct.pack("<QQ", 2, 200)
+    body = head + bookend + b"".join(blocks) + bookend
+    tables = struct.pack("<6Q", *(len(body), 0) * 3)  # none of the three
+    times = struct.pack("<QQ", 0, expiry)
+    return body + struct.pack("<QQQ", 1, 48, 96) + tables + key + times + bytes(72) + struct.pack("<Q", len(body))
