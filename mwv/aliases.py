@@ -2,12 +2,13 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
 
-from mwv.checkpoint.source import FileSource, Source
+from mwv.checkpoint.source import SETTLED_NS, Content, FileSource, Identity, Source, spelt
 from mwv.decode.banded import RECIPE_VERSION
 from mwv.decode.tensor import Tensor
 from mwv.errors import MwvError
@@ -40,6 +41,11 @@ class Blobs(Protocol):
 
     def put(self, key: str, body: bytes) -> object:
         """Keep a value."""
+
+
+def hash_key(identity: Identity | Content) -> str:
+    """Under what xet's hash of a file is remembered, in the namespace `xet`."""
+    return key_of("xet", *spelt(identity))
 
 
 class Heads:
@@ -100,14 +106,15 @@ class Copies:
         try:
             if source.size != size:
                 return None
-            key = key_of("xet", *vars(source.identity).values())
+            key = hash_key(source.identity)
             if (known := self._index.recall("xet", key)) is not None:
                 return known.decode()
             found = str(hf_xet.hash_files([str(path)])[0].hash)
             source.check_unchanged()
         finally:
             source.close()
-        self._index.remember_many("xet", {key: found.encode()})
+        if time.time_ns() - source.identity.mtime_ns >= SETTLED_NS:
+            self._index.remember_many("xet", {key: found.encode()})
         return found
 
 
@@ -126,7 +133,7 @@ class Aliases:
     def recall(self, tensors: Sequence[Tensor]) -> list[bytes | None]:
         """Joined digests of the bands of each tensor, where they are known; a request for each stored tensor on the Hub."""
         extents = dict.fromkeys((source, begin, end) for t in tensors for source, (begin, end, _) in t.extents)
-        asked = [at for at in extents if at not in self._terms and hasattr(at[0], "reconstruction")]
+        asked = [at for at in extents if at not in self._terms and isinstance(at[0].identity, Content)]
         if asked:
             with ThreadPoolExecutor(_THREADS) as pool:
                 found = pool.map(self._ask, *zip(*asked, strict=True))
@@ -143,7 +150,7 @@ class Aliases:
         if self._silent or end - begin < WORTH:
             return None
         try:
-            made = source.reconstruction(begin, end)  # type: ignore[attr-defined]
+            made = source.reconstruction(begin, end)
         except MwvError:
             self._silent = True
             return None

@@ -16,6 +16,7 @@ from mwv.checkpoint.wording import counted
 from mwv.drawing import Drawing, draw, estimate
 from mwv.errors import LostError, ModelsFailedError, MwvError
 from mwv.layout.canvas import Canvas
+from mwv.meeting import Meeting
 from mwv.memory import Memory, remember_source
 from mwv.places import check_room, check_targets, opened_store
 from mwv.progress import say
@@ -83,7 +84,12 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
             outcome.failures += settings.zoo.unmatched
             if not unmatched:  # else what is not there now may come back
                 outcome.taken_out += site.take_out(zoo)
-        drawn = show_stored(site, store, settings.jobs)
+        meeting = Meeting(store, opener if settings.xorbs else None)
+        drawn = show_stored(site, store, settings.jobs, meeting)
+        if meeting.sent:
+            say(
+                f"xorbs: {counted(meeting.sent, 'chunk hash')} of files of this machine sent to the Hub, to find where they lie"
+            )
         if drawn.rendered or drawn.reused:
             outcome.stored = drawn
             say(f"xorbs and sharing: {drawn.rendered:,} tiles rendered, {drawn.reused:,} reused")

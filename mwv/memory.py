@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from mwv.aliases import Aliases, Index
+from mwv.aliases import Aliases, Index, hash_key
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.source import Content, Identity, Source
+from mwv.checkpoint.source import SETTLED_NS, Source, spelt
 from mwv.decode.banded import RECIPE_VERSION
 from mwv.decode.tensor import Tensor
 from mwv.hub.address import Address, Origin, origin_of
@@ -33,9 +33,10 @@ from mwv.site.text import canonical
 from mwv.store.index import OUTCOMES
 from mwv.xet.chunks import VERSION as CHUNKS_VERSION
 from mwv.xet.chunks import Chunks
+from mwv.xet.merkle import file_hash
+from mwv.xet.merkle import spelt as spelt_hash
 
 _DIGEST: Final = 32
-_SETTLED_NS: Final = 2_000_000_000
 EVERY: Final = 2.0
 """Seconds after which what was noted is remembered: a build that is killed has lost no more."""
 
@@ -109,23 +110,22 @@ class Memory:
 
     def chunks(self, source: Source) -> Chunks | None:
         """The chunks of a file, if it is unchanged since they were remembered."""
-        body = self._index.recall("chunks", _chunks_key(source.identity)) if self._settled(source) and source.identity else None
-        try:
-            found = None if body is None else Chunks.from_bytes(body)
-        except ValueError:
-            return None
+        name = self._index.recall("xet", hash_key(source.identity)) if self._settled(source) and source.identity else None
+        found = None if name is None else recall_chunks(self._index, name.decode())
         return found if found is not None and found.size == source.size else None
 
     def remember_chunks(self, source: Source, chunks: Chunks) -> None:
         """Keep the chunks of a file that was seen not to have changed meanwhile."""
+        name = spelt_hash(file_hash(chunks))
+        self._index.remember_many("chunks", {_chunks_key(name): chunks.to_bytes()})
         if self._settled(source) and source.identity:
-            self._index.remember_many("chunks", {_chunks_key(source.identity): chunks.to_bytes()})
+            self._index.remember_many("xet", {hash_key(source.identity): name.encode()})
 
     def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
         """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""
         if not all(map(self._settled, checkpoint.shards)):
             return None
-        files = [_spelt(shard.identity) for shard in checkpoint.shards if shard.identity]
+        files = [spelt(shard.identity) for shard in checkpoint.shards if shard.identity]
         said = (checkpoint.name, checkpoint.config, checkpoint.index_names, checkpoint.left_out)
         return key_of("model", _program(), canonical((files, said, others)))
 
@@ -140,7 +140,7 @@ class Memory:
 
     def _settled(self, source: Source) -> bool:
         """Whether a file has an identity, and could not have changed unseen since it was written."""
-        return source.identity is not None and self._opened_ns - source.identity.mtime_ns >= _SETTLED_NS
+        return source.identity is not None and self._opened_ns - source.identity.mtime_ns >= SETTLED_NS
 
     def _stats(self, digests: Sequence[bytes], grid: Grid) -> TensorStats | None:
         """Statistics of a tensor with these digests, drawn on this grid."""
@@ -153,7 +153,7 @@ class Memory:
     def _file_key(self, tensor: Tensor) -> str | None:
         if not all(self._settled(source) for source, _ in tensor.extents):
             return None
-        places = [(_spelt(source.identity), extent.begin, extent.end) for source, extent in tensor.extents if source.identity]
+        places = [(spelt(source.identity), extent.begin, extent.end) for source, extent in tensor.extents if source.identity]
         return key_of("digests", RECIPE_VERSION, places, tensor.form)
 
 
@@ -162,11 +162,6 @@ def _split(joined: bytes | None, bands: int) -> tuple[bytes, ...] | None:
     if joined is None or len(joined) != bands * _DIGEST:
         return None
     return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))
-
-
-def _spelt(identity: Identity | Content) -> tuple[object, ...]:
-    """All that tells a file from another; dataclasses.astuple would copy each field deeply."""
-    return tuple(vars(identity).values())
 
 
 def remember_source(index: Index, identity: str, origin: Origin) -> None:
@@ -188,8 +183,17 @@ def _program() -> str:
     return blake3(b"".join(blake3(path.read_bytes()).digest() for path in sources)).hexdigest()
 
 
-def _chunks_key(identity: Identity | Content) -> str:
-    return key_of("chunks", CHUNKS_VERSION, _spelt(identity))
+def recall_chunks(index: Index, name: str) -> Chunks | None:
+    """The chunks of any file with this hash, as xet writes it, that was cut here."""
+    body = index.recall("chunks", _chunks_key(name))
+    try:
+        return None if body is None else Chunks.from_bytes(body)
+    except ValueError:
+        return None
+
+
+def _chunks_key(name: str) -> str:
+    return key_of("chunks", CHUNKS_VERSION, name)
 
 
 def _stats_key(digests: Sequence[bytes], grid: Grid) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mwv.checkpoint.info import Checkpoint
 from mwv.errors import SiteError
-from mwv.hub.terms import Reconstruction
+from mwv.meeting import Meeting
 from mwv.memory import Memory
 from mwv.pyramid.classes import CLASSES, ClassContent
 from mwv.pyramid.keys import key_of
@@ -46,11 +46,9 @@ def stored_files(checkpoint: Checkpoint, memory: Memory, jobs: int, traffic: Tra
 
     def look(number: int) -> None:
         shard = checkpoint.shards[number]
-        made: Reconstruction | None = None
-        if hasattr(shard, "reconstruction") and shard.size:
-            made = shard.reconstruction(0, shard.size)
+        made = shard.reconstruction(0, shard.size) if shard.size else None
         if made is not None:
-            found[number] = StoredFile(shard.name, "", np.zeros(0, np.uint32), np.zeros(0, np.uint64), made.terms)
+            found[number] = StoredFile(shard.name, made.file, np.zeros(0, np.uint32), np.zeros(0, np.uint64), made.terms)
             return
         known = memory.chunks(shard)
         if known is None:
@@ -65,14 +63,15 @@ def stored_files(checkpoint: Checkpoint, memory: Memory, jobs: int, traffic: Tra
     return tuple(found[number] for number in range(len(checkpoint.shards)))
 
 
-def show_stored(site: SiteWriter, store: Store, jobs: int) -> Tally:
+def show_stored(site: SiteWriter, store: Store, jobs: int, meeting: Meeting) -> Tally:
     """Bring the scenes that show how models are stored up to date, wherever chunks are known: what has changed is drawn."""
     tally = Tally()
     site.drop_stored()
-    models = site.kept()
+    models = meeting.of(site)
     for model, scenes in zip(models, classified(models), strict=True):
         entry = site.models[model.slug]
-        source = key_of("stored", VERSION, entry.scenes[0], entry.tile_mode, [_spelt(scene) for scene in scenes])
+        chunks = entry.met or entry.chunks
+        source = key_of("stored", VERSION, entry.scenes[0], entry.tile_mode, chunks, [_spelt(scene) for scene in scenes])
         if not site.has_stored(model.slug, source):
             _draw(site, store, jobs, model, scenes, source, tally)
     return tally

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from mwv.checkpoint.folder import MAX_ENTRIES, Listing
@@ -64,6 +65,19 @@ class HubSource:
         """Nothing: it holds pieces of the pool, which gives them to others."""
 
 
+class HubCopy(FileSource):
+    """A file of this machine that is read in the place of one on the Hub."""
+
+    def __init__(self, path: Path, name: str, remote: Remote, file: RemoteFile) -> None:
+        """Open `path`; raises SourceError as FileSource does."""
+        super().__init__(path, name)
+        self._remote, self._file = remote, file
+
+    def reconstruction(self, begin: int, end: int) -> Reconstruction | None:
+        """As for the file on the Hub."""
+        return None if self._file.xet is None else self._remote.reconstruct(self._file, begin, end)
+
+
 @dataclass(frozen=True)
 class HubFolder:
     """A folder of a repository or bucket, or all of it."""
@@ -116,7 +130,7 @@ class HubFolder:
             source = HubSource(self.remote, entry, self.place(name))
             path = self.remote.cached(entry) or (None if source.bytes.known else self.remote.copy(entry))
             if path is not None:
-                return FileSource(path, name)
+                return HubCopy(path, name, self.remote, entry)
             self._opened[name] = source
         return self._opened[name]
 

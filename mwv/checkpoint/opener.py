@@ -12,6 +12,7 @@ from mwv.errors import SourceError
 from mwv.hub.address import Address, Origin, Pinned
 
 if TYPE_CHECKING:
+    from mwv.hub.cas import Cas
     from mwv.hub.remote import Access, FindCopy, Heads
 
 
@@ -62,6 +63,14 @@ class Opener:
         if not found:
             raise SourceError(f"{address}: no file of a format that mwv reads matches")
         return found
+
+    def cas(self, address: Address) -> "Cas":
+        """The CAS that has the files of a repository at a commit, or of a bucket."""
+        from mwv.hub.cas import Cas
+        from mwv.hub.client import Place
+
+        hub = self.access.hub
+        return Cas(hub, Place(address, address, hub.api.endpoint))
 
     @property
     def access(self) -> "Access":

@@ -6,10 +6,14 @@ import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceChangedError, SourceError
+from mwv.hub.terms import Reconstruction
+
+SETTLED_NS: Final = 2_000_000_000
+"""A file that was written within so short a time could change once more and have the same times."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Content:
     """The Hub, its digest of the content, the size."""
     mtime_ns: ClassVar[int] = 0
     """Content has no time at which it could have changed unseen."""
+
+
+def spelt(identity: Identity | Content) -> tuple[object, ...]:
+    """All that tells a file from another, for keys; dataclasses.astuple would copy each field deeply."""
+    return tuple(vars(identity).values())
 
 
 class Range(NamedTuple):
@@ -66,6 +75,9 @@ class Source(Protocol):
 
     def expect(self, ranges: Iterable[Range]) -> None:
         """Take note of what, too, is going to be read, so that it can be fetched ahead."""
+
+    def reconstruction(self, begin: int, end: int) -> Reconstruction | None:
+        """The chunks of xorbs that make a range, if the file lies on the Hub in xorbs; HubError if it does not tell."""
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the file is no longer what it was when it was opened."""
@@ -135,6 +147,10 @@ class FileSource:
 
     def expect(self, ranges: Iterable[Range]) -> None:
         """Nothing: the system reads ahead."""
+
+    def reconstruction(self, begin: int, end: int) -> Reconstruction | None:  # noqa: ARG002
+        """None: it lies in no xorbs."""
+        return None
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError if the open file, or what now stands at its path, differs from when it was opened."""

@@ -26,3 +26,5 @@ class Reconstruction:
     """Where the range begins in the first term."""
     length: int
     terms: tuple[Term, ...]
+    file: str = ""
+    """Xet's hash of the whole file, as xet writes it."""

@@ -41,6 +41,7 @@ def _record(file: StoredFile) -> dict[str, Any]:
         "lengths": file.lengths.tolist(),
         "ids": file.ids.astype(">u8").tobytes().hex(),
         "terms": [[term.xorb, term.first, term.last, term.length] for term in file.terms],
+        "guessed": list(file.guessed),
     }
 
 
@@ -48,10 +49,13 @@ def _file(value: Any) -> StoredFile:
     lengths = np.array(value["lengths"], np.uint32)
     ids = np.frombuffer(bytes.fromhex(value["ids"]), ">u8").astype(np.uint64)
     terms = tuple(Term(*entry) for entry in value["terms"])
-    numbers = [number for term in terms for number in (term.first, term.last, term.length)]
+    guessed = tuple(value["guessed"])
+    numbers = [*guessed, *(number for term in terms for number in (term.first, term.last, term.length))]
     texts = [value["name"], value["hash"], *(term.xorb for term in terms)]
     if lengths.shape != ids.shape or (lengths > LARGEST).any() or not all(type(text) is str for text in texts):
         raise TypeError
     if not all(type(number) is int and 0 <= number <= MAX_ELEMENTS for number in numbers):
         raise ValueError
-    return StoredFile(value["name"], value["hash"], lengths, ids, terms)
+    if any(number >= len(terms) for number in guessed) or (terms and len(ids) not in (0, sum(t.last - t.first for t in terms))):
+        raise ValueError
+    return StoredFile(value["name"], value["hash"], lengths, ids, terms, guessed)

@@ -112,15 +112,15 @@ def class_files(
 
 
 def _lengths(file: StoredFile, number: int, index: int) -> list[DataFile]:
-    """Scripts with the lengths of the chunks of a file."""
-    scripts = []
-    for first in range(0, len(file.lengths), CHUNKS):
+    """Scripts with the lengths of the chunks of a file, as far as they are known."""
+    scripts: list[DataFile] = []
+    for first, last in ((i, min(i + CHUNKS, end)) for begin, end in file.known_runs() for i in range(begin, end, CHUNKS)):
         body = {
             "scene": index,
             "file": number,
             "first": first,
             "offset": int(file.lengths[:first].sum(dtype=np.int64)),
-            "lengths": file.lengths[first : first + CHUNKS].tolist(),
+            "lengths": file.lengths[first:last].tolist(),
         }
-        scripts.append(script(f"chunks-{index}-{number}-{first // CHUNKS}", "chunks", canonical(body)))
+        scripts.append(script(f"chunks-{index}-{number}-{len(scripts)}", "chunks", canonical(body)))
     return scripts

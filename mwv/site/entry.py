@@ -16,6 +16,7 @@ _OF_THE_SITE: Final = {
     **vars(Shares()),
     **{f"chunk_{name}": value for name, value in vars(NO_CHUNKS).items()},
     "order": -1,
+    "met": "",
     "stored": (),
     "stored_tiles": "",
     "stored_from": "",

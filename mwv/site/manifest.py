@@ -84,6 +84,8 @@ class ModelEntry:
     """Name of the list of the chunks of its files, in its folder, or empty."""
     order: int
     """How many models with chunks are stored before this one, or -1."""
+    met: str
+    """The same list with what is known of chunks on the Hub, in its folder, or empty: see `add_met` of the writer."""
     stored: tuple[str, ...]
     """Names of the scripts of the scenes that show how it is stored, in its folder."""
     stored_tiles: str
@@ -200,7 +202,7 @@ def _paths(models: Iterable[ModelEntry]) -> list[str]:
     names = (
         (m.slug, name)
         for m in models
-        for name in (m.model, m.overview, m.tile_list, m.content, *m.scenes, m.chunks, *m.stored, m.stored_tiles)
+        for name in (m.model, m.overview, m.tile_list, m.content, *m.scenes, m.chunks, m.met, *m.stored, m.stored_tiles)
     )
     return [f"{slug}/{name}" for slug, name in names if name]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mwv.site.manifest import ModelEntry
 from mwv.site.shared import NO_CHUNKS, Content, Shares, common, shares
-from mwv.site.sharing_page import sharing_page
+from mwv.site.sharing_page import Sizes, sharing_page
 from mwv.site.storing import content_of
 from mwv.site.templates import Templates
 from mwv.xet.stored import StoredFile
@@ -15,7 +15,7 @@ _FIELDS = (*vars(Shares()), *(f"chunk_{name}" for name in vars(Shares())))
 
 def still_share(models: Mapping[str, ModelEntry], old: Mapping[str, ModelEntry]) -> bool:
     """Whether models share what they did: none came or went, and the tensors and chunks of each are the same."""
-    told, before = ({slug: (m.content, m.chunks) for slug, m in entries.items()} for entries in (models, old))
+    told, before = ({slug: (m.content, m.chunks, m.met) for slug, m in entries.items()} for entries in (models, old))
     return told == before
 
 
@@ -39,5 +39,5 @@ def page_of_sharing(
 ) -> bytes:
     """The page of what models share by chunks."""
     contents = {slug: content_of(files) for slug, files in stored.items()}
-    sizes = {slug: (sum(file.size for file in files), int(contents[slug].sizes.sum())) for slug, files in stored.items()}
+    sizes = {slug: Sizes.of(files, int(contents[slug].sizes.sum())) for slug, files in stored.items()}
     return sharing_page(templates, title, models, sizes, common(contents))

@@ -7,11 +7,31 @@ from typing import Final
 from mwv.site.manifest import ModelEntry
 from mwv.site.shared import Common
 from mwv.site.templates import Templates
+from mwv.xet.stored import StoredFile
 
 MATRIX: Final = 24
 """Models of the largest matrix; of more, only the list of pairs is shown."""
 PAIRS: Final = 500
 """Pairs in that list, those that save most first."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a model is; bytes."""
+
+    files: int
+    stored: int
+    """Of its distinct chunks."""
+    guessed: int
+    """Of its files, in chunks of which only the places are known."""
+    local: bool
+    """Whether files of it are of this machine."""
+
+    @classmethod
+    def of(cls, files: Sequence[StoredFile], stored: int) -> "Sizes":
+        """The sizes of a model with these files."""
+        guessed = sum(file.guessed_bytes for file in files)
+        return cls(sum(file.size for file in files), stored, guessed, any(not file.terms for file in files))
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,8 @@ class Row:
     shared: int
     unique: int
     """Of its chunks that some other model has, or none."""
+    guessed: int
+    """Of its files, in chunks whose lengths are estimates."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +78,18 @@ class SharingPage:
     files: int
     stored: int
     """Bytes of all files, and of all chunks, each counted once."""
+    unmet: bool
+    """Whether files of this machine may have chunks among those of which only the places are known."""
 
 
 def sharing_page(
-    templates: Templates, title: str, models: Mapping[str, ModelEntry], files: Mapping[str, tuple[int, int]], found: Common
+    templates: Templates, title: str, models: Mapping[str, ModelEntry], files: Mapping[str, Sizes], found: Common
 ) -> bytes:
-    """`sharing.html`; `files` gives bytes of the files and of the distinct chunks of each model."""
+    """`sharing.html`; `files` gives the sizes of each model."""
     rows = []
     for slug, shared in zip(found.slugs, found.shared.tolist(), strict=True):
-        nbytes, stored = files[slug]
-        rows.append(Row(slug, models[slug].title, nbytes, stored, shared, stored - shared))
+        own = files[slug]
+        rows.append(Row(slug, models[slug].title, own.files, own.stored, shared, own.stored - shared, own.guessed))
     pairs = [
         Pair(first, rows[j], int(found.between[i, j]))
         for i, first in enumerate(rows)
@@ -79,5 +103,6 @@ def sharing_page(
         pairs=sorted(pairs, key=lambda pair: -pair.shared)[:PAIRS],
         files=sum(row.files for row in rows),
         stored=found.stored,
+        unmet=any(own.guessed for own in files.values()) and any(own.local for own in files.values()),
     )
     return templates.render("sharing.html", "", vars(page))

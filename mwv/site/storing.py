@@ -118,7 +118,7 @@ def _xorbs(
             {
                 "name": file.name,
                 "hash": file.hash,
-                "local": all(term.xorb.startswith("#") for term in file.terms),
+                "local": not file.terms or any(term.xorb.startswith("#") for term in file.terms),
                 "terms": [n for t in file.terms for n in (places[t.xorb], t.first, t.last, t.length)],
             }
             for file in files

@@ -180,6 +180,25 @@ class SiteWriter:
         self._folder.expect(f"{entry.slug}/{entry.chunks}" for entry in entries)
         return [Kept(m.slug, m.title, decode_chunks(*self._found(f"{m.slug}/{m.chunks}"))) for m in entries]
 
+    def met(self, slug: str) -> tuple[StoredFile, ...]:
+        """The files of a model with what was last known of their chunks on the Hub; none if that was nothing."""
+        entry = self._models[slug]
+        return decode_chunks(*self._found(f"{slug}/{entry.met}")) if entry.met else ()
+
+    def add_met(self, slug: str, files: Sequence[StoredFile]) -> None:
+        """Say of a model's files what is known of their chunks on the Hub, in place of what was known; no files for nothing.
+
+        Its own list stays: it follows from the model alone, this from all models of the site.
+        """
+        entry = self._models[slug]
+        file = listing_of("met", encode_chunks(files)) if files else None
+        name = "" if file is None else file.name
+        if file is not None and not self._kept([f"{slug}/{name}"]):
+            self._put(f"{slug}/{name}", file.content, "data")
+        if entry.met != name:
+            self._files.pop(f"{slug}/{entry.met}", None)
+        self._models[slug] = replace(entry, met=name)
+
     def record(self, slug: str) -> Any:
         """What the first scene of a model says; raises SiteError if it is damaged."""
         content, path = self._found(f"{slug}/{self._models[slug].scenes[0]}")
@@ -316,10 +335,10 @@ class SiteWriter:
         self._models = with_shares(self._models, contents, self._chunked())
 
     def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
-        """The files of all models whose chunks are known."""
-        known = {slug: entry for slug, entry in self._models.items() if entry.chunks}
-        self._folder.expect(f"{slug}/{entry.chunks}" for slug, entry in known.items())
-        return {slug: decode_chunks(*self._found(f"{slug}/{entry.chunks}")) for slug, entry in known.items()}
+        """The files of all models whose chunks are known, with all that is known of them."""
+        known = {slug: f"{slug}/{entry.met or entry.chunks}" for slug, entry in self._models.items() if entry.chunks}
+        self._folder.expect(known.values())
+        return {slug: decode_chunks(*self._found(path)) for slug, path in known.items()}
 
     def _write_sharing(self) -> None:
         """The page of what models share by chunks, if there are two whose chunks are known."""

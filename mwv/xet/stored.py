@@ -4,7 +4,7 @@ A file on the Hub has its xorbs: a reconstruction tells them. A local one has no
 get: models uploaded one after the other, each chunk stored where it is met first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,11 +34,34 @@ class StoredFile:
     """The first 8 bytes of each chunk's hash: of 2^22 chunks, two meet by chance with probability 2^-21."""
     terms: tuple[Term, ...] = ()
     """None if it was not uploaded."""
+    guessed: tuple[int, ...] = ()
+    """Numbers of the terms of whose chunks only the places are known: they have even parts of the term's bytes."""
 
     @property
     def size(self) -> int:
         """Bytes of the file."""
         return sum(term.length for term in self.terms) if self.terms else int(self.lengths.sum(dtype=np.int64))
+
+    @property
+    def guessed_bytes(self) -> int:
+        """Bytes that lie in chunks of unknown length."""
+        if not len(self.ids):
+            return sum(term.length for term in self.terms)
+        return sum(self.terms[number].length for number in self.guessed)
+
+    def known_runs(self) -> list[tuple[int, int]]:
+        """First chunk, and the one behind the last, of each run of chunks whose lengths are known."""
+        if not self.guessed:
+            return [(0, len(self.lengths))] if len(self.lengths) else []
+        runs: list[tuple[int, int]] = []
+        at, guessed = 0, set(self.guessed)
+        for number, term in enumerate(self.terms):
+            end = at + term.last - term.first
+            if number not in guessed:
+                begin = runs.pop()[0] if runs and runs[-1][1] == at else at
+                runs.append((begin, end))
+            at = end
+        return runs
 
 
 def local_file(name: str, chunks: Chunks) -> StoredFile:
@@ -47,12 +70,22 @@ def local_file(name: str, chunks: Chunks) -> StoredFile:
     return StoredFile(name, spelt(file_hash(chunks)), chunks.lengths, ids)
 
 
-def store(models: Iterable[Sequence[StoredFile]]) -> list[list[StoredFile]]:
+def id_of(chunk: bytes) -> int:
+    """The id of a chunk by its hash."""
+    return int.from_bytes(chunk[:8], "little")
+
+
+def store(models: Sequence[Sequence[StoredFile]]) -> list[list[StoredFile]]:
     """The files of models with terms: those that have none get them as uploads would store them.
 
-    Each model is an upload of its own, in this order, and begins a new xorb, as the Hub's client does.
+    Each model is an upload of its own, in this order, and begins a new xorb, as the Hub's client does. Chunks that the Hub is
+    known to have stay where they lie.
     """
     places: dict[int, tuple[str, int]] = {}
+    for file in (file for files in models for file in files):
+        spots = ((term.xorb, index) for term in file.terms for index in range(term.first, term.last))
+        for chunk, spot in zip(file.ids.tolist(), spots, strict=False):
+            places.setdefault(chunk, spot)
     done = []
     xorb = -1
     for files in models:
@@ -60,10 +93,6 @@ def store(models: Iterable[Sequence[StoredFile]]) -> list[list[StoredFile]]:
         own = []
         for file in files:
             if file.terms:
-                spots = ((term.xorb, index) for term in file.terms for index in range(term.first, term.last))
-                places.update(
-                    (chunk, spot) for chunk, spot in zip(file.ids.tolist(), spots, strict=False) if chunk not in places
-                )
                 own.append(file)
                 continue
             terms: list[Term] = []

@@ -103,7 +103,7 @@ mwv.classLegend = function (scene) {
   const local = xorbs && files.some((/** @type {any} */ file) => file.local);
   const words = xorbs
     ? local
-      ? "Xorbs as uploads of these files would store them, model after model in the order in which they came into this site."
+      ? "Xorbs as uploads of these files would store them, model after model in the order in which they came into this site; chunks that the Hub is known to have lie in its own."
       : "Xorbs as the Hub stores these files."
     : "Bytes in chunks that other models of this site have, too.";
   return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, `${words} Brightness is magnitude.`)];

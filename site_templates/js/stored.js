@@ -91,7 +91,8 @@ mwv.Stored = class {
     for (const script of file.chunks) {
       await mwv.load(script, this.folder.address);
       const told = this.folder.chunks.get(script);
-      if (byte < told.end) return told;
+      // Between two scripts may lie chunks whose lengths are not known.
+      if (byte < told.end) return byte < told.offset ? null : told;
     }
     return null;
   }

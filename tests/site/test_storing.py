@@ -113,6 +113,9 @@ def test_a_list_of_chunks_goes_there_and_back_or_is_refused():
         content[:-9],
         content.replace(b'"name":"a"', b'"name":3'),
         content.replace(b",4,5,", b",-4,5,"),
+        content.replace(b'"guessed":[]', b'"guessed":[1]'),
+        content.replace(b'"guessed":[]', b'"guessed":["0"]'),
+        content.replace(b",4,5,", b",4,9,"),
     ):
         with pytest.raises(SiteError, match="damaged"):
             decode_chunks(damage, Path("x"))
