@@ -169,7 +169,9 @@ def test_without_models_of_both_kinds_or_without_the_flag_nothing_is_sent(hub, h
     run(here, "my-base", "my-again", site="mine")
     run(here, "my-again", site="plain", xorbs=False)
     run(here, "base", site="plain", xorbs=False)
-    assert not hashes_sent(hub)
+    run(here, "base", "my-base", "my-again", site="copy")
+    assert not hashes_sent(hub), "in the last site because the copy of the whole file tells all"
+    assert matrix(here / "copy")["base", "my-again"] == shared("base", "again")
     page = (here / "site/sharing.html").read_text()
     assert "equally long" in page and "could not be checked" not in page
 
