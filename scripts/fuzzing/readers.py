@@ -29,6 +29,7 @@ READERS: Final[dict[str, Callable[[Path], Given]]] = {
     "manifest": sites.manifest,
     "tile_list": sites.tile_list,
     "content": sites.content,
+    "shard": sites.shard,
     "scene": sites.scene,
     "pages": sites.pages,
     "request": sites.request,

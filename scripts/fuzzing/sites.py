@@ -19,6 +19,7 @@ from mwv.site.serve import cache_control, content_type, is_loopback, locate, not
 from mwv.site.shared import decode_content, shares
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import canonical
+from mwv.xet.shard import XorbList, parse_shard
 from mwv.zoo import read_zoo
 
 FILE: Final = Path("file")
@@ -71,6 +72,17 @@ def content(_: Path) -> Given:
     def read(data: bytes) -> None:
         found = decode_content(data, FILE)
         shares({"a": found, "b": found, "c": other})
+
+    return lambda data: lambda: read(data)
+
+
+def shard(_: Path) -> Given:
+    """What a CAS answers for a chunk, and what is kept of it; it has one error of its own."""
+
+    def read(data: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            for told in parse_shard(data):
+                assert XorbList.from_bytes(told.xorb, told.to_bytes()).lengths.tolist() == told.lengths.tolist()
 
     return lambda data: lambda: read(data)
 
@@ -154,7 +166,7 @@ def entry() -> ModelEntry:
         **dict.fromkeys(("identity", "digest", "nearest"), "0123456789abcdef"),
         **dict.fromkeys(("parameters", "bytes", "tensors", "rank", "shared", "nearest_shared", "tile_count", "tile_bytes"), 3),
         **dict.fromkeys(("chunk_shared", "chunk_nearest_shared", "order"), -1),
-        **dict.fromkeys(("chunk_nearest", "chunks", "stored_tiles", "stored_from"), ""),
+        **dict.fromkeys(("chunk_nearest", "chunks", "met", "stored_tiles", "stored_from"), ""),
         stored=(),
         dtypes={"F32": 3},
         date="2026-01-02",
