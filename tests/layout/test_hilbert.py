@@ -1,5 +1,7 @@
 """In: lengths. Out: arbvis's canvas sizes and its test vectors, and a curve that visits each pixel once."""
 
+from itertools import pairwise
+
 import pytest
 
 from mwv.layout.canvas import Rect
@@ -8,9 +10,17 @@ from mwv.layout.hilbert import Curve, anchor, box, outline
 
 @pytest.mark.parametrize(
     ("length", "size"),
-    [(0, (512, 512)), (1, (512, 512)), (262_144, (512, 512)), (262_145, (1024, 512)), (524_289, (1024, 1024)), (1 << 20, (1024, 1024)),
-     ((1 << 20) + 1, (2048, 1024)), (10_000_000_000, (131_072, 131_072))],
-)  # fmt: skip
+    [
+        (0, (512, 512)),
+        (1, (512, 512)),
+        (262_144, (512, 512)),
+        (262_145, (1024, 512)),
+        (524_289, (1024, 1024)),
+        (1 << 20, (1024, 1024)),
+        ((1 << 20) + 1, (2048, 1024)),
+        (10_000_000_000, (131_072, 131_072)),
+    ],
+)
 def test_the_canvas_is_one_square_or_two(length, size):
     curve = Curve(length)
     assert (curve.width, curve.height) == size
@@ -29,7 +39,7 @@ def test_the_curve_goes_from_neighbour_to_neighbour_and_back_to_offsets(length):
     area = curve.height**2
     points = [curve.point(i) for i in range(curve.width * curve.height)]
     assert len(set(points)) == len(points)
-    steps = [abs(a - c) + abs(b - d) for (a, b), (c, d) in zip(points, points[1:], strict=False)]
+    steps = [abs(a - c) + abs(b - d) for (a, b), (c, d) in pairwise(points)]
     assert {step for i, step in enumerate(steps, 1) if i != area} == {1}
     assert points[area:] == [(x + curve.height, y) for x, y in points[: len(points) - area]]
     assert all(curve.offset(*points[i]) == i for i in range(0, len(points), 97))
