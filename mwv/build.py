@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mwv.aliases import Copies, Heads
+from mwv.byte_page import build_bytes, dry_run_bytes
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
@@ -69,7 +70,8 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
         for rank, wanted in enumerate(models):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                outcome.models.append(build_model(wanted, place, site, means))
+                page = build_bytes if wanted.layout == "hilbert" else build_model
+                outcome.models.append(page(wanted, place, site, means))
             except MwvError as error:
                 if stream is not None:
                     stream.check()
@@ -113,6 +115,9 @@ def dry_run(settings: Settings) -> None:
     failures: list[str] = []
     with closing(Opener(say, download=settings.download)) as opener:
         for wanted in chosen(settings.models, opener, failures):
+            if wanted.layout == "hilbert":
+                dry_run_bytes(wanted, settings, opener)
+                continue
             click.echo(estimate(draw(open_model(wanted, opener), wanted), settings))
     if failures:
         raise ModelsFailedError(failures, len(settings.models))

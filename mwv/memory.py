@@ -121,6 +121,21 @@ class Memory:
         if self._settled(source) and source.identity:
             self._index.remember_many("xet", {hash_key(source.identity): name.encode()})
 
+    def stream(self, sources: Sequence[Source], version: int) -> bytes | None:
+        """What was learnt of files one after the other, if all are unchanged since."""
+        key = self._stream_key(sources, version)
+        return None if key is None else self._index.recall("streams", key)
+
+    def remember_stream(self, sources: Sequence[Source], version: int, learnt: bytes) -> None:
+        """Keep what was learnt of files that were seen not to have changed meanwhile."""
+        if (key := self._stream_key(sources, version)) is not None:
+            self._index.remember_many("streams", {key: learnt})
+
+    def _stream_key(self, sources: Sequence[Source], version: int) -> str | None:
+        if not all(map(self._settled, sources)):
+            return None
+        return key_of("stream", version, [_spelt(source.identity) for source in sources if source.identity])
+
     def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
         """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""
         if not all(map(self._settled, checkpoint.shards)):

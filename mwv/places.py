@@ -38,7 +38,7 @@ def check_targets(settings: Settings) -> None:
 
 def check_room(drawing: Drawing, settings: Settings) -> None:
     """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
-    needed, free = room_needed(drawing, settings), shutil.disk_usage(_spare_place(settings.destination)).free
+    needed, free = room_needed(drawing, settings), shutil.disk_usage(spare_place(settings.destination)).free
     if needed > free:
         say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
 
@@ -46,7 +46,7 @@ def check_room(drawing: Drawing, settings: Settings) -> None:
 @contextmanager
 def opened_store(cache: Path | None, destination: Path) -> Iterator[Store]:
     """The cache that was asked for; without one, a folder beside the destination that is deleted at the end."""
-    spare = _spare_place(destination)
+    spare = spare_place(destination)
     if cache is not None:
         sweep(spare)
         with Store.open(cache, spare) as store:
@@ -62,6 +62,6 @@ def opened_store(cache: Path | None, destination: Path) -> Iterator[Store]:
         yield stack.enter_context(Store.open(folder, None))
 
 
-def _spare_place(destination: Path) -> Path:
+def spare_place(destination: Path) -> Path:
     """The folder beside the site, or the nearest one above it that is there already."""
     return next(place for place in Path(os.path.realpath(destination)).parents if place.is_dir())

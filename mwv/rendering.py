@@ -12,6 +12,7 @@ from mwv.memory import Memory
 from mwv.progress import progress
 from mwv.pyramid.paint import OVERVIEW_WINDOW, paint
 from mwv.pyramid.picture import overview_level
+from mwv.pyramid.plan import TileId
 from mwv.pyramid.render import Pyramid, Renderer, Tally
 from mwv.pyramid.survey import Subject, Survey, Traffic
 from mwv.settings import Settings
@@ -88,7 +89,7 @@ def _render(drawing: Drawing, subjects: Sequence[Subject | None], means: Means, 
 
     survey.learnt = learn
     streamed: Streamed | None = None
-    with progress(drawing.checkpoint.name, drawing.plan.tile_count, beside=_fetching(means.opener)) as advance:
+    with progress(drawing.checkpoint.name, drawing.plan.tile_count, beside=fetching(means.opener)) as advance:
         renderer = Renderer(drawing.plan, survey, store, advance)
         if stream is None:
             pyramid = renderer.run(jobs)
@@ -113,10 +114,8 @@ def tile_files(scene: Scene, pyramid: Pyramid, means: Means) -> tuple[Scene, Til
         pictures = paint(pyramid, scene.window, store, settings.jobs)
         scene, png = replace(scene, tiles=pictures.tiles), pictures.png
     if settings.tiles == "pmtiles":
-        from mwv.pyramid.archive import archives  # late: loads pmtiles
-
         all_png = len(png) == len(set(scene.tiles.values()))
-        scene = replace(scene, archives=archives(scene.tiles, scene.levels, all_png, store, settings.jobs))
+        scene = replace(scene, archives=archived(scene.tiles, scene.levels, all_png, means))
     files = (scene.archives if settings.tiles == "pmtiles" else scene.tiles).values()
     paths = {key: store.path(key) for key in files}
     picture = settings.tile_format == "avif"
@@ -130,6 +129,13 @@ def tile_files(scene: Scene, pyramid: Pyramid, means: Means) -> tuple[Scene, Til
     )
 
 
-def _fetching(opener: Opener) -> Callable[[], str]:
+def archived(tiles: Mapping[TileId, str], levels: int, png: bool, means: Means) -> "dict[ArchivePlace, str]":
+    """Put tiles into archives; the key of each by place."""
+    from mwv.pyramid.archive import archives  # late: loads pmtiles
+
+    return archives(tiles, levels, png, means.store, means.settings.jobs)
+
+
+def fetching(opener: Opener) -> Callable[[], str]:
     """What progress says of the Hub: nothing as long as it is not asked."""
     return lambda: f", {size(opener.fetched[1])} fetched" if opener.fetched[0] else ""

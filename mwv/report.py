@@ -100,8 +100,10 @@ class ModelReport:
         read = f"{size(self.traffic.read + self.traffic.hashed)} read"
         if self.hub.requests:
             read += f", {size(self.hub.nbytes)} fetched"
-        parameters = f"{amount(self.facts.parameters)} parameter{plural(self.facts.parameters)}"
-        return f"{self.facts.name}: {self.change}; {parameters}, {done}, {read}, {self.seconds:.1f} s{damage}"
+        what = f"{amount(self.facts.parameters)} parameter{plural(self.facts.parameters)}"
+        if not self.facts.parameters:  # a page of bytes
+            what = size(self.facts.nbytes)
+        return f"{self.facts.name}: {self.change}; {what}, {done}, {read}, {self.seconds:.1f} s{damage}"
 
 
 @dataclass(frozen=True)

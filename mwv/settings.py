@@ -10,6 +10,7 @@ from mwv.hub.address import Address, Origin
 TileFormat = Literal["png", "avif"]
 SpaceSdk = Literal["static", "docker"]
 TileStore = Literal["files", "xyz", "pmtiles"]
+Layout = Literal["arch", "hilbert"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class ModelSettings:
     """Columns into which stacks are folded; None to choose."""
     url: str = ""
     """Address of the folder where anyone finds its files, with a slash at its end; see `folder_address`."""
+    layout: Layout = "arch"
+    """`arch` shows the tensors of a model, `hilbert` the bytes of any files along a curve."""
+    more: tuple[Origin, ...] = ()
+    """For `hilbert`: what else is shown on the same page, behind the source."""
 
 
 def folder_address(text: str) -> str | None:

@@ -21,7 +21,7 @@ def chosen(models: Sequence[ModelSettings], opener: Opener, failures: list[str])
     taken = {model.source for model in models}
     found: list[ModelSettings] = []
     for model in models:
-        if not isinstance(model.source, Address):
+        if not isinstance(model.source, Address) or model.layout == "hilbert":
             found.append(model)
             continue
         try:

@@ -1,13 +1,16 @@
 """Paths and addresses in, Checkpoints out; what reads from the Hub is loaded when the first address is opened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwv.checkpoint.formats import by_name
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import open_checkpoint, open_in
 from mwv.checkpoint.shards import ShardName, shard_name
+from mwv.checkpoint.source import Source
+from mwv.checkpoint.stream import Found, Stream, files_below, gather
 from mwv.errors import SourceError
 from mwv.hub.address import Address, Origin, Pinned
 
@@ -44,6 +47,51 @@ class Opener:
         place = remote.place
         files = place.files(path) if place.public and place.address.kind != "bucket" else ""
         return replace(checkpoint, pinned=Pinned(place.address, place.page, files, place.date))
+
+    def stream(self, origins: Sequence[Origin], folder: Callable[[], Path]) -> Stream:
+        """All files that are named, one after the other, those of folders by name; raises SourceError, HubError.
+
+        What comes through a pipe is kept in a `folder` meanwhile.
+        """
+        found: list[Found] = []
+        notes: list[str] = []
+        pinned: list[Pinned] = []
+        for origin in origins:
+            if isinstance(origin, Address):
+                files, place = self._remote_files(origin)
+                pinned.append(place)
+                more: list[str] = []
+            else:
+                files, more = files_below(origin, folder)
+            found += files
+            notes += more
+        what = str(origins[0]) if len(origins) == 1 else f"{origins[0]} and {len(origins) - 1} more"
+        return gather(found, notes, what, pinned[0] if len(pinned) == len(origins) == 1 else None)
+
+    def _remote_files(self, address: Address) -> tuple[list[Found], Pinned]:
+        """The file that an address names, or all files in the folder and in those below."""
+        from mwv.checkpoint.hub_folder import HubFolder
+        from mwv.hub.remote import find, is_pattern
+
+        if is_pattern(address):
+            raise SourceError(f"{address}: is a pattern; for --layout hilbert name files or folders")
+        remote, path, name = find(self.access, address)
+        names = ["/".join(filter(None, (path, name)))] if name else sorted(file.path for file in remote.all_files(path))
+        place = remote.place
+        folders: dict[str, HubFolder] = {}
+
+        def opens(at: str) -> Callable[[], Source]:
+            def opened() -> Source:
+                folder, _, own = at.rpartition("/")
+                there = folders.setdefault(folder, HubFolder(remote, folder))
+                source = there.open(own)
+                there.opened()  # nothing of it is kept as one keeps heads of models
+                return source
+
+            return opened
+
+        files = place.files(path) if place.public and place.address.kind != "bucket" else ""
+        return [(at, opens(at)) for at in names], Pinned(place.address, place.page, files, place.date)
 
     def expand(self, address: Address) -> list[Address]:
         """The models that an address names if its path is a pattern, of a set of shards the first; else itself."""

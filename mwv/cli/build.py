@@ -1,6 +1,7 @@
 """The options of `mwv build` in, Settings and calls out."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,10 +9,10 @@ import click
 from click.core import ParameterSource
 
 from mwv.cli.serve import serve_folder
-from mwv.cli.surroundings import PATH, SOURCE, here, processors
+from mwv.cli.surroundings import PATH, SOURCE, STDIN, here, processors
 from mwv.errors import UsageError
-from mwv.hub.address import Address, Origin, is_address, origin_of, parse_address
-from mwv.settings import ModelSettings, Settings, SpaceSdk, TileStore, Zoo, folder_address
+from mwv.hub.address import Address, Origin, is_address, parse_address
+from mwv.settings import Layout, ModelSettings, Settings, SpaceSdk, TileStore, Zoo, folder_address
 
 _MAX_LIST: Final = 10_000_000
 
@@ -36,6 +37,13 @@ _MAX_LIST: Final = 10_000_000
 @click.option("--demo", is_flag=True, help="Build a small built-in pair of models: a transformer and a finetune of it.")
 @click.option("--title", help="Title of the model, instead of its file's name.")
 @click.option("--source-url", metavar="URL", help="Public address of the folder of the source's files, for exact values.")
+@click.option(
+    "--layout",
+    type=click.Choice(["arch", "hilbert"]),
+    default="arch",
+    show_default=True,
+    help="arch: the tensors of models. hilbert: the bytes of any files, all on one page; - is standard input.",
+)
 @click.option("--columns", metavar="N|auto", default="1", show_default=True, help="Fold every stack of layers into N columns.")
 @click.option("--only", metavar="PATTERN", multiple=True, help="Show only tensors whose name matches; may be repeated.")
 @click.option(
@@ -152,7 +160,7 @@ def _zoo(context: click.Context, sources: tuple[Origin, ...]) -> Zoo | None:
     if len(sources) > 1:
         raise UsageError(f"{path}: a zoo is built alone: name its models in it, or build the others in a call of their own")
     for name, given in _given(context).items():
-        if name in ("file_list", "demo", "title", "columns", "only", "source_url", "png", "png_size", "remove"):
+        if name in ("file_list", "demo", "title", "layout", "columns", "only", "source_url", "png", "png_size", "remove"):
             raise UsageError(f"{path} and {given} contradict each other: a zoo says itself which models are shown, and how")
     from mwv.zoo import read_zoo
 
@@ -166,6 +174,7 @@ def _settings(
     file_list: Any,
     demo: bool,
     title: str | None,
+    layout: Layout,
     columns: str,
     only: tuple[str, ...],
     source_url: str | None,
@@ -186,6 +195,8 @@ def _settings(
         raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
     if rest["png_size"] is not None and rest["png"] is None:
         raise UsageError("--png-size says how large --png is; give both")
+    if layout == "hilbert":
+        _check_hilbert(rest, demo=demo, columns=columns, only=only)
     if rest["xorbs"] and rest["tile_format"] == "avif":
         raise UsageError("--show-xet-xorbs and --tile-format avif contradict each other: classes are coloured in the page")
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
@@ -200,10 +211,11 @@ def _settings(
     text = file_list.read(_MAX_LIST + 1) if file_list else ""
     if len(text) > _MAX_LIST:
         raise UsageError(f"--file-list {file_list.name}: more than {_MAX_LIST:,} characters; it is no list of sources")
-    listed = tuple(origin_of(line.strip()) for line in text.split("\n") if line.strip())
+    listed = tuple(SOURCE.convert(line.strip(), None, None) for line in text.split("\n") if line.strip())
     if file_list and not listed:
         raise UsageError(f"--file-list {file_list.name}: lists no source")
     sources += listed
+    _check_stdin(sources, layout, file_list)
     finished = remote is not None or (rest["destination"] / "site.json").is_file()
     if not sources and not demo and not rest["remove"] and not ((served or rest["pages"]) and finished):
         raise UsageError("nothing to build: name a checkpoint (mwv build model.safetensors), or try mwv build --demo --serve")
@@ -212,7 +224,7 @@ def _settings(
         (rest["png"], "--png shows one model"),
         (source_url, "--source-url is where one model lies"),
     ):
-        if said is not None and (demo or len(sources) != 1):
+        if said is not None and (demo or len(sources) != 1) and not (layout == "hilbert" and sources):
             raise UsageError(f"{what}: give exactly one source with it")
     url = "" if source_url is None else folder_address(source_url)
     if url is None:
@@ -228,7 +240,11 @@ def _settings(
     if demo:
         sources += _demo(root)
     folds = None if columns == "auto" else int(columns)
-    models = tuple(ModelSettings(source, title, only=only, columns=folds, url=url) for source in sources)
+    if layout == "hilbert":  # all on one page
+        sources, more = sources[:1], sources[1:]
+        models = tuple(ModelSettings(source, title, url=url, layout=layout, more=more) for source in sources)
+    else:
+        models = tuple(ModelSettings(source, title, only=only, columns=folds, url=url) for source in sources)
     return Settings(
         models=models if zoo is None else zoo.models,
         zoo=zoo,
@@ -239,6 +255,32 @@ def _settings(
         space_sdk=space_sdk or "static",
         **rest,
     )
+
+
+def _check_hilbert(rest: dict[str, Any], *, demo: bool, columns: str, only: tuple[str, ...]) -> None:
+    """Raise UsageError for what means nothing where bytes are shown."""
+    for given, flag, why in (
+        (demo, "--demo", "the demo is two models"),
+        (columns != "1", "--columns", "the curve has none"),
+        (only, "--only", "there are no tensors to choose"),
+        (rest["xorbs"], "--show-xet-xorbs", "xorbs are shown over weights"),
+        (rest["stream"], "--stream", "a streamed site has the weights alone"),
+        (rest["tile_format"] == "avif", "--tile-format avif", "bytes are coloured in the page"),
+    ):
+        if given:
+            raise UsageError(f"--layout hilbert and {flag} contradict each other: {why}")
+
+
+def _check_stdin(sources: tuple[Origin, ...], layout: Layout, file_list: Any) -> None:
+    """Raise UsageError if standard input is named where it cannot be read."""
+    if STDIN not in sources:
+        return
+    if layout != "hilbert":
+        raise UsageError("- is standard input, whose bytes --layout hilbert shows; a model has to be a file")
+    if sources.count(STDIN) > 1 or (file_list and file_list.name == "<stdin>"):
+        raise UsageError("- names standard input twice; it can be read once")
+    if sys.stdin.isatty():
+        raise UsageError("- is standard input, which is the terminal: send a file to it (mwv build --layout hilbert - < FILE)")
 
 
 def _places(

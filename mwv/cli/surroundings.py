@@ -13,15 +13,19 @@ PATH: Final = click.Path(path_type=Path)
 
 
 class _Source(click.ParamType[Origin]):
-    """What a model is read from."""
+    """What a model is read from; - is standard input."""
 
     name = "source"
 
     def convert(self, value: str | Origin, param: click.Parameter | None, ctx: click.Context | None) -> Origin:  # noqa: ARG002
+        if value == "-":
+            return STDIN
         return origin_of(value) if isinstance(value, str) else value
 
 
 SOURCE: Final = _Source()
+STDIN: Final = Path("/dev/stdin")
+"""What - stands for."""
 
 
 def here() -> Path:

@@ -109,7 +109,7 @@ def positions() -> tuple[int | None, ...]:
     return tuple(steps(magnitude(code)) if magnitude(code) > 0 else None for code in range(256))
 
 
-def _blend(anchors: tuple[str, ...], index: int) -> tuple[int, ...]:
+def blend(anchors: tuple[str, ...], index: int) -> tuple[int, ...]:
     """Colour 0…255 of a ramp: linear between anchors in sRGB bytes, halves up."""
     place, fraction = divmod(index * (len(anchors) - 1), 255)
     left, right = rgb(anchors[place]), rgb(anchors[min(place + 1, len(anchors) - 1)])
@@ -126,7 +126,7 @@ def table(name: str, low: float, high: float) -> NDArray[np.uint8]:
     for code, position in enumerate(positions()):
         if position is not None:
             index = (2 * 255 * min(max(position - first, 0), width) + width) // (2 * width)
-            colours[code] = _blend(palette.ramp(code), index)
+            colours[code] = blend(palette.ramp(code), index)
     for code, colour in ((ZERO, ZERO_COLOUR), (MISSING, MISSING_COLOUR), (INF, palette.inf), (NAN, palette.nan)):
         colours[code] = rgb(colour)
     return colours

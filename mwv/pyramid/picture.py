@@ -70,9 +70,12 @@ def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) ->
     return next((k for k, area in sizes if fits(area.width, area.height)), None)
 
 
-def coloured(pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes of a level and the table (256 × 3) that colours them with the window fitted to that level."""
-    return whole_level(pyramid, bounds, level, get), table(DEFAULT, *_window(pyramid, level))
+def coloured(
+    pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob, colours: NDArray[np.uint8] | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Codes of a level and the table (256 × 3) that colours them: `colours`, or for values the window fitted to that level."""
+    found = table(DEFAULT, *_window(pyramid, level)) if colours is None else colours
+    return whole_level(pyramid, bounds, level, get), found
 
 
 def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
@@ -85,16 +88,22 @@ def overview_level(canvas: Canvas, levels: int) -> int:
     return levels - 1 if level is None else level
 
 
-def overview(pyramid: Pyramid, canvas: Canvas, blobs: Blobs, form: Literal["png", "avif"]) -> bytes:
+def overview(
+    pyramid: Pyramid,
+    canvas: Canvas,
+    blobs: Blobs,
+    form: Literal["png", "avif"],
+    colours: NDArray[np.uint8] | None = None,
+) -> bytes:
     """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
     bounds, level = canvas.bounds, overview_level(canvas, pyramid.levels)
     tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
-    window = [end.hex() for end in _window(pyramid, level)]
+    window = [end.hex() for end in _window(pyramid, level)] if colours is None else colours.tobytes().hex()
     name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), DEFAULT, window, form)
     kept = blobs.get(name)
     if kept is not None:
         return kept
-    codes, colours = coloured(pyramid, bounds, level, blobs.get)
+    codes, colours = coloured(pyramid, bounds, level, blobs.get, colours)
     if form == "png":
         data = encode_coloured(codes, colours)
         blobs.put_png(name, data)
@@ -104,7 +113,14 @@ def overview(pyramid: Pyramid, canvas: Canvas, blobs: Blobs, form: Literal["png"
     return data
 
 
-def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, side: int | None) -> tuple[int, int]:
+def write_picture(
+    pyramid: Pyramid,
+    canvas: Canvas,
+    get: GetBlob,
+    path: Path,
+    side: int | None,
+    colours: NDArray[np.uint8] | None = None,
+) -> tuple[int, int]:
     """Write the whole canvas as a palette PNG at the deepest level that fits; returns its width and height.
 
     `side` limits its longest side, otherwise it has at most `PICTURE_PIXELS` pixels.
@@ -113,7 +129,7 @@ def write_picture(pyramid: Pyramid, canvas: Canvas, get: GetBlob, path: Path, si
     level = level_within(canvas.bounds, pyramid.levels, fits)
     if level is None:
         raise UsageError(f"--png-size {side}: no level is that small; the smallest is {TILE} pixels or less")
-    codes, colours = coloured(pyramid, canvas.bounds, level, get)
+    codes, colours = coloured(pyramid, canvas.bounds, level, get, colours)
     data = encode_coloured(codes, colours)
     temporary = path.with_name(f".{path.name}.part")
     try:

@@ -18,7 +18,7 @@ from mwv.layout.canvas import Canvas, Placement
 from mwv.measure.slabs import VERSION as MEASURED
 from mwv.measure.stats import TensorStats
 from mwv.pyramid.plan import TileId
-from mwv.site.model import Model, TensorRow, TileFiles
+from mwv.site.model import ByteScene, Model, TensorRow, TileFiles
 from mwv.site.text import canonical, plain
 
 DATA_VERSION: Final = 1
@@ -134,6 +134,10 @@ def model_file(model: Model) -> DataFile:
 def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
     """All data files of one scene; the last is `scene-<index>-<hash>.js`, which names the others."""
     scene = model.scenes[index]
+    if isinstance(scene, ByteScene):
+        from mwv.site.byte_scene import byte_files  # late: it is made of what is here
+
+        return list(byte_files(scene, index, model.tensors, files))
     details = detail_files(index, model.tensors)
     tiles, pieces = tile_map(scene, index, files)
     facts = {
@@ -148,8 +152,8 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
         "magnitudes": scene.magnitudes,
         "tiles": tiles,
         "regions": [[r.kind, r.label, r.stack, r.layer, *_rect(r.rect)] for r in scene.canvas.regions],
-        "tensors": _tensor_columns(model.tensors),
-        "placements": _placement_columns(scene.canvas, model.tensors),
+        "tensors": tensor_columns(model.tensors),
+        "placements": placement_columns(scene.canvas, model.tensors),
         "details": {"first": [file.first for file in details], "files": [file.name for file in details]},
     }
     return [*details, *pieces, script(f"scene-{index}", "scene", canonical(facts))]
@@ -166,7 +170,8 @@ def _intern(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
     return list(order), indices
 
 
-def _tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
+def tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
+    """The table of tensors."""
     dtypes, dtype = _intern([t.dtype for t in tensors])
     shapes, shape = _intern([t.shape for t in tensors])
     shards, shard = _intern([t.shard for t in tensors])
@@ -192,7 +197,8 @@ def _tensor_columns(tensors: Sequence[TensorRow]) -> dict[str, Any]:
     }
 
 
-def _placement_columns(canvas: Canvas, tensors: Sequence[TensorRow]) -> dict[str, Any]:
+def placement_columns(canvas: Canvas, tensors: Sequence[TensorRow]) -> dict[str, Any]:
+    """What stands where."""
     placed = canvas.placements
     grids, grid = _intern([_grid(p) for p in placed])
     stacks, stack = _intern([p.role.stack for p in placed])

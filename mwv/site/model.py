@@ -62,6 +62,31 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class ByteScene:
+    """A canvas on a page that shows the bytes of files along a curve; fields as in `Scene`."""
+
+    kind: Literal["bytes", "entropy"]
+    title: str
+    canvas: Canvas
+    layout_digest: str
+    levels: int
+    tiles: Mapping[TileId, str]
+    files: tuple["ByteFile", ...]
+    archives: Mapping[tuple[int, int] | None, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ByteFile:
+    """One of the files whose bytes a page shows, in the order of the curve."""
+
+    name: str
+    size: int
+    digest: str
+    counts: tuple[int, ...]
+    """How often each byte occurs in it."""
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a model stands in the gallery."""
 
@@ -106,7 +131,7 @@ class Model:
     """Selected configuration (layers, heads, hidden size, vocabulary …) under Hugging Face's names."""
     metadata: Mapping[str, str]
     tensors: tuple[TensorRow, ...]
-    scenes: tuple[Scene, ...]
+    scenes: tuple[Scene | ByteScene, ...]
     date: str | None = None
     notes: tuple[str, ...] = ()
     """Lines that the page must say, such as files left out or layers that are missing."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mwv.checkpoint.wording import plural
 from mwv.errors import SiteError
+from mwv.pyramid import byte_palette
 from mwv.pyramid.palette import export
 from mwv.site import text
 from mwv.site.data import digest
@@ -43,7 +44,9 @@ class Templates:
             for path in sorted(self.root.rglob("*"))
             if path.suffix in _ASSET_SUFFIXES and path.is_file()
         }
-        sources["js/palettes.js"] = f"mwv.palettes({text.canonical(export())});\n".encode("ascii")
+        sources["js/palettes.js"] = f"mwv.palettes({text.canonical(export() | {'tables': byte_palette.export()})});\n".encode(
+            "ascii"
+        )
         return {name: (_asset_path(name, content), content) for name, content in sorted(sources.items())}
 
     @cached_property

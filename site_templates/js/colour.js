@@ -79,7 +79,10 @@ mwv.CodeFilter = class {
 mwv.Colours = class extends EventTarget {
   constructor() {
     super();
-    this.palette = "signed";
+    /** What is coloured: "values", or scenes of "bytes" or "entropy", whose palettes are simply listed. */
+    this.kind = "values";
+    /** The palette of each kind that was chosen. @type {Record<string, string>} */
+    this.chosen = { values: mwv.colours.palettes[0].name };
     /** The palette that a scene needs, whatever was chosen; "" for none. */
     this.needed = "";
     /** What the window follows: "level" all that is drawn at the level in view, "view" what is in view, "" nothing. */
@@ -93,6 +96,30 @@ mwv.Colours = class extends EventTarget {
     this.apply();
   }
 
+  /** The palettes there are. @returns {{name: string, title: string}[]} */
+  get palettes() {
+    if (this.kind === "values") return mwv.colours.palettes;
+    return mwv.colours.tables[this.kind].map(([name, title]) => ({ name, title }));
+  }
+
+  get palette() {
+    return this.chosen[this.kind] ?? this.palettes[0].name;
+  }
+
+  /** Colour another kind of scene from now on. @param {string} kind */
+  use(kind) {
+    if (kind === this.kind) return;
+    this.kind = kind;
+    this.apply();
+  }
+
+  /** Colours of all codes for a window (in steps), which counts for values alone. */
+  tableFor(low, high) {
+    if (this.kind === "values") return mwv.colourTable(this.needed || this.palette, low, high);
+    const [, , hex] = mwv.colours.tables[this.kind].find(([name]) => name === this.palette);
+    return Array.from({ length: 256 }, (_, code) => mwv.rgb(hex.slice(6 * code, 6 * code + 6)));
+  }
+
   /** Colour a pane whose pixels are codes. @param {HTMLElement} pane */
   paint(pane) {
     this.filter.paint(pane);
@@ -100,7 +127,7 @@ mwv.Colours = class extends EventTarget {
 
   /** Compute the table and hand it to the filter. */
   apply() {
-    this.table = mwv.colourTable(this.needed || this.palette, this.low, this.high);
+    this.table = this.tableFor(this.low, this.high);
     this.filter.set(this.table);
     this.dispatchEvent(new Event("change"));
   }
@@ -118,9 +145,9 @@ mwv.Colours = class extends EventTarget {
     this.apply();
   }
 
-  /** @param {string} name */
+  /** @param {string} name the first palette is taken for one that is none */
   setPalette(name) {
-    this.palette = name;
+    this.chosen[this.kind] = (this.palettes.find((palette) => palette.name === name) ?? this.palettes[0]).name;
     this.apply();
   }
 

@@ -76,7 +76,7 @@ mwv.Compare = class {
   async scene(slug, index) {
     const own = this.view.scene.folder;
     if (slug === own.record.slug) {
-      if (own.scenes[index]) return new mwv.Scene(own, index);
+      if (own.scenes[index]) return mwv.sceneOf(own, index);
       throw new Error("This model has no such scene.");
     }
     const models = await mwv.compareList();
@@ -87,7 +87,7 @@ mwv.Compare = class {
     if (index >= model.scenes.length + (model.stored ?? []).length) throw new Error(`${slug} has no such scene.`);
     const address = new URL(`../${slug}/`, mwv.here).href;
     await Promise.all([model.model, ...names].map((name) => mwv.load(name, address)));
-    return new mwv.Scene(mwv.folder(address), index);
+    return mwv.sceneOf(mwv.folder(address), index);
   }
 
   /** Start a comparison; an error says why it cannot be. @param {any} choice */

@@ -29,6 +29,7 @@ mwv.Keys = class {
       ["Next tensor", ["n"], () => this.tensor(1)],
       ["Tensor before", ["p"], () => this.tensor(-1)],
       ["Let go of what is pinned, then of what is chosen", ["Escape"], () => this.letGo()],
+      ["Go to a byte, where bytes are shown", ["g"], () => mwv.offset.focus()],
       ["Search tensors", ["/"], () => mwv.table.focus()],
       ["Pin the value at the pointer, or let it go", ["v"], () => mwv.readout.toggle()],
       ["Compare", ["c"], () => mwv.compare.toggle()],

@@ -16,7 +16,6 @@ mwv.Legend = class {
     this.view = view;
     this.colours = colours;
     this.choice = mwv.element("select", { id: "palette" });
-    for (const palette of mwv.colours.palettes) this.choice.append(mwv.element("option", { value: palette.name }, palette.title));
     this.choice.addEventListener("change", () => colours.setPalette(this.choice.value));
     this.fits = new Map([
       ["level", this.fit("level", "fit-window", "Fit level", "The scale follows all that is drawn at the level in view")],
@@ -24,7 +23,7 @@ mwv.Legend = class {
     ]);
     this.reset = mwv.element("button", { type: "button", id: "reset-colours", title: "The palette and the scale of the first view" }, "Reset");
     this.reset.addEventListener("click", () => {
-      colours.setPalette(mwv.colours.palettes[0].name);
+      colours.setPalette("");
       this.follow("level");
     });
     this.strips = /** @type {HTMLElement} */ (box.querySelector(".strips"));
@@ -35,13 +34,13 @@ mwv.Legend = class {
     this.typing = new Set();
     this.fields = ["low", "high"].map((end) => this.field(end));
     this.swatches = mwv.element("ul", { class: "swatches" });
-    const row = (/** @type {(Node | string)[]} */ ...nodes) => mwv.element("div", { class: "row" }, ...nodes);
+    const row = (/** @type {string} */ kind, /** @type {(Node | string)[]} */ ...nodes) => mwv.element("div", { class: `row ${kind}` }, ...nodes);
     this.classes = mwv.element("div", { class: "of-classes" });
     box.querySelector(".legend-body")?.replaceChildren(
       this.classes,
       mwv.element("div", { class: "sliders" }, ...this.sliders),
-      row(this.fields[0], mwv.element("span", { class: "quiet" }, "to"), this.fields[1], ...this.fits.values()),
-      row(mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.reset),
+      row("window", this.fields[0], mwv.element("span", { class: "quiet" }, "to"), this.fields[1], ...this.fits.values()),
+      row("", mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.reset),
       this.swatches
     );
     const show = () => {
@@ -56,6 +55,10 @@ mwv.Legend = class {
       const words = new Map(legends.map(([, text]) => [text.textContent, text]));
       this.classes.replaceChildren(...lists, ...words.values());
       if (scenes.length && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
+      box.classList.toggle("of-bytes", colours.kind !== "values");
+      this.choice.replaceChildren(...colours.palettes.map(({ name, title }) => mwv.element("option", { value: name }, title)));
+      this.drawn = null;
+      this.draw();
     };
     view.addEventListener("scene", show);
     view.addEventListener("other", show);
@@ -159,6 +162,10 @@ mwv.Legend = class {
    */
   drawStrips() {
     const { colours, box } = this;
+    if (colours.kind !== "values") {
+      this.drawBytes();
+      return;
+    }
     const { positions, signs, steps } = mwv.colours;
     const open = box.hasAttribute("open");
     const name = colours.needed || colours.palette;
@@ -189,6 +196,26 @@ mwv.Legend = class {
       const row = Math.max(rows.indexOf(signs[code]), 0);
       return [Math.min(Math.max(place(positions[code]), start), start + width), row * pitch, thick];
     };
+  }
+
+  /** The strip of all codes of a scene of bytes; opened, with what they mean. */
+  drawBytes() {
+    const { colours, box, view } = this;
+    const open = box.hasAttribute("open");
+    const [width, thick] = open ? [320, 14] : [240, 15];
+    const place = (/** @type {number} */ code) => (code / 256) * width;
+    const bars = colours.table.map((rgb, code) => mwv.svg("rect", { x: place(code), y: 0, width: width / 256 + 0.3, height: thick, fill: `rgb(${rgb.join()})` }));
+    const entropy = colours.kind === "entropy";
+    const marks = entropy ? [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => [(n * 256) / 8, String(n)]) : [0, 32, 64, 96, 127, 160, 192, 224, 255].map((n) => [n + 0.5, mwv.hex(n).slice(2)]);
+    const ticks = marks.map(([at, text], i) =>
+      mwv.svg("text", { x: place(Number(at)), y: thick + 12, "text-anchor": i ? (i === marks.length - 1 ? "end" : "middle") : "start" }, String(text))
+    );
+    this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
+    const frame = mwv.svg("path", { class: "frame", d: `M0 0h${width}v${thick}h${-width}z` });
+    const about = { viewBox: `0 0 ${width} ${thick + 15}`, role: "img", "aria-label": entropy ? "Entropy from 0 to 8 bits per byte" : "Bytes from 00 to FF" };
+    this.strips.replaceChildren(mwv.svg("svg", about, ...bars, frame, ...ticks, this.marker));
+    this.spot = (/** @type {number} */ code) => [place(code + 0.5), 0, thick];
+    this.classes.replaceChildren(...(entropy ? mwv.entropyLegend(view.scene) : mwv.byteLegend(view.scene, colours.table)));
   }
 
   /** Make the strips of a palette with nothing in them that moves, and the swatches. @param {boolean} open */
@@ -225,13 +252,14 @@ mwv.Legend = class {
 
   /** Mark the colour, and the class, of what is read out. */
   mark() {
-    const classes = this.view.scene.base ? this.view.reading?.classes ?? [] : [];
+    const code = this.view.reading?.code;
+    const ofBytes = this.colours.kind === "bytes" && typeof code === "number" ? [mwv.byteClass(code)] : [];
+    const classes = this.view.scene.base ? (this.view.reading?.classes ?? []) : ofBytes;
     [...(this.classes.querySelector(".classes")?.children ?? [])].forEach((item, i) => {
       item.classList.toggle("on", classes.includes(i));
       if (classes[0] === i) item.scrollIntoView({ block: "nearest" });
     });
-    const code = this.view.reading?.code;
-    const position = mwv.colours.positions[code] ?? null;
+    const position = this.colours.kind === "values" ? (mwv.colours.positions[code] ?? null) : typeof code === "number" ? code : null;
     this.marker.setAttribute("visibility", position === null ? "hidden" : "visible");
     for (const swatch of this.swatches.children) swatch.classList.toggle("on", Number(swatch.dataset.code) === code);
     if (position === null) return;

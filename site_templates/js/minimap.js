@@ -103,7 +103,7 @@ mwv.Minimap = class {
     const { colours, scene } = this.view;
     const { levels, tiles } = scene.facts;
     this.palette = colours.palette;
-    this.filter.set(mwv.colourTable(colours.palette, ...mwv.levelWindow(scene.facts, 2 - levels)));
+    this.filter.set(colours.tableFor(...(scene.facts.curve ? [0, 0] : mwv.levelWindow(scene.facts, 2 - levels))));
     // Codes become colours before they are shrunk: between two codes lies no third.
     const tile = /** @type {HTMLCanvasElement} */ (mwv.element("canvas", { width: mwv.TILE, height: mwv.TILE }));
     const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
@@ -113,6 +113,8 @@ mwv.Minimap = class {
       context.drawImage(image, 0, 0);
       this.context.drawImage(tile, x, y, width, height);
     }
+    this.context.fillStyle = `#${mwv.colours.ground}`;
+    for (const [x, y, side] of scene.facts.rest ?? []) this.context.fillRect(x, y, side, side);
   }
 
   /** Put what lies under a point of the window into the middle of the view. */

@@ -15,7 +15,7 @@ mwv.Overlaid = class {
     const { values } = other;
     if (!values.facts.tiles.picture) view.colours.paint(map.getPane("other-tiles"));
     this.layer = new mwv.TileLayer(values, { pane: "other-tiles" }).addTo(map);
-    this.outlines = new mwv.OutlineLayer(other, { pane: "other-outlines" }).addTo(map);
+    this.outlines = mwv.outlinesOf(other, { pane: "other-outlines" }).addTo(map);
     /** What is laid over the tiles of values; null where nothing is. */
     this.classes = other.base ? new mwv.ClassLayers(map, other, "other-classes", "other-outlines") : null;
     this.classes?.add();

@@ -5,7 +5,7 @@
   const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
   const narrow = matchMedia("(max-width: 720px)");
   const folder = mwv.folder(mwv.here);
-  const scenes = folder.scenes.map((/** @type {any} */ _, /** @type {number} */ index) => new mwv.Scene(folder, index));
+  const scenes = folder.scenes.map((/** @type {any} */ _, /** @type {number} */ index) => mwv.sceneOf(folder, index));
   const view = new mwv.View(find("map"), scenes[0], new mwv.Colours());
   mwv.view = view;
   mwv.state = new mwv.State(view, scenes);
@@ -18,6 +18,7 @@
   mwv.keys = new mwv.Keys(find("keys"), view);
   mwv.readout = new mwv.Readout(find("readout"), view);
   mwv.panel = new mwv.Panel(find("tensor"), view);
+  mwv.offset = new mwv.Offset(find("offset"), view);
   mwv.table = new mwv.Table(find("table"), view, find("toggle-table"));
   mwv.compare = new mwv.Compare(find("comparing"), view, find("compare"), find("comparison"));
 

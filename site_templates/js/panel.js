@@ -79,8 +79,13 @@ mwv.Panel = class {
     this.failed = false;
     const here = () => this.view.selected === placement && this.scene === scene && this.measured === measured;
     try {
-      const { digest, stats } = await scene.details(placement);
+      const { digest, stats, counts } = await scene.details(placement);
       if (!here()) return;
+      if (counts) {
+        measured.replaceChildren(mwv.element("h3", {}, "Bytes from 00 to FF"), mwv.byteChart(counts));
+        measured.style.minHeight = "";
+        return;
+      }
       measured.replaceChildren(...this.statistics(placement, digest, stats));
       if (stats) this.edges.show(scene, placement, this.profiles);
     } catch {
@@ -124,6 +129,7 @@ mwv.Panel = class {
 
   /** What the small facts tell. @param {number} placement */
   facts(placement) {
+    if (this.scene.facts.curve) return [this.pairs("facts", mwv.byteFacts(this.scene, placement))];
     const { tensors, placements } = this.scene.facts;
     const { visible, thousands, shape, size } = mwv.text;
     const { stack, layer, slot, expert } = this.scene.role(placement);

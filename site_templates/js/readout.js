@@ -163,7 +163,7 @@ mwv.Readout = class {
     if (turn !== this.turn) return;
     if (reading.stored.length || reading.classes.length) this.show(reading);
     const element = this.single(reading);
-    if (!element) return;
+    if (!element || scene.facts.curve) return;
     try {
       reading.exact = await this.exact.served(scene, element.placement, element.rows[0], element.cols[0]);
     } catch (error) {
@@ -174,6 +174,7 @@ mwv.Readout = class {
 
   /** The one element that a reading is about, if it is one that the files have. @param {any} reading */
   single({ scene, level, elements }) {
+    if (scene.facts.curve) return null;
     return level === 0 && elements.length === 1 && !scene.missing(elements[0].placement) ? elements[0] : null;
   }
 
@@ -189,10 +190,11 @@ mwv.Readout = class {
     const lines = [line("name", ...mwv.breakable(mwv.text.visible(scene.name(first.placement))))];
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
-    lines.push(line("place", mwv.placeText(first)));
+    lines.push(line("place", mwv.placeText(first, scene)));
+    if (scene.facts.curve) lines.push(...mwv.byteLines(reading).map((text) => line("quiet", text)));
     for (const text of reading.stored ?? []) lines.push(line("place stored", text));
     const more = elements.length - 1;
-    if (more) lines.push(line("quiet", `and ${more} more tensor${mwv.text.plural(more)} under this pixel`));
+    if (more) lines.push(line("quiet", `and ${more} more ${scene.facts.curve ? "file" : "tensor"}${mwv.text.plural(more)} under this pixel`));
     const why = reading.problem || mwv.withoutValues(this.view);
     if (why) lines.push(line("quiet why", why));
     this.lines.replaceChildren(...lines);
@@ -290,7 +292,9 @@ mwv.withoutValues = function (view) {
 };
 
 /** The value of a reading. @param {any} reading */
-mwv.readingValue = function ({ scene, level, elements, code, exact }) {
+mwv.readingValue = function (reading) {
+  const { scene, level, elements, code, exact } = reading;
+  if (scene.facts.curve) return mwv.byteReading(reading);
   if (exact !== null) return `= ${exact}`;
   if (code instanceof Promise) return "…";
   if (code === null) return scene.missing(elements[0].placement) ? mwv.CODE_WORDS[251][0] : "";
@@ -310,7 +314,8 @@ mwv.roleText = function (scene, placement) {
 };
 
 /** "row 12, column 345" or "rows 0–63, columns 64–127". @param {any} element */
-mwv.placeText = function ({ rows, cols }) {
+mwv.placeText = function ({ rows, cols }, scene = null) {
+  if (scene?.facts.curve) return mwv.byteSpan({ cols });
   const span = (/** @type {string} */ what, /** @type {number[]} */ [from, to]) =>
     from === to ? `${what} ${mwv.text.thousands(from)}` : `${what}s ${mwv.text.thousands(from)}–${mwv.text.thousands(to)}`;
   return `${span("row", rows)}, ${span("column", cols)}`;
@@ -321,7 +326,7 @@ mwv.readingText = function (reading) {
   const { scene, elements } = reading;
   const spans = elements.map((/** @type {any} */ { placement, rows, cols }) => {
     const span = (/** @type {number[]} */ [from, to]) => (from === to ? from : `${from}–${to}`);
-    return `${mwv.text.visible(scene.name(placement))} [${span(rows)}, ${span(cols)}]`;
+    return `${mwv.text.visible(scene.name(placement))} [${scene.facts.curve ? "" : `${span(rows)}, `}${span(cols)}]`;
   });
   return `${spans.join("; ")} ${mwv.readingValue(reading)}`.trim();
 };

@@ -67,6 +67,11 @@ mwv.rows = function (scene) {
   const rows = placements.tensor.map((/** @type {number} */ tensor, /** @type {number} */ placement) => {
     const made = { ...row(placement, tensor, scene.name(placement)), ...scene.role(placement) };
     if (tensor < 0) return { ...made, shape: scene.grid(placement).slice(0, 2) };
+    if (scene.facts.curve) {
+      const { classes, entropy } = scene.facts;
+      const shares = classes[placement].map((/** @type {number} */ n, /** @type {number} */ kind) => [`class${kind}`, (100 * n) / made.bytes]);
+      return { ...made, elements: made.bytes, begin: scene.begin(placement), entropy: entropy[placement], ...Object.fromEntries(shares) };
+    }
     const [, , , elements] = scene.grid(placement);
     made.bytes /= made.shape.reduce((a, b) => a * b, 1) / elements;
     made.shape = scene.shape(placement);
@@ -113,8 +118,23 @@ mwv.STORED_COLUMNS = [
   { key: "shared", title: "Shared", number: true, show: (/** @type {Row} */ row) => (row.shared === null ? "–" : mwv.text.thousands(Math.round(row.shared))) },
 ];
 
+/** Columns where rows are files. */
+mwv.BYTE_COLUMNS = [
+  { key: "order", title: "Name", show: (/** @type {Row} */ row) => row.shown },
+  { key: "begin", title: "Begins at", number: true, show: (/** @type {any} */ row) => mwv.text.thousands(row.begin) },
+  { key: "bytes", title: "Bytes", number: true, show: (/** @type {Row} */ row) => mwv.text.thousands(row.bytes) },
+  { key: "entropy", title: "Entropy", number: true, show: (/** @type {any} */ row) => mwv.text.number(row.entropy, 3) },
+  ...["Zero %", "Control %", "Text %", "High %", "0xFF %"].map((title, kind) => ({
+    key: `class${kind}`,
+    title,
+    number: true,
+    show: (/** @type {any} */ row) => mwv.text.number(row[`class${kind}`], 3),
+  })),
+];
+
 /** The columns of the table of a model. @param {any} folder */
 mwv.tableColumns = function (folder) {
+  if (folder.scenes[0].curve) return mwv.BYTE_COLUMNS;
   const stored = mwv.storedIn(folder);
   const at = mwv.COLUMNS.findIndex(({ key }) => key === "rms");
   return mwv.COLUMNS.toSpliced(at, 0, ...(stored ? mwv.STORED_COLUMNS.slice(0, stored.sharing ? 2 : 1) : []));
@@ -177,6 +197,13 @@ mwv.wantedRows = function (rows, { query, dtype, stack, layer, odd, sort, down }
  */
 mwv.records = function (scene, rows) {
   const { tensors, placements } = scene.facts;
+  if (scene.facts.curve) {
+    const kinds = ["zero", "control", "text", "high", "full"];
+    return rows.map((/** @type {any} */ { name, begin, bytes, entropy, tensor }) => {
+      const counts = kinds.map((kind, i) => [kind, scene.facts.classes[tensor][i]]);
+      return { name, begin, bytes, entropy, ...Object.fromEntries(counts), digest: tensors.digest[tensor] };
+    });
+  }
   const stored = mwv.tableColumns(scene.folder).filter((column) => mwv.STORED_COLUMNS.includes(column));
   return rows.map((row) => {
     const { name, dtype, shape, elements, bytes, rms, minimum, maximum, nan, inf, stack, layer, slot, expert, tensor, placement } = row;

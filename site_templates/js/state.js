@@ -33,8 +33,8 @@ mwv.State = class {
     this.add("t", { read: () => this.chosen(), write: (text) => view.select(this.find(text)) });
     this.add("at", { read: () => this.place(), write: (text) => this.moveTo(text) });
     this.add("p", {
-      read: () => (view.colours.palette === mwv.colours.palettes[0].name ? "" : view.colours.palette),
-      write: (text) => view.colours.setPalette((mwv.palette(text) ?? mwv.colours.palettes[0]).name),
+      read: () => (view.colours.palette === view.colours.palettes[0].name ? "" : view.colours.palette),
+      write: (text) => view.colours.setPalette(text),
     });
     this.add("w", { read: () => this.window(), write: (text) => this.setWindow(text) });
     view.addEventListener("leave", () => this.leave());

@@ -26,6 +26,7 @@ mwv.Table = class {
     /** Elements of the rows in the page, by their place in the list. @type {Map<number, HTMLElement>} */
     this.shown = new Map();
     this.columns = mwv.tableColumns(view.scene.folder);
+    section.classList.toggle("of-bytes", this.columns === mwv.BYTE_COLUMNS);
     this.build();
     button.addEventListener("click", () => this.open(section.hidden));
     view.addEventListener("scene", () => {
@@ -67,7 +68,7 @@ mwv.Table = class {
       element("div", { class: "heads", role: "rowgroup" }, element("div", { class: "line", role: "row", "aria-rowindex": 1 }, ...this.heads)),
       this.body
     );
-    this.empty = element("p", { class: "empty", hidden: "" }, "No tensor fits.");
+    this.empty = element("p", { class: "empty", hidden: "" }, this.columns === mwv.BYTE_COLUMNS ? "No file fits." : "No tensor fits.");
     this.section.replaceChildren(
       this.grip(),
       element(
@@ -77,7 +78,7 @@ mwv.Table = class {
         this.dtype,
         this.stack,
         this.layer,
-        element("label", { class: "check" }, this.odd, "only with NaN/Inf"),
+        element("label", { class: "check of-values" }, this.odd, "only with NaN/Inf"),
         this.count,
         element("span", { class: "save" }, save("CSV"), save("JSON")),
         close
@@ -235,7 +236,8 @@ mwv.Table = class {
     const { thousands, plural, size } = mwv.text;
     const [elements, bytes] = this.listed.reduce(([a, b], row) => [a + row.elements, b + row.bytes], [0, 0]);
     const of = this.listed.length === rows.length ? "" : ` of ${thousands(rows.length)}`;
-    this.count.textContent = `${thousands(this.listed.length)}${of} tensor${plural(rows.length)} · ${thousands(elements)} element${plural(elements)} · ${size(bytes)}`;
+    const told = this.columns === mwv.BYTE_COLUMNS ? ["file", ""] : ["tensor", ` · ${thousands(elements)} element${plural(elements)}`];
+    this.count.textContent = `${thousands(this.listed.length)}${of} ${told[0]}${plural(rows.length)}${told[1]} · ${size(bytes)}`;
     this.columns.forEach(({ key }, i) => {
       const state = key !== this.sort ? "none" : this.down ? "descending" : "ascending";
       this.heads[i].setAttribute("aria-sort", state);

@@ -142,6 +142,7 @@ mwv.exactCanvas = function () {
  * @returns {{placement: number, rows: [number, number], cols: [number, number]}[]}
  */
 mwv.elementsUnder = function (scene, x, y, side) {
+  if (scene.facts.curve) return scene.under(x, y, side);
   const { rects } = scene;
   /** @type {Map<number, any>} */
   const found = new Map();

@@ -103,6 +103,7 @@ mwv.View = class extends EventTarget {
     this.layer = layer;
     /** What is laid over the tiles of values; null where nothing is. */
     this.classes = this.readable && scene.base ? new mwv.ClassLayers(map, scene) : null;
+    this.colours.use(scene.facts.curve ? scene.facts.kind : "values");
     this.need();
     /** Codes of pixels, null where they cannot be read. */
     this.codes = this.live && mwv.Codes.readable(scene.values.facts) ? new mwv.Codes(layer) : null;
@@ -115,7 +116,7 @@ mwv.View = class extends EventTarget {
       layer.addTo(map);
       this.classes?.add();
     });
-    this.outlines = new mwv.OutlineLayer(scene).addTo(map);
+    this.outlines = mwv.outlinesOf(scene).addTo(map);
     this.fit(false);
     const chosen = this.selected;
     this.selected = -1;
@@ -256,7 +257,7 @@ mwv.View = class extends EventTarget {
   async fit(gentle = true) {
     const { colours, scene, map } = this;
     const { fitted } = colours;
-    if (!this.live || !fitted) return;
+    if (!this.live || !fitted || scene.facts.curve) return;
     if (fitted === "level") {
       colours.setWindow(...mwv.levelWindow(scene.facts, map.getZoom()), gentle);
       return;

@@ -1,0 +1,193 @@
+"""Files, folders and standard input in, a Stream out: their bytes as one sequence, each file under a name of its own."""
+
+import os
+import resource
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.source import Content, FileSource, Source, is_file, why
+from mwv.checkpoint.wording import printable
+from mwv.errors import UNUSABLE, SourceError
+from mwv.hub.address import Pinned
+
+STDIN: Final = Path("/dev/stdin")
+"""How standard input is called among sources."""
+MOST_FILES: Final = 10_000
+_MOST_NOTES: Final = 100
+_COPIED: Final = 1 << 20
+"""Bytes that are copied at a time."""
+_SPARE: Final = 200
+"""Files that may be open beside those of a stream."""
+
+
+class Part(NamedTuple):
+    """Bytes of one file."""
+
+    file: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Files one after the other; none is empty."""
+
+    sources: tuple[Source, ...]
+    names: tuple[str, ...]
+    """What pages call them: no two are alike."""
+    left_out: tuple[str, ...] = ()
+    """One line for each file that is not among them, and why."""
+    pinned: Pinned | None = None
+    """Where they lie on the Hub, if all of them lie in one place."""
+
+    @property
+    def ends(self) -> list[int]:
+        """The byte after the last of each file."""
+        return list(accumulate(source.size for source in self.sources))
+
+    @property
+    def length(self) -> int:
+        """Bytes in all."""
+        return sum(source.size for source in self.sources)
+
+    def parts(self, begin: int, end: int, ends: Sequence[int]) -> Iterator[Part]:
+        """What a range of the stream is made of; `ends` as above."""
+        file = bisect_right(ends, begin)
+        while begin < end:
+            start = ends[file - 1] if file else 0
+            last = min(end, ends[file])
+            yield Part(file, begin - start, last - start)
+            begin, file = last, file + 1
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """The files as if they were those of a model without tensors."""
+        return Checkpoint(name, "bytes", self.sources, (), left_out=self.left_out, pinned=self.pinned)
+
+
+Found = tuple[str, Callable[[], Source]]
+"""A file's name with its folders, and what opens it."""
+
+
+def gather(found: Sequence[Found], notes: Sequence[str], what: str, pinned: Pinned | None = None) -> Stream:
+    """Open files in this order; those that cannot be opened or are empty are left out with a note.
+
+    Raises SourceError if nothing is left; `what` is what the user named.
+    """
+    _let_open(len(found), what)
+    sources, names, left_out = [], [], list(notes)
+    for name, opens in found:
+        try:
+            source = opens()
+        except UNUSABLE as error:
+            left_out.append(f"{printable(name)}: {why(error, name)}")
+            continue
+        if source.size:
+            sources.append(source)
+            names.append(name)
+        else:
+            left_out.append(f"{printable(name)}: is empty")
+            source.close()
+    if not sources:
+        raise SourceError(f"{what}: holds no bytes; there is nothing to show" + (f" ({left_out[0]})" if left_out else ""))
+    if (more := len(left_out) - _MOST_NOTES) > 0:
+        left_out[_MOST_NOTES:] = [f"{more} more files"]
+    return Stream(tuple(sources), told_apart(names), tuple(left_out), pinned)
+
+
+def _let_open(count: int, what: str) -> None:
+    """See that so many files can be open at once; raises SourceError if the system does not allow it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _SPARE
+    if count > MOST_FILES or (hard != resource.RLIM_INFINITY and wanted > hard):
+        raise SourceError(f"{what}: {count:,} files are more than can be open at once; name some of them")
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def told_apart(paths: Sequence[str]) -> tuple[str, ...]:
+    """For each path the shortest end of it, whole parts, that no other has; what is twice there gets a number behind it."""
+    parts = [path.strip("/").split("/") for path in paths]
+    depth = [1] * len(paths)
+    names = [part[-1] for part in parts]
+    while True:
+        uses = Counter(names)
+        longer = [i for i, name in enumerate(names) if uses[name] > 1 and depth[i] < len(parts[i])]
+        if not longer:
+            break
+        for i in longer:
+            depth[i] += 1
+            names[i] = "/".join(parts[i][-depth[i] :])
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(printable(name if seen[name] == 1 else f"{name} ({seen[name]})"))
+    return tuple(told)
+
+
+class Spooled(FileSource):
+    """What came through a pipe, in a file: read once, known by its content."""
+
+    def __init__(self, pipe: Path, folder: Path, name: str) -> None:
+        """Copy all that comes into a file in `folder`; raises SourceError."""
+        path, hashed = folder / name, blake3()
+        try:
+            with pipe.open("rb") as coming, path.open("wb") as file:
+                while data := coming.read(_COPIED):
+                    hashed.update(data)
+                    file.write(data)
+        except OSError as error:
+            raise SourceError(f"{name}: cannot be kept in {printable(str(folder))}: {error.strerror}") from None
+        super().__init__(path, name)
+        self._content = Content(f"{hashed.hexdigest()} {self.size}")
+
+    @property
+    def identity(self) -> Content:  # type: ignore[override]
+        """What came."""
+        return self._content
+
+
+def files_below(path: Path, folder: Callable[[], Path]) -> tuple[list[Found], list[str]]:
+    """A file, or all files in a folder and in those below, by name; links are followed, but into no folder twice. And notes.
+
+    What comes through a pipe is kept in a `folder` first, so that it can be read more than once.
+    """
+    if path == STDIN:
+        piped = not is_file(path)
+        return [("stdin", lambda: Spooled(STDIN, folder(), "stdin") if piped else FileSource(STDIN, "stdin"))], []
+    if is_file(path):
+        return [(str(path.absolute()), lambda: FileSource(path))], []
+    if not path.is_dir():
+        FileSource(path)  # says what is wrong
+    found: list[Found] = []
+    notes: list[str] = []
+    seen: set[tuple[int, int]] = set()
+
+    def refused(error: OSError) -> None:
+        notes.append(f"{printable(str(error.filename))}: cannot be listed: {error.strerror}")
+
+    names: list[Path] = []
+    for at, below, files in os.walk(path, onerror=refused, followlinks=True):
+        status = os.stat(at)
+        if (status.st_dev, status.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        names += [Path(at) / name for name in files]
+        if len(names) > MOST_FILES:
+            raise SourceError(f"{printable(str(path))}: more than {MOST_FILES:,} files; name some of them")
+    for name in sorted(names):
+        found.append((str(path.absolute().name / name.relative_to(path)), _opens(name)))
+    return found, notes
+
+
+def _opens(path: Path) -> Callable[[], Source]:
+    return lambda: FileSource(path)

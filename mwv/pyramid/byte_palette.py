@@ -1,0 +1,82 @@
+"""The name of a palette of bytes, or of entropies, in, the colours of all 256 codes out; the page is given the same tables."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwv.pyramid.palette import GROUND, PALETTES, blend, rgb
+
+_RAMPS: Final = {name: PALETTES[name].balanced for name in ("gray", "viridis", "cividis")}
+_BRIGHT: Final = (
+    (0x01, 0x1F, ("1c6b2c", "7dff8f")),
+    (0x20, 0x7E, ("1d3f9a", "9cc4ff")),
+    (0x7F, 0xFE, ("8f1f1f", "ff8a7a")),
+)
+_ENTROPY: Final = ("0a0d1f", "17265f", "1d4b8f", "1f7aa9", "20a286", "5fc14b", "c9cd36", "f6982e", "ff4040")
+"""Nine anchors: whole bits from 0 to 8."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A palette whose colours are simply listed."""
+
+    name: str
+    title: str
+    colours: tuple[tuple[int, ...], ...]
+
+    def array(self) -> NDArray[np.uint8]:
+        """(256, 3)"""
+        return np.array(self.colours, np.uint8)
+
+
+def _arbvis(byte: int) -> tuple[int, ...]:
+    """Its class in a colour of its own, brighter with the byte; 0 is black, 0xFF white. Space and 0x7F are as dark as 0."""
+    if 0x01 <= byte <= 0x1F:
+        return (0, (byte - 1) * 255 // 30, 0)
+    if 0x20 <= byte <= 0x7E:
+        return (0, 0, (byte - 32) * 255 // 94)
+    if 0x7F <= byte <= 0xFE:
+        return ((byte - 127) * 255 // 127, 0, 0)
+    return (byte, byte, byte)
+
+
+def _bright(byte: int) -> tuple[int, ...]:
+    """The same classes in ramps that begin well above black."""
+    for first, last, ends in _BRIGHT:
+        if first <= byte <= last:
+            return blend(ends, (byte - first) * 255 // (last - first))
+    return (byte, byte, byte)
+
+
+@cache
+def byte_tables() -> tuple[Table, ...]:
+    """Palettes of scenes of kind `bytes`, the default one first."""
+    ramps = (
+        Table(f"bytes-{name}", PALETTES[name].title, tuple(blend(ramp, byte) for byte in range(256)))
+        for name, ramp in _RAMPS.items()
+    )
+    return (
+        Table("bytes", "Byte classes (arbvis)", tuple(map(_arbvis, range(256)))),
+        Table("bytes-bright", "Byte classes, bright", tuple(map(_bright, range(256)))),
+        *ramps,
+    )
+
+
+@cache
+def entropy_tables() -> tuple[Table, ...]:
+    """Palettes of scenes of kind `entropy`; code 0 is where nothing is."""
+
+    def table(name: str, title: str, ramp: tuple[str, ...]) -> Table:
+        return Table(name, title, (rgb(GROUND), *(blend(ramp, (code - 1) * 255 // 254) for code in range(1, 256))))
+
+    ramps = (table(f"entropy-{name}", PALETTES[name].title, ramp) for name, ramp in _RAMPS.items())
+    return (table("entropy", "Entropy (blue low / red high)", _ENTROPY), *ramps)
+
+
+def export() -> dict[str, Any]:
+    """All tables, ready for JSON: by kind of scene a list of [name, title, RRGGBB of each code]."""
+    kinds = {"bytes": byte_tables(), "entropy": entropy_tables()}
+    return {kind: [[t.name, t.title, t.array().tobytes().hex()] for t in tables] for kind, tables in kinds.items()}

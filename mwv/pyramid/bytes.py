@@ -1,0 +1,151 @@
+"""The kinds of scene that show bytes: bytes along a curve in, themselves and what prevails among them, or their entropy, out.
+
+Kind `bytes`: the code is the byte. An overview pixel has the mean byte of the class that prevails under it. Kind `entropy`:
+every pixel has the mean of the local entropies of the bytes under it. Where nothing is both have 0.
+"""
+
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, cast
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from mwv.pyramid import byte_kernels as kernels
+from mwv.pyramid.kind import Kind, Summary, Target
+from mwv.pyramid.plan import BLOCK_LEVEL, STRIP, TILE
+
+Codes = NDArray[np.uint8]
+Planes = NDArray[np.uint32]
+"""Sums by plane: (planes, height, width)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolled:
+    """Some rows of pixels: the bytes there, and 1 where there is one."""
+
+    codes: Codes
+    real: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class _Strip:
+    codes: tuple[Codes, ...]
+    """By level."""
+    real: Codes
+    planes: tuple[Planes, ...]
+    """By level from 1 on."""
+
+    @classmethod
+    def of_width(cls, width: int, planes: int) -> Any:
+        shapes = [(STRIP >> level, width >> level) for level in range(BLOCK_LEVEL + 1)]
+        codes = tuple(np.zeros(shape, np.uint8) for shape in shapes)
+        return cls(codes, np.zeros(shapes[0], np.uint8), tuple(np.zeros((planes, *shape), np.uint32) for shape in shapes[1:]))
+
+    def clear(self) -> None:
+        self.codes[0].fill(0)
+        self.real.fill(0)
+
+    def draw(self, samples: Unrolled, rows: slice, thick: tuple[int, int], target: Target) -> None:  # noqa: ARG002
+        self.codes[0][target] = samples.codes[rows]
+        self.real[target] = samples.real[rows]
+
+
+class _ByteStrip(_Strip):
+    def reduce(self) -> Planes:
+        kernels.count_classes(self.codes[0], self.real, self.planes[0])
+        for below, planes in pairwise(self.planes):
+            kernels.halve(below, planes)
+        for planes, codes in zip(self.planes, self.codes[1:], strict=True):
+            kernels.prevailing(planes, codes)
+        return self.planes[-1]
+
+
+class _EntropyStrip(_Strip):
+    def reduce(self) -> Planes:
+        leaf = np.empty((2, *self.real.shape), np.uint32)
+        kernels.local_entropy(self.codes[0], self.real, leaf[0])
+        leaf[1] = self.real
+        for below, planes in pairwise((leaf, *self.planes)):
+            kernels.halve(below, planes)
+        for planes, codes in zip((leaf, *self.planes), self.codes, strict=True):
+            kernels.entropy_codes(planes[0], planes[1], codes)
+        return self.planes[-1]
+
+
+class _OfPlanes:
+    """What both kinds have in common. A plane holds up to 2**32: of the largest canvas, a pixel of the top has 2**22 bytes."""
+
+    name: str
+    _planes: int
+    _strip: type[_Strip]
+
+    def strip(self, width: int) -> Any:
+        return self._strip.of_width(width, self._planes)
+
+    def empty(self, height: int, width: int) -> Planes:
+        return np.zeros((self._planes, height, width), self._type)
+
+    def put(self, part: Planes, whole: Planes, y: int, x: int) -> None:
+        whole[:, y : y + part.shape[1], x : x + part.shape[2]] = part
+
+    def reduce(self, below: Planes, whole: Planes, y: int, x: int) -> None:
+        _, height, width = below.shape
+        kernels.halve(below, whole[:, y : y + height // 2, x : x + width // 2])
+
+    def pack(self, summary: Summary[Planes]) -> bytes:
+        """Magic and number of levels; then deflated the planes, little-endian, and how often each code occurs, int64."""
+        body = summary.sums.astype(self._stored).tobytes() + summary.counts.astype("<i8").tobytes()
+        return _HEADER.pack(_MAGIC, len(summary.counts)) + isal_zlib.compress(body, 1)
+
+    def unpack(self, body: bytes) -> Summary[Planes] | None:
+        if len(body) < _HEADER.size:
+            return None
+        magic, levels = _HEADER.unpack_from(body)
+        size = self._planes * TILE * TILE * np.dtype(self._stored).itemsize
+        wanted = size + levels * 2048
+        if magic != _MAGIC or levels > _MOST_LEVELS:
+            return None
+        try:
+            rest = isal_zlib.decompressobj().decompress(body[_HEADER.size :], wanted + 1)
+        except _DAMAGE:
+            return None
+        if len(rest) != wanted:
+            return None
+        planes = np.frombuffer(rest, self._stored, self._planes * TILE * TILE).reshape(self._planes, TILE, TILE)
+        counts = np.frombuffer(rest, "<i8", levels * 256, size).reshape(levels, 256)
+        return Summary(planes.astype(self._type), counts)
+
+    _type: type[np.unsignedinteger[Any]] = np.uint32
+    _stored = "<u4"
+
+
+class _Bytes(_OfPlanes):
+    name = "bytes"
+    _planes = kernels.PLANES
+    _strip = _ByteStrip
+
+    def codes(self, sums: Planes, out: Codes) -> None:
+        kernels.prevailing(sums, out)
+
+
+class _Entropy(_OfPlanes):
+    name = "entropy"
+    _planes = 2
+    _strip = _EntropyStrip
+    _type = np.uint64  # 8 bits with 16 behind the point reach 2**32 at 2**13 bytes
+    _stored = "<u8"
+
+    def codes(self, sums: Planes, out: Codes) -> None:
+        kernels.entropy_codes(sums[0], sums[1], out)
+
+
+_HEADER: Final = struct.Struct("<4sI")
+_MAGIC: Final = b"mwvB"
+_MOST_LEVELS: Final = 64
+_DAMAGE: Final = cast("type[Exception]", isal_zlib.error)
+
+BYTES: Final[Kind[Unrolled, Planes]] = _Bytes()
+ENTROPY: Final[Kind[Unrolled, Planes]] = _Entropy()
