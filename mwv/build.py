@@ -11,9 +11,9 @@ import click
 
 from mwv.aliases import Copies, Heads
 from mwv.byte_page import build_bytes, dry_run_bytes
-from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
+from mwv.differing import build_difference
 from mwv.drawing import Drawing, draw, estimate
 from mwv.errors import LostError, ModelsFailedError, MwvError
 from mwv.layout.canvas import Canvas
@@ -36,7 +36,7 @@ from mwv.site.text import slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.storing import show_stored, stored_files
-from mwv.wanted import chosen, label_of, last_name, source_date
+from mwv.wanted import chosen, label_of, last_name, open_model, source_date
 
 if TYPE_CHECKING:
     from mwv.pyramid.stream import Haul
@@ -70,7 +70,7 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
         for rank, wanted in enumerate(models):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                page = build_bytes if wanted.layout == "hilbert" else build_model
+                page = build_bytes if wanted.layout == "hilbert" else build_difference if wanted.against else build_model
                 outcome.models.append(page(wanted, place, site, means))
             except MwvError as error:
                 if stream is not None:
@@ -118,7 +118,7 @@ def dry_run(settings: Settings) -> None:
             if wanted.layout == "hilbert":
                 dry_run_bytes(wanted, settings, opener)
                 continue
-            click.echo(estimate(draw(open_model(wanted, opener), wanted), settings))
+            click.echo(estimate(draw(open_model(wanted.source, opener), wanted), settings))
     if failures:
         raise ModelsFailedError(failures, len(settings.models))
 
@@ -133,7 +133,7 @@ def build_model(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
     settings, store, opener = means.settings, means.store, means.opener
     begin, fetched = time.monotonic(), opener.fetched
     memory = Memory(store)
-    checkpoint = open_model(wanted, opener)
+    checkpoint = open_model(wanted.source, opener)
 
     def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic, haul: "Haul | None" = None) -> ModelReport:
         requests, nbytes = (after - before for after, before in zip(opener.fetched, fetched, strict=True))
@@ -194,11 +194,3 @@ def _facts(model: Model, canvas: Canvas) -> ModelFacts:
         tiles=len(scene.tiles),
         damaged=sum(any(stats.nan or stats.inf for stats in row.stats) for row in model.tensors),
     )
-
-
-def open_model(wanted: ModelSettings, opener: Opener) -> Checkpoint:
-    """Read the headers of a checkpoint, and tell the user what is left out of it."""
-    checkpoint = opener.open(wanted.source)
-    for line in checkpoint.left_out:
-        say(f"{checkpoint.name}: left out {line}")
-    return checkpoint

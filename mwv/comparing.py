@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import prod
 from typing import Final
 
 from mwv.checkpoint.facts import promised_experts
@@ -16,7 +17,7 @@ from mwv.decode.packed import PackedTensor
 from mwv.decode.stored import StoredTensor
 from mwv.errors import SourceError
 from mwv.layout.canvas import Canvas, Placement
-from mwv.layout.grid import Grid
+from mwv.layout.grid import Grid, grid_of
 from mwv.layout.transformer import arrange
 from mwv.measure import pairs
 from mwv.measure.pairs import Difference, PairSums, combine, difference, pair_sums
@@ -73,7 +74,7 @@ class Compared:
 def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
     """Lay two checkpoints out as one, from their headers alone; SourceError if they have no tensor in common."""
     matching = match(a, b)
-    drawn = tuple(one for m in matching.matches for one in (apart(m) if m.kind == "other shape" else (m,)))
+    drawn = tuple(one for m in matching.matches for one in ((m,) if _comparable(m) else apart(m)))
     if not any(m.a and m.b for m in matching.matches):
         raise SourceError(f"{a.name} and {b.name} have no tensor in common: {_examples(matching)}; nothing can be compared")
     shapes = [(m.name, _shape(m)) for m in drawn]
@@ -90,10 +91,35 @@ def _examples(matching: Matching) -> str:
     return f"one has {shown(of_a)}, the other {shown(of_b)}"
 
 
+def _comparable(found: Match) -> bool:
+    """Whether two can be laid on each other; rows that are folded cannot, since others begin elsewhere."""
+    if found.kind != "other rows":
+        return found.kind != "other shape"
+    shape = _shape(found)
+    return grid_of(shape).row_elements * shape[0] == prod(shape) and grid_of(shape).rows % shape[0] == 0
+
+
 def _shape(found: Match) -> tuple[int, ...]:
     """What is laid out: of two with other numbers of rows the longer."""
     sides = [side.shape for side in (found.a, found.b) if side is not None]
     return max(sides, key=lambda shape: shape[:1])
+
+
+def side_canvas(opposed: Opposed, which: int) -> Canvas:
+    """The same canvas with what one of the two has: shorter tensors end where they end, others are missing."""
+    canvas = opposed.canvas
+    placements = zip(canvas.placements, opposed.subjects[which], strict=True)
+    return replace(canvas, placements=tuple(_cut(placement, subject) for placement, subject in placements))
+
+
+def _cut(placement: Placement, subject: Subject | None) -> Placement:
+    if subject is None:
+        return replace(placement, tensor=None)
+    rows = subject.grid.rows
+    if rows == placement.grid.rows:
+        return placement
+    kept = [replace(p, rows=min(p.rows, rows - p.row)) for p in placement.pieces if p.row < rows]
+    return replace(placement, grid=subject.grid, pieces=tuple(kept))
 
 
 def _side(drawn: Sequence[Match], placement: Placement, which: int) -> Side | None:

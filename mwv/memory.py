@@ -54,7 +54,7 @@ class Memory:
 
     def recall(self, subjects: Sequence[Subject | None]) -> list[Subject | None]:
         """Subjects with what is remembered about them: by their files, else by the chunks that they are made of."""
-        found = [None if subject is None else self.digests(subject.tensor) for subject in subjects]
+        found = [None if subject is None else subject.digests or self.digests(subject.tensor) for subject in subjects]
         unknown = [i for i, subject in enumerate(subjects) if subject is not None and found[i] is None]
         tensors = [subject.tensor for i in unknown if (subject := subjects[i]) is not None]
         again: dict[str, bytes] = {}
@@ -99,10 +99,11 @@ class Memory:
         hashed = []
         for subject, bands, numbers in learnt:
             joined = b"".join(bands)
-            hashed.append((subject.tensor, joined))
-            key = self._file_key(subject.tensor)
-            if key is not None:
-                digests[key] = joined
+            if subject.digests is None:
+                hashed.append((subject.tensor, joined))
+                key = self._file_key(subject.tensor)
+                if key is not None:
+                    digests[key] = joined
             stats[_stats_key(bands, subject.grid)] = numbers.to_bytes()
         self._index.remember_many("digests", digests)
         self._index.remember_many("stats", stats)
@@ -134,7 +135,7 @@ class Memory:
     def _stream_key(self, sources: Sequence[Source], version: int) -> str | None:
         if not all(map(self._settled, sources)):
             return None
-        return key_of("stream", version, [_spelt(source.identity) for source in sources if source.identity])
+        return key_of("stream", version, [spelt(source.identity) for source in sources if source.identity])
 
     def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
         """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""

@@ -11,6 +11,7 @@ TileFormat = Literal["png", "avif"]
 SpaceSdk = Literal["static", "docker"]
 TileStore = Literal["files", "xyz", "pmtiles"]
 Layout = Literal["arch", "hilbert"]
+DiffMetric = Literal["rms", "abs-log", "exact"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ModelSettings:
     """`arch` shows the tensors of a model, `hilbert` the bytes of any files along a curve."""
     more: tuple[Origin, ...] = ()
     """For `hilbert`: what else is shown on the same page, behind the source."""
+    against: Origin | None = None
+    """What it is compared with; its difference from that is then shown, and not itself alone."""
 
 
 def folder_address(text: str) -> str | None:
@@ -84,6 +87,12 @@ class Settings:
     """Whether what is made on the Hub is private."""
     zoo: Zoo | None = None
     """Where the models come from a zoo: that zoo."""
+    metric: DiffMetric = "rms"
+    """In what differences are measured."""
+    finetune: bool | None = None
+    """Whether what is compared is a finetune of the other; None to ask its model card."""
+    allow_new: bool = False
+    """Whether a finetune may have tensors and rows that its base lacks."""
     tile_format: TileFormat = "png"
     """`png` are codes, coloured in the page; `avif` are pictures."""
     tiles: TileStore = "files"

@@ -9,6 +9,7 @@ from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
 from mwv.errors import MwvError, UsageError
 from mwv.hub.address import Address, Origin
+from mwv.progress import say
 from mwv.pyramid.keys import key_of
 from mwv.settings import ModelSettings, Settings
 from mwv.site.identity import identity_of
@@ -35,6 +36,14 @@ def chosen(models: Sequence[ModelSettings], opener: Opener, failures: list[str])
         found += [replace(model, source=place) for place in matches if place == model.source or place not in taken]
         taken.update(matches)
     return found
+
+
+def open_model(origin: Origin, opener: Opener) -> Checkpoint:
+    """Read the headers of a checkpoint, and tell the user what is left out of it."""
+    checkpoint = opener.open(origin)
+    for line in checkpoint.left_out:
+        say(f"{checkpoint.name}: left out {line}")
+    return checkpoint
 
 
 def label_of(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settings: Settings) -> Label:

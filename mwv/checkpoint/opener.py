@@ -5,16 +5,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mwv.checkpoint.folder import Folder, LocalFolder
 from mwv.checkpoint.formats import by_name
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import open_checkpoint, open_in
 from mwv.checkpoint.shards import ShardName, shard_name
-from mwv.checkpoint.source import Source
+from mwv.checkpoint.source import Source, is_directory
 from mwv.checkpoint.stream import Found, Stream, files_below, gather
 from mwv.errors import SourceError
 from mwv.hub.address import Address, Origin, Pinned
 
 if TYPE_CHECKING:
+    from mwv.checkpoint.hub_folder import HubFolder
     from mwv.hub.cas import Cas
     from mwv.hub.remote import Access, FindCopy, Heads
 
@@ -37,16 +39,26 @@ class Opener:
         """The model, headers only; raises as `open_checkpoint` does, and HubError."""
         if not isinstance(origin, Address):
             return open_checkpoint(origin)
+        folder, name = self._on_the_hub(origin)
+        checkpoint = open_in(folder, name)
+        folder.opened()
+        place = folder.remote.place
+        files = place.files(folder.path) if place.public and place.address.kind != "bucket" else ""
+        return replace(checkpoint, pinned=Pinned(place.address, place.page, files, place.date))
+
+    def folder(self, origin: Origin) -> Folder:
+        """The folder that a model lies in: what else is there may be said of it."""
+        if isinstance(origin, Address):
+            return self._on_the_hub(origin)[0]
+        return LocalFolder(origin if is_directory(origin) else origin.parent)
+
+    def _on_the_hub(self, origin: Address) -> "tuple[HubFolder, str]":
+        """The folder of an address, and the name of the file in it that was meant, if one was."""
         from mwv.checkpoint.hub_folder import HubFolder
         from mwv.hub.remote import find
 
         remote, path, name = find(self.access, origin)
-        folder = HubFolder(remote, path)
-        checkpoint = open_in(folder, name)
-        folder.opened()
-        place = remote.place
-        files = place.files(path) if place.public and place.address.kind != "bucket" else ""
-        return replace(checkpoint, pinned=Pinned(place.address, place.page, files, place.date))
+        return HubFolder(remote, path), name
 
     def stream(self, origins: Sequence[Origin], folder: Callable[[], Path]) -> Stream:
         """All files that are named, one after the other, those of folders by name; raises SourceError, HubError.

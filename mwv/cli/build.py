@@ -68,6 +68,21 @@ _MAX_LIST: Final = 10_000_000
     metavar="PIXELS",
     help="Longest side of that picture at most; default: 64 megapixels in all.",
 )
+@click.option("--diff", is_flag=True, help="Show how the second source, and each further one, differs from the first.")
+@click.option(
+    "--diff-metric",
+    "metric",
+    type=click.Choice(["rms", "abs-log", "exact"]),
+    default="rms",
+    show_default=True,
+    help="Differences over the RMS of the original tensor, absolute ones, or only which values changed, and which way.",
+)
+@click.option(
+    "--finetune/--no-finetune",
+    default=None,
+    help="Whether what is compared is a finetune, which has no new tensors; default: what its model card says.",
+)
+@click.option("--allow-new", is_flag=True, help="Compare a finetune that has new tensors or rows all the same.")
 @click.option("--show-xet-xorbs", "xorbs", is_flag=True, help="Show how xet stores the files, and which bytes models share.")
 @click.option("--remove", metavar="SLUG", multiple=True, help="Take a model out of the site; may be repeated.")
 @click.option("--regen-html", type=PATH, metavar="DIR", help="Write the pages of an existing site anew, without its sources.")
@@ -178,6 +193,7 @@ def _settings(
     columns: str,
     only: tuple[str, ...],
     source_url: str | None,
+    diff: bool,
     cache: Path | None,
     no_cache: bool,
     jobs: int | None,
@@ -197,6 +213,7 @@ def _settings(
         raise UsageError("--png-size says how large --png is; give both")
     if layout == "hilbert":
         _check_hilbert(rest, demo=demo, columns=columns, only=only)
+    _check_diff(rest, diff=diff, sources=len(sources), layout=layout, demo=demo, only=only, source_url=source_url, zoo=zoo)
     if rest["xorbs"] and rest["tile_format"] == "avif":
         raise UsageError("--show-xet-xorbs and --tile-format avif contradict each other: classes are coloured in the page")
     if rest["dry_run"] and (serve or rest["png"] is not None or rest["remove"] or rest["report"] is not None):
@@ -224,7 +241,7 @@ def _settings(
         (rest["png"], "--png shows one model"),
         (source_url, "--source-url is where one model lies"),
     ):
-        if said is not None and (demo or len(sources) != 1) and not (layout == "hilbert" and sources):
+        if said is not None and (demo or len(sources) != 1 + diff) and not (layout == "hilbert" and sources):
             raise UsageError(f"{what}: give exactly one source with it")
     url = "" if source_url is None else folder_address(source_url)
     if url is None:
@@ -243,6 +260,9 @@ def _settings(
     if layout == "hilbert":  # all on one page
         sources, more = sources[:1], sources[1:]
         models = tuple(ModelSettings(source, title, url=url, layout=layout, more=more) for source in sources)
+    elif diff:
+        against, sources = sources[0], sources[1:]
+        models = tuple(ModelSettings(source, title, columns=folds, against=against) for source in sources)
     else:
         models = tuple(ModelSettings(source, title, only=only, columns=folds, url=url) for source in sources)
     return Settings(
@@ -281,6 +301,34 @@ def _check_stdin(sources: tuple[Origin, ...], layout: Layout, file_list: Any) ->
         raise UsageError("- names standard input twice; it can be read once")
     if sys.stdin.isatty():
         raise UsageError("- is standard input, which is the terminal: send a file to it (mwv build --layout hilbert - < FILE)")
+
+
+def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any) -> None:
+    """Raise UsageError for what does not go with a comparison, or not without one."""
+    if not diff:
+        said = (
+            ("--diff-metric", rest["metric"] != "rms"),
+            ("--finetune", rest["finetune"] is not None),
+            ("--allow-new", rest["allow_new"]),
+        )
+        if named := next((name for name, given in said if given), None):
+            raise UsageError(f"{named} is about a comparison: give --diff and what is compared with it")
+        return
+    if sources < 2:
+        raise UsageError("--diff compares: name the original first, then what became of it (mwv build --diff A B)")
+    contrary = (
+        ("--layout hilbert", others["layout"] == "hilbert"),
+        ("--demo", others["demo"]),
+        ("--only", others["only"]),
+        ("--source-url", others["source_url"]),
+        ("a zoo", others["zoo"] is not None),
+        ("--stream", rest["stream"]),
+        ("--show-xet-xorbs", rest["xorbs"]),
+        ("--tile-format avif", rest["tile_format"] == "avif"),
+        ("--dry-run", rest["dry_run"]),
+    )
+    if named := next((name for name, given in contrary if given), None):
+        raise UsageError(f"--diff and {named} contradict each other")
 
 
 def _places(

@@ -74,11 +74,22 @@ PALETTES: Final[dict[str, Palette]] = {
         _magnitude_only(
             "viridis", "Viridis", "440154 482878 3e4a89 31688e 26828e 1f9e89 35b779 6dcd59 b4de2c fde725", "00ffff"
         ),
+        Palette(
+            "difference",
+            "Difference (red − / green +)",
+            ("5a1a1e", "84262b", "b03238", "d64a4d", "f0706e", "ff9d97"),
+            ("4a4016", "6b5d1c", "907d22", "b69e2a", "d9be3c", "f2da6a"),
+            ("12492a", "17683a", "1d8a4b", "2bab60", "4dcb7d", "86eaa6"),
+            "ffffff",
+            "dcecff",
+        ),
         _magnitude_only("gray", "Gray", " ".join(_NEUTRAL), "ffff00"),
     )
 }
 
 
+DIFFERENCE: Final = "difference"
+"""The palette of differences before another is chosen: what grew is green, what shrank red, and black what is identical."""
 DEFAULT: Final = "signed"
 """The palette of pictures with baked-in colours, and of pages before another is chosen."""
 

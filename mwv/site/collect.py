@@ -1,7 +1,8 @@
 """What all stages found about a checkpoint in, the Model that its page is made from out."""
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from blake3 import blake3
 
@@ -93,6 +94,27 @@ def make_scene(shown: Sequence[TensorInfo], canvas: Canvas, pyramid: Pyramid) ->
         magnitudes=tuple(magnitude_range(counts) for counts in pyramid.counts),
         window=_window(shown),
     )
+
+
+def difference_scene(title: str, canvas: Canvas, pyramid: Pyramid, rows: Sequence[TensorRow], difference: Any = None) -> Scene:
+    """A scene of a page that compares: differences, or one of the two sides on their canvas."""
+    return Scene(
+        kind="values",
+        title=title,
+        canvas=canvas,
+        layout_digest=key_of("layout", layout_digest_input(canvas)),
+        levels=pyramid.levels,
+        tiles=pyramid.tiles,
+        magnitudes=tuple(magnitude_range(counts) for counts in pyramid.counts),
+        window=_FLOAT_WINDOW,
+        tensors=tuple(rows),
+        difference=difference,
+    )
+
+
+def tensor_row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt], name: str) -> TensorRow:
+    """The row of a tensor under a name that a comparison gives it; what its file calls it stands as the canonical one."""
+    return replace(_row(checkpoint, info, panels, info.name), name=name, canonical=info.name if info.name != name else "")
 
 
 def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:

@@ -138,7 +138,8 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
         from mwv.site.byte_scene import byte_files  # late: it is made of what is here
 
         return list(byte_files(scene, index, model.tensors, files))
-    details = detail_files(index, model.tensors)
+    tensors = model.tensors if scene.tensors is None else scene.tensors
+    details = detail_files(index, tensors)
     tiles, pieces = tile_map(scene, index, files)
     facts = {
         "version": DATA_VERSION,
@@ -152,9 +153,10 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
         "magnitudes": scene.magnitudes,
         "tiles": tiles,
         "regions": [[r.kind, r.label, r.stack, r.layer, *_rect(r.rect)] for r in scene.canvas.regions],
-        "tensors": tensor_columns(model.tensors),
-        "placements": placement_columns(scene.canvas, model.tensors),
+        "tensors": tensor_columns(tensors),
+        "placements": placement_columns(scene.canvas, tensors),
         "details": {"first": [file.first for file in details], "files": [file.name for file in details]},
+        **({} if scene.difference is None else {"difference": scene.difference}),
     }
     return [*details, *pieces, script(f"scene-{index}", "scene", canonical(facts))]
 

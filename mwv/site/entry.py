@@ -84,6 +84,7 @@ def model_entry(model: Model, names: list[str], picture: DataFile, files: TileFi
         zoo=model.place.zoo,
         rank=model.place.rank,
         options=model.options,
+        compares=model.compares,
         **_OF_THE_SITE,
         digest=model_digest(model),
         layout=tuple(scene.layout_digest for scene in model.scenes),

@@ -28,6 +28,7 @@ _TOLD: Final = (
     "tags",
     "group",
     "rank",
+    "compares",
     "shared",
     "nearest",
     "nearest_shared",
@@ -108,8 +109,8 @@ def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry])
         cards=cards,
         groups=_groups(cards),
         ordered=any(model.rank >= 0 for model in models),
-        parameters=sum(model.parameters for model in models),
-        nbytes=sum(model.bytes for model in models),
+        parameters=sum(model.parameters for model in models if not model.compares),
+        nbytes=sum(model.bytes for model in models if not model.compares),
         sharing=any(model.chunk_shared >= 0 for model in models),
     )
     return templates.render("gallery.html", "", vars(page))

@@ -56,6 +56,8 @@ class ModelEntry:
     """How many models that zoo names before this one, or -1."""
     options: str
     """Digest of the options that the model was built with."""
+    compares: tuple[str, ...]
+    """Of a difference: what the two are called that it compares; else empty."""
     shared: int
     """Bytes that other models of the site have, too."""
     nearest: str
@@ -99,7 +101,7 @@ class ModelEntry:
     tile_bytes: int
 
 
-_LISTS: Final = {"layout": str, "scenes": str, "stored": str, "tags": str, "overview_size": int}
+_LISTS: Final = {"compares": str, "layout": str, "scenes": str, "stored": str, "tags": str, "overview_size": int}
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,6 @@ def encode(manifest: Manifest, generator: str) -> bytes:
         "tiles": manifest.tiles,
         "templates": manifest.templates,
         "models": [asdict(manifest.models[slug]) for slug in sorted(manifest.models)],
-        "diffs": [],
         "files": {path: asdict(entry) for path, entry in manifest.files.items()},
     }
     return (canonical(value) + "\n").encode("ascii")

@@ -59,6 +59,10 @@ class Scene:
     """Default window of magnitudes, e.g. (2**-10, 2**1)."""
     archives: Mapping[tuple[int, int] | None, str] = field(default_factory=dict)
     """Only for PMTiles: digest of the archive of each super-block (column, row), and of the levels above under None."""
+    tensors: tuple[TensorRow, ...] | None = None
+    """What its placements count in, where that is not the model's table."""
+    difference: Mapping[str, Any] | None = None
+    """Of a scene of differences: what its data says of them, see `site/difference.py`."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class Model:
     options: str = ""
     """Digest of the options that it was built with."""
     place: Place = Place()
+    compares: tuple[str, ...] = ()
+    """Of a difference: what the two are called that it compares."""
     files: tuple[StoredFile, ...] = ()
     """Its files as xet stores them, where that is to be shown."""
 

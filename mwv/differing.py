@@ -1,0 +1,306 @@
+"""Two models that the user compares in, the page that shows how they differ out: scenes of the difference and of both sides."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from math import prod
+from typing import Any, Final
+
+from mwv.aliases import Copies
+from mwv.checkpoint.card import is_finetune_of, read_card
+from mwv.checkpoint.facts import dtype_counts, facts
+from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.matching import Match
+from mwv.checkpoint.wording import counted, shown
+from mwv.comparing import Compared, Comparer, Opposed, oppose, side_canvas
+from mwv.drawing import Drawing
+from mwv.errors import LostError, SourceError
+from mwv.hub.address import Address, Origin
+from mwv.layout.canvas import Canvas
+from mwv.memory import Memory
+from mwv.places import check_room
+from mwv.progress import progress
+from mwv.pyramid.keys import key_of
+from mwv.pyramid.palette import DIFFERENCE, fitted, table
+from mwv.pyramid.picture import magnitude_range, overview, overview_level, write_picture
+from mwv.pyramid.plan import make_plan
+from mwv.pyramid.render import Tally
+from mwv.pyramid.survey import Subject, Traffic
+from mwv.rendering import Means, Rendering, render, tile_files
+from mwv.report import HubTraffic, ModelFacts, ModelReport
+from mwv.settings import ModelSettings, Settings
+from mwv.site.collect import difference_scene, tensor_row
+from mwv.site.difference import Line, difference_facts
+from mwv.site.identity import identity_of
+from mwv.site.model import Label, Model, Place, Scene, TensorRow, TileFiles
+from mwv.site.text import slugify, visible
+from mwv.site.writer import SiteWriter
+from mwv.wanted import label_of, last_name, open_model
+
+_LISTED: Final = 20
+"""Names that a refusal gives at most."""
+
+
+def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, means: Means) -> ModelReport:
+    """Compare a model with the one that it is held against, and add the page to the site, unless it is there already."""
+    settings, store, opener = means.settings, means.store, means.opener
+    begin, fetched = time.monotonic(), opener.fetched
+    memory = Memory(store)
+    assert wanted.against is not None
+    base = open_model(wanted.against, opener)
+    other = open_model(wanted.source, opener)
+    finetune = _is_finetune(wanted, means) if settings.finetune is None else settings.finetune
+    label = _label(wanted, base, other, place, settings, finetune)
+    joint = _joint(base, other, label.title)
+
+    def report(found: ModelFacts, slug: str, tally: Tally, traffic: Traffic) -> ModelReport:
+        hub = HubTraffic(*(after - before for after, before in zip(opener.fetched, fetched, strict=True)))
+        return ModelReport(found, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
+
+    inputs = memory.inputs(joint, asdict(replace(label, place=Place())))
+    known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
+    if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
+        found = ModelFacts(**known["facts"])
+        return report(found, slug, Tally(reused=found.tiles), Traffic())
+    opposed = oppose(base, other, wanted.columns)
+    if finetune and not settings.allow_new:
+        _refuse_new(opposed, other)
+    try:
+        model, slug, drawn = _added(opposed, joint, label, finetune, site, means, memory)
+    except LostError:  # a damaged result came to light, and there may be more
+        store.distrust()
+        model, slug, drawn = _added(opposed, joint, label, finetune, site, means, memory)
+    Copies(store).note(joint.shards)
+    found = _facts(model, drawn)
+    if inputs is not None:
+        memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(found)})
+    tally, traffic = Tally(), Traffic()
+    for one in drawn:
+        for name, value in vars(one.tally).items():
+            setattr(tally, name, getattr(tally, name) + value)
+        traffic.read += one.traffic.read
+        traffic.hashed += one.traffic.hashed
+    return report(found, slug, tally, traffic)
+
+
+def _label(
+    wanted: ModelSettings, base: Checkpoint, other: Checkpoint, place: Place, settings: Settings, finetune: bool
+) -> Label:
+    """What the user says about a comparison."""
+    assert wanted.against is not None
+    label = label_of(wanted, other, place, settings)
+    title = wanted.title or f"{base.name} → {other.name}"
+    how = label.options, settings.metric, finetune, settings.allow_new
+    return replace(
+        label,
+        slug=wanted.slug or slugify(f"{base.name}-to-{other.name}"),
+        title=title,
+        source=f"{last_name(wanted.against)} → {last_name(wanted.source)}",
+        identity=key_of("difference", identity_of(base, wanted.against), label.identity),
+        url="",
+        page="",
+        options=key_of("difference", *how),
+    )
+
+
+def _joint(base: Checkpoint, other: Checkpoint, title: str) -> Checkpoint:
+    """Both as one, as far as files and notes go."""
+    notes = [f"{one.name}: {line}" for one in (base, other) for line in one.left_out]
+    return Checkpoint(
+        name=visible(title),
+        format=base.format if base.format == other.format else f"{base.format} → {other.format}",
+        shards=(*base.shards, *other.shards),
+        tensors=(),
+        config={"a": base.config, "b": other.config},
+        left_out=tuple(notes),
+    )
+
+
+def _is_finetune(wanted: ModelSettings, means: Means) -> bool:
+    """Whether the card of a model says that it is a finetune of the other."""
+    assert wanted.against is not None
+    card = read_card(means.opener.folder(wanted.source))
+    return is_finetune_of(card, _called(wanted.against, means))
+
+
+def _called(origin: Origin, means: Means) -> str:
+    """What a card would call a model."""
+    return origin.repo if isinstance(origin, Address) else means.opener.folder(origin).name
+
+
+def _refuse_new(opposed: Opposed, other: Checkpoint) -> None:
+    """Raise SourceError if a finetune has what its base lacks, or has reshaped it."""
+    new = [m.b.name for m in opposed.matching.matches if m.b is not None and m.kind not in ("same shape", "only a")]
+    if new:
+        names = ", ".join(map(shown, new[:_LISTED])) + (f" and {len(new) - _LISTED} more" if len(new) > _LISTED else "")
+        raise SourceError(
+            f"{other.name}: is a finetune with {counted(len(new), 'tensor')} new or of another shape: {names};"
+            " give --allow-new to compare it all the same"
+        )
+
+
+def _added(
+    opposed: Opposed, joint: Checkpoint, label: Label, finetune: bool, site: SiteWriter, means: Means, memory: Memory
+) -> tuple[Model, str, list[Rendering]]:
+    """The page of a comparison, its slug, and what was drawn for it."""
+    settings, store = means.settings, means.store
+    with progress(joint.name, len(opposed.canvas.placements), "tensor") as advance:
+        comparer = Comparer(opposed, store, memory, settings.jobs, advance=advance)
+        compared = comparer.run()
+    drawings = [
+        Drawing(joint, (), opposed.canvas, make_plan(opposed.canvas), tuple(_difference(one, settings) for one in compared)),
+        *(_side(opposed, compared, which) for which in (0, 1)),
+    ]
+    check_room(drawings[0], settings)
+    drawn = [render(drawing, means, memory) for drawing in drawings]
+    drawn[0].traffic.hashed += comparer.traffic.hashed
+    drawn[0].traffic.read += comparer.traffic.read
+    titles = (opposed.checkpoints[0].name, opposed.checkpoints[1].name)
+    told = difference_facts(titles, settings.metric, finetune, [_line(one) for one in compared], opposed.matching.ambiguous)
+    tables = [
+        _delta_rows(opposed, drawings[0], drawn[0]),
+        *(_rows(opposed, which, drawings[1 + which].canvas, drawn[1 + which]) for which in (0, 1)),
+    ]
+    names = ("Difference", *titles)
+    scenes, files = [], []
+    for index, (title, drawing, done, rows) in enumerate(zip(names, drawings, drawn, tables, strict=True)):
+        scene = difference_scene(title, drawing.canvas, done.pyramid, rows, told if index == 0 else None)
+        scene, tiles = tile_files(scene, done.pyramid, means)
+        scenes.append(scene)
+        files.append(tiles)
+    pyramid, canvas = drawn[0].pyramid, opposed.canvas
+    window = fitted(*magnitude_range(pyramid.counts[overview_level(canvas, pyramid.levels)]))
+    colours = table(DIFFERENCE, *window)
+    if settings.png is not None:
+        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, colours)
+    model = _model(opposed, label, scenes, tables[0], told)
+    picture = overview(pyramid, canvas, store, "png", colours)
+    return model, site.add_model(model, _together(files), picture), drawn
+
+
+def _difference(one: Compared, settings: Settings) -> Subject | None:
+    """What is drawn at a placement: the difference, or what only one side has."""
+    a, b = one.sides
+    if a is None or b is None:
+        return b if a is None else a
+    delta = one.delta(settings.metric)
+    return Subject(one.placement.name, delta, one.placement.grid, delta.known)
+
+
+def _side(opposed: Opposed, compared: Sequence[Compared], which: int) -> Drawing:
+    """One of the two on the canvas of the comparison."""
+    subjects = tuple(one.sides[which] for one in compared)
+    canvas = side_canvas(opposed, which)
+    return Drawing(opposed.checkpoints[which], (), canvas, make_plan(canvas), subjects)
+
+
+def _line(one: Compared) -> Line:
+    a, b = one.match.a, one.match.b
+    rows = (a.shape[0], b.shape[0]) if a is not None and b is not None and one.match.kind == "other rows" else None
+    return Line(
+        ("" if a is None else a.name, "" if b is None else b.name),
+        one.match.how,
+        "both" if a is not None and b is not None else "b" if a is None else "a",
+        rows,
+        one.difference,
+    )
+
+
+def _delta_rows(opposed: Opposed, drawing: Drawing, drawn: Rendering) -> list[TensorRow]:
+    """The table of the scene of differences: a row for each tensor that is laid out."""
+    learnt = _by_tensor(drawing.canvas, drawn)
+    placed = zip(drawing.canvas.placements, drawing.subjects, strict=True)
+    exponents = {placement.tensor: subject.tensor.exponent for placement, subject in placed if subject is not None}
+    rows = []
+    for index, found in enumerate(opposed.drawn):
+        side = found.a or found.b
+        assert side is not None
+        checkpoint = opposed.checkpoints[0 if found.a is not None else 1]
+        row = tensor_row(checkpoint, side.info, learnt.get(index, ()), found.name)
+        if found.a is not None and found.b is not None:
+            types = found.a.info.dtype.name, found.b.info.dtype.name
+            row = replace(
+                row,
+                dtype=types[0] if types[0] == types[1] else " → ".join(types),
+                shard="",
+                offset=0,
+                nbytes=0,
+                exponent=exponents[index],
+                packed=True,
+                strides=None,
+                note="",
+            )
+        rows.append(replace(row, shape=_shape(found), canonical=""))
+    return rows
+
+
+def _shape(found: Match) -> tuple[int, ...]:
+    shapes = [side.shape for side in (found.a, found.b) if side is not None]
+    return max(shapes, key=lambda shape: shape[:1])
+
+
+def _rows(opposed: Opposed, which: int, canvas: Canvas, drawn: Rendering) -> list[TensorRow]:
+    """The table of one side; what it lacks has a row without a place."""
+    learnt = _by_tensor(canvas, drawn)
+    rows = []
+    for index, found in enumerate(opposed.drawn):
+        sides = (found.a, found.b)
+        own, side = sides[which], sides[which] or sides[1 - which]
+        assert side is not None
+        row = tensor_row(opposed.checkpoints[which if own else 1 - which], side.info, learnt.get(index, ()), found.name)
+        rows.append(replace(row, shape=side.shape, note=row.note if own else "only in the other of the two"))
+    return rows
+
+
+def _by_tensor(canvas: Canvas, drawn: Rendering) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for placement, learnt in zip(canvas.placements, drawn.learnt, strict=True):
+        if placement.tensor is not None and learnt is not None:
+            found.setdefault(placement.tensor, []).append(learnt)
+    return found
+
+
+def _model(opposed: Opposed, label: Label, scenes: Sequence[Scene], rows: Sequence[TensorRow], told: Any) -> Model:
+    a, b = opposed.checkpoints
+    notes = [f"{one.name}: left out {line}" for one in (a, b) for line in one.left_out]
+    if told["ambiguous"]:
+        notes.append(f"Not compared, since nothing says what belongs together: {'; '.join(told['ambiguous'][:3])}.")
+    compared = [m for m in opposed.drawn if m.a is not None and m.b is not None]
+    return Model(
+        **vars(label),
+        format=a.format if a.format == b.format else f"{a.format} → {b.format}",
+        architecture="",
+        parameters=sum(prod(m.a.shape) for m in compared if m.a),
+        nbytes=sum(t.nbytes for one in (a, b) for t in one.tensors),
+        dtypes=dtype_counts([m.b.info for m in compared if m.b]),
+        facts=facts(b.config),
+        metadata={},
+        tensors=tuple(rows),
+        scenes=tuple(scenes),
+        notes=tuple(notes),
+        compares=(a.name, b.name),
+    )
+
+
+def _together(files: Sequence[TileFiles]) -> TileFiles:
+    """The tiles of all scenes of a page."""
+    first = files[0]
+    paths = {key: path for one in files for key, path in one.paths.items()}
+    return replace(first, paths=paths, fresh=frozenset().union(*(one.fresh for one in files)))
+
+
+def _facts(model: Model, drawn: Sequence[Rendering]) -> ModelFacts:
+    scene = model.scenes[0]
+    return ModelFacts(
+        name=model.title,
+        source=model.source,
+        parameters=model.parameters,
+        tensors=len(model.tensors),
+        elements=model.parameters,
+        nbytes=model.nbytes,
+        width=scene.canvas.bounds.width,
+        height=scene.canvas.bounds.height,
+        levels=scene.levels,
+        tiles=sum(len(one.pyramid.tiles) for one in drawn),
+        damaged=0,
+    )

@@ -1,0 +1,66 @@
+"""What stands at each placement of a comparison, and how far it differs, in; what the page says of it out, ready for JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mwv.measure.pairs import Difference
+
+
+@dataclass(frozen=True)
+class Line:
+    """A placement of a comparison."""
+
+    names: tuple[str, str]
+    """What the files call the tensor; empty on the side that lacks it."""
+    how: str
+    """Why the two belong together."""
+    side: Literal["both", "a", "b"]
+    rows: tuple[int, int] | None
+    """Rows of both, where one has more."""
+    difference: Difference | None
+
+
+def difference_facts(
+    titles: tuple[str, str], metric: str, finetune: bool, lines: Sequence[Line], ambiguous: Sequence[str]
+) -> dict[str, Any]:
+    """The field `difference` of a scene, as FORMAT.md has it: columns over its placements, null where only one side has it."""
+    found = [line.difference for line in lines]
+    whole = sum((one for one in found if one is not None), start=Difference())
+    columns: dict[str, list[Any]] = {
+        name: [None if one is None else numbers(one)[name] for one in found] for name in numbers(whole)
+    }
+    return {
+        "a": titles[0],
+        "b": titles[1],
+        "metric": metric,
+        "finetune": finetune,
+        "ambiguous": list(ambiguous),
+        "total": numbers(whole),
+        "identical": sum(one is not None and not one.changed for one in found),
+        "compared": sum(one is not None for one in found),
+        "columns": columns,
+        "alone": {str(i): line.side for i, line in enumerate(lines) if line.side != "both"},
+        "rows": {str(i): list(line.rows) for i, line in enumerate(lines) if line.rows is not None},
+        "how": [line.how for line in lines],
+        "names": {str(i): list(line.names) for i, line in enumerate(lines) if line.side == "both" and len({*line.names}) > 1},
+    }
+
+
+def numbers(found: Difference) -> Mapping[str, Any]:
+    """What is told of a difference, to six digits; None for what there is not."""
+    told = {
+        "changed": found.changed,
+        "share": found.share,
+        "odd": found.odd,
+        "grew": found.grew,
+        "max": found.largest,
+        "mean": found.mean,
+        "rms": found.rms,
+        "relative": found.relative,
+        "cosine": found.cosine,
+        "snr": found.snr,
+    }
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) and name != "cosine" else value for name, value in told.items()
+    }
