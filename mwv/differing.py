@@ -230,7 +230,7 @@ def _delta_rows(opposed: Opposed, drawing: Drawing, drawn: Rendering) -> list[Te
                 strides=None,
                 note="",
             )
-        rows.append(replace(row, shape=_shape(found), canonical=""))
+        rows.append(replace(row, shape=_shape(found)))
     return rows
 
 

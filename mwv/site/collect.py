@@ -113,8 +113,8 @@ def difference_scene(title: str, canvas: Canvas, pyramid: Pyramid, rows: Sequenc
 
 
 def tensor_row(checkpoint: Checkpoint, info: TensorInfo, panels: Sequence[Learnt], name: str) -> TensorRow:
-    """The row of a tensor under a name that a comparison gives it; what its file calls it stands as the canonical one."""
-    return replace(_row(checkpoint, info, panels, info.name), name=name, canonical=info.name if info.name != name else "")
+    """The row of a tensor under the name that a comparison gives it."""
+    return replace(_row(checkpoint, info, panels, info.name), name=name)
 
 
 def _window(shown: Sequence[TensorInfo]) -> tuple[float, float]:

@@ -63,7 +63,7 @@ mwv.CompareDialog = class {
       .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index)
       .map((/** @type {any} */ facts) => {
         const { layout } = facts.base === undefined ? facts : scenes[facts.base];
-        const [reason, rank] = layout === scene.facts.layout ? ["", 0] : ["Another layout", 2];
+        const [reason, rank] = layout === scene.facts.layout ? ["", 0] : scene.facts.curve ? ["Another layout", 2] : ["Not everything is in both", 1];
         return { slug: record.slug, index: facts.index, title: facts.title, reason, rank };
       });
     for (const model of models) {

@@ -79,7 +79,7 @@ mwv.CodeFilter = class {
 mwv.Colours = class extends EventTarget {
   constructor() {
     super();
-    /** What is coloured: "values", or scenes of "bytes" or "entropy", whose palettes are simply listed. */
+    /** What is coloured: "values" or a "difference" of such; or scenes of "bytes" or "entropy", whose palettes are simply listed. */
     this.kind = "values";
     /** The palette of each kind that was chosen. @type {Record<string, string>} */
     this.chosen = { values: mwv.colours.palettes[0].name };
@@ -96,10 +96,17 @@ mwv.Colours = class extends EventTarget {
     this.apply();
   }
 
+  /** Whether codes are magnitudes on a scale. */
+  get scaled() {
+    return !mwv.colours.tables[this.kind];
+  }
+
   /** The palettes there are. @returns {{name: string, title: string}[]} */
   get palettes() {
-    if (this.kind === "values") return mwv.colours.palettes;
-    return mwv.colours.tables[this.kind].map(([name, title]) => ({ name, title }));
+    const listed = mwv.colours.tables[this.kind];
+    if (listed) return listed.map(([name, title]) => ({ name, title }));
+    const own = ({ name }) => Number(name === this.kind);
+    return mwv.colours.palettes.toSorted((a, b) => own(b) - own(a));
   }
 
   get palette() {
@@ -115,8 +122,9 @@ mwv.Colours = class extends EventTarget {
 
   /** Colours of all codes for a window (in steps), which counts for values alone. */
   tableFor(low, high) {
-    if (this.kind === "values") return mwv.colourTable(this.needed || this.palette, low, high);
-    const [, , hex] = mwv.colours.tables[this.kind].find(([name]) => name === this.palette);
+    const listed = mwv.colours.tables[this.kind];
+    if (!listed) return mwv.colourTable(this.needed || this.palette, low, high);
+    const [, , hex] = listed.find(([name]) => name === this.palette);
     return Array.from({ length: 256 }, (_, code) => mwv.rgb(hex.slice(6 * code, 6 * code + 6)));
   }
 

@@ -55,7 +55,7 @@ mwv.Legend = class {
       const words = new Map(legends.map(([, text]) => [text.textContent, text]));
       this.classes.replaceChildren(...lists, ...words.values());
       if (scenes.length && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
-      box.classList.toggle("of-bytes", colours.kind !== "values");
+      box.classList.toggle("of-bytes", !colours.scaled);
       this.choice.replaceChildren(...colours.palettes.map(({ name, title }) => mwv.element("option", { value: name }, title)));
       this.drawn = null;
       this.draw();
@@ -162,7 +162,7 @@ mwv.Legend = class {
    */
   drawStrips() {
     const { colours, box } = this;
-    if (colours.kind !== "values") {
+    if (!colours.scaled) {
       this.drawBytes();
       return;
     }
@@ -259,7 +259,7 @@ mwv.Legend = class {
       item.classList.toggle("on", classes.includes(i));
       if (classes[0] === i) item.scrollIntoView({ block: "nearest" });
     });
-    const position = this.colours.kind === "values" ? (mwv.colours.positions[code] ?? null) : typeof code === "number" ? code : null;
+    const position = this.colours.scaled ? (mwv.colours.positions[code] ?? null) : typeof code === "number" ? code : null;
     this.marker.setAttribute("visibility", position === null ? "hidden" : "visible");
     for (const swatch of this.swatches.children) swatch.classList.toggle("on", Number(swatch.dataset.code) === code);
     if (position === null) return;

@@ -17,6 +17,7 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
     /** What each placement covers, x, y, width, height; and whether that is missing or odd. */
     this.boxes = Float64Array.from(scene.shapes.flatMap((/** @type {any} */ shape) => shape.box));
     const { nan, inf } = scene.facts.placements;
+    this.alone = mwv.alone(scene);
     this.marks = Uint8Array.from(scene.shapes, (_, /** @type {number} */ i) => (scene.missing(i) ? 1 : nan[i] || inf[i] ? 2 : 0));
   },
 
@@ -77,6 +78,10 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
       context.stroke();
     }
     context.setLineDash([]);
+    for (const { box, colour } of this.alone) {
+      const [x, y, w, h] = this.onScreen(...box);
+      if (w >= 2 && h >= 2 && x < view.width && y < view.height && x + w > 0 && y + h > 0) this.hatch([x, y, w, h], colour);
+    }
     return seen;
   },
 
@@ -147,8 +152,8 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
     context.closePath();
   },
 
-  /** Diagonal lines over what the files lack. */
-  hatch([x, y, w, h]) {
+  /** Diagonal lines over what the files lack, or what one side alone has. */
+  hatch([x, y, w, h], colour = "rgba(160, 172, 190, 0.45)") {
     const { context, view } = this;
     const [left, top] = [Math.max(x, 0), Math.max(y, 0)];
     const [right, bottom] = [Math.min(x + w, view.width), Math.min(y + h, view.height)];
@@ -163,7 +168,7 @@ mwv.OutlineLayer = mwv.CanvasLayer.extend({
       context.lineTo(d - bottom, bottom);
     }
     context.lineWidth = 1;
-    context.strokeStyle = "rgba(160, 172, 190, 0.45)";
+    context.strokeStyle = colour;
     context.stroke();
     context.restore();
   },

@@ -18,6 +18,7 @@
   mwv.keys = new mwv.Keys(find("keys"), view);
   mwv.readout = new mwv.Readout(find("readout"), view);
   mwv.panel = new mwv.Panel(find("tensor"), view);
+  mwv.changes = new mwv.Changes(find("changes"), view);
   mwv.offset = new mwv.Offset(find("offset"), view);
   mwv.table = new mwv.Table(find("table"), view, find("toggle-table"));
   mwv.compare = new mwv.Compare(find("comparing"), view, find("compare"), find("comparison"));

@@ -152,10 +152,11 @@ mwv.Panel = class {
     rows.push(
       ["Type", visible(tensors.dtypes[tensors.dtype[tensor]])],
       ["Shape", fused ? `${shape(this.scene.shape(placement))} of ${shape(whole)}` : shape(whole)],
-      ["Elements", thousands(this.scene.grid(placement)[3])],
-      [fused ? "Size of all experts" : "Size", `${size(bytes)} (${thousands(bytes)} bytes)`],
-      ["File", visible(tensors.shards[tensors.shard[tensor]])]
+      ["Elements", thousands(this.scene.grid(placement)[3])]
     );
+    if (bytes) rows.push([fused ? "Size of all experts" : "Size", `${size(bytes)} (${thousands(bytes)} bytes)`]);
+    const file = visible(tensors.shards[tensors.shard[tensor]]);
+    if (file) rows.push(["File", file]);
     if (bytes) rows.push(["Bytes in the file", `${thousands(offset)} – ${thousands(offset + bytes - 1)}`]);
     for (const part of Object.keys(tensors.parts).map(Number)) {
       if (tensors.parts[part] !== tensor) continue;
@@ -172,6 +173,7 @@ mwv.Panel = class {
         rows.push([code === 1 ? "Chunks only here" : `Chunks ${visible(stored.label(code))}`, share]);
       }
     }
+    rows.push(...mwv.changeFacts(this.scene, placement));
     const note = tensors.notes[tensor];
     return [this.pairs("facts", rows), ...(note ? [mwv.element("p", { class: tensors.packed.includes(tensor) ? "quiet" : "note" }, visible(note))] : [])];
   }

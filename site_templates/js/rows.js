@@ -83,7 +83,7 @@ mwv.rows = function (scene) {
       made.xorbs = xorbs.length;
       if (stored.sharing) made.shared = made.bytes - (classes.get(1) ?? 0);
     }
-    return { ...made, elements, rms, minimum, maximum, zeros, nan, inf };
+    return { ...made, elements, rms, minimum, maximum, zeros, nan, inf, ...mwv.changeOf(scene, placement) };
   });
   tensors.name.forEach((/** @type {string} */ name, /** @type {number} */ tensor) => {
     if (!placed.has(tensor)) rows.push(row(-1, tensor, name));
@@ -132,8 +132,25 @@ mwv.BYTE_COLUMNS = [
   })),
 ];
 
+const percent = (/** @type {number | null} */ part) => (part === null ? "–" : mwv.text.number(100 * part, 3));
+const digits = (/** @type {number | null} */ value) => (value === null ? "–" : mwv.text.number(value, 3));
+
+/** Columns that tell how far two models differ, in the place of what is measured of one. */
+mwv.CHANGE_COLUMNS = [
+  { key: "share", title: "Changed %", number: true, show: (/** @type {any} */ row) => percent(row.share) },
+  { key: "changeRms", title: "RMS Δ", number: true, show: (/** @type {any} */ row) => digits(row.changeRms) },
+  { key: "relative", title: "Relative %", number: true, show: (/** @type {any} */ row) => percent(row.relative) },
+  { key: "max", title: "Max |Δ|", number: true, show: (/** @type {any} */ row) => digits(row.max) },
+  { key: "cosine", title: "Cosine", number: true, show: (/** @type {any} */ row) => (row.cosine === null ? "–" : row.cosine.toFixed(6)) },
+  { key: "snr", title: "SNR dB", number: true, show: (/** @type {any} */ row) => (row.snr === null ? "–" : row.snr.toFixed(1)) },
+];
+
 /** The columns of the table of a model. @param {any} folder */
 mwv.tableColumns = function (folder) {
+  if (folder.scenes[0].difference) {
+    const kept = mwv.COLUMNS.filter(({ key }) => !["bytes", "rms", "minimum", "maximum", "zeros", "odd"].includes(key));
+    return kept.toSpliced(4, 0, ...mwv.CHANGE_COLUMNS);
+  }
   if (folder.scenes[0].curve) return mwv.BYTE_COLUMNS;
   const stored = mwv.storedIn(folder);
   const at = mwv.COLUMNS.findIndex(({ key }) => key === "rms");
@@ -212,7 +229,7 @@ mwv.records = function (scene, rows) {
     const file = missing ? null : tensors.shards[tensors.shard[tensor]];
     const digest = missing ? null : tensors.digest[tensor];
     const told = Object.fromEntries(stored.map(({ key }) => [key, row[key] === null ? null : Math.round(row[key])]));
-    const measured = { elements, bytes, ...told, rms, minimum, maximum, zeros, nan, inf };
+    const measured = { elements, bytes, ...told, ...mwv.changeOf(scene, placement), rms, minimum, maximum, zeros, nan, inf };
     const known = missing ? Object.fromEntries(Object.keys(measured).map((key) => [key, null])) : measured;
     return { name, missing, dtype: missing ? null : dtype, shape, ...known, stack, layer, slot, expert, file, digest };
   });

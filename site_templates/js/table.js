@@ -26,6 +26,7 @@ mwv.Table = class {
     /** Elements of the rows in the page, by their place in the list. @type {Map<number, HTMLElement>} */
     this.shown = new Map();
     this.columns = mwv.tableColumns(view.scene.folder);
+    section.classList.toggle("of-changes", Boolean(view.scene.folder.scenes[0].difference));
     section.classList.toggle("of-bytes", this.columns === mwv.BYTE_COLUMNS);
     this.build();
     button.addEventListener("click", () => this.open(section.hidden));

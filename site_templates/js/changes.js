@@ -1,0 +1,274 @@
+// @ts-check
+"use strict";
+/* A scene of differences in, a section of the panel out: how far two models differ in all, by layer and slot, and where most. */
+
+/** What a cell of the chart may show: field, title, whether more is further apart, and how it is written. */
+mwv.CHANGES = [
+  ["relative", "Relative change", true, (/** @type {number} */ x) => `${mwv.text.number(100 * x, 3)} %`],
+  ["snr", "SNR in dB", false, (/** @type {number} */ x) => `${x.toFixed(1)} dB`],
+  ["rms", "RMS Δ", true, (/** @type {number} */ x) => mwv.text.number(x, 3)],
+  ["max", "Largest |Δ|", true, (/** @type {number} */ x) => mwv.text.number(x, 3)],
+  ["share", "Changed elements", true, (/** @type {number} */ x) => `${mwv.text.number(100 * x, 3)} %`],
+];
+
+/** From little to much. */
+mwv.HEAT = ["1d3b2f", "1f6b4a", "3c9a5f", "8fbf4d", "e3c63f", "f08c2e", "d8432f"];
+
+/** What is told of a placement in the difference that a page shows; nothing elsewhere. @param {any} scene @param {number} placement */
+mwv.changeOf = function (scene, placement) {
+  const told = scene.folder.scenes[0].difference;
+  if (!told) return {};
+  const of = (/** @type {string} */ key) => (placement < 0 ? null : told.columns[key][placement]);
+  return { share: of("share"), changeRms: of("rms"), relative: of("relative"), max: of("max"), cosine: of("cosine"), snr: of("snr") };
+};
+
+/** Rows of the panel about a placement. @param {any} scene @param {number} placement @returns {[string, string][]} */
+mwv.changeFacts = function (scene, placement) {
+  const told = scene.folder.scenes[0].difference;
+  if (!told) return [];
+  const { number, thousands, visible } = mwv.text;
+  const side = told.alone[placement];
+  if (side) return [["Only in", visible(told[side])]];
+  const { share, changeRms, relative, max, cosine, snr } = mwv.changeOf(scene, placement);
+  const odd = told.columns.odd[placement];
+  const names = told.names[placement];
+  /** @type {[string, string][]} */
+  const rows = [];
+  if (names) rows.push([`In ${visible(told.a)}`, visible(names[0])], [`In ${visible(told.b)}`, visible(names[1])]);
+  rows.push(["Matched by", told.how[placement]]);
+  const grown = told.rows[placement];
+  if (grown) rows.push(["Rows", `${thousands(grown[0])} → ${thousands(grown[1])}`]);
+  if (!told.columns.changed[placement]) return [...rows, ["Difference", "identical"]];
+  rows.push(["Changed", `${number(100 * share, 3)} %`], ["RMS Δ", number(changeRms)]);
+  if (relative !== null) rows.push(["Relative change", `${number(100 * relative, 3)} %`]);
+  rows.push(["Largest |Δ|", number(max)]);
+  if (cosine !== null) rows.push(["Cosine", cosine.toFixed(6)]);
+  if (snr !== null) rows.push(["SNR", `${snr.toFixed(1)} dB`]);
+  if (odd) rows.push(["NaN or Inf on one side", thousands(odd)]);
+  return rows;
+};
+
+/** Boxes of what one side alone has, with the colour of their hatching. @param {any} scene @returns {{box: number[], colour: string}[]} */
+mwv.alone = function (scene) {
+  const told = scene.facts.difference;
+  if (!told) return [];
+  const colours = { a: told.finetune ? "rgba(190, 198, 210, 0.6)" : "rgba(255, 120, 115, 0.75)", b: "rgba(110, 235, 160, 0.75)" };
+  const of = (/** @type {number} */ placement, /** @type {"a" | "b"} */ side, /** @type {number} */ from) =>
+    scene.pieces(placement).flatMap((/** @type {any} */ { x, y, w, h, row, rows, high }) => {
+      const above = Math.min(Math.max(from - row, 0), rows) * high;
+      return above < h ? [{ box: [x, y + above, w, h - above], colour: colours[side] }] : [];
+    });
+  return [
+    ...Object.entries(told.alone).flatMap(([placement, side]) => of(Number(placement), side, 0)),
+    ...Object.entries(told.rows).flatMap(([placement, [a, b]]) => {
+      const [whole] = scene.grid(Number(placement));
+      return of(Number(placement), a > b ? "a" : "b", (whole / Math.max(a, b)) * Math.min(a, b));
+    }),
+  ];
+};
+
+mwv.Changes = class {
+  /** How many of the most changed are listed. */
+  static MOST = 12;
+
+  /**
+   * @param {HTMLElement} section
+   * @param {any} view
+   */
+  constructor(section, view) {
+    this.section = section;
+    this.view = view;
+    this.scene = view.scene;
+    this.told = this.scene.facts.difference;
+    if (!this.told) return;
+    section.hidden = false;
+    this.metric = mwv.CHANGES[0];
+    this.heat = mwv.element("div", { class: "heats" });
+    this.line = mwv.element("p", { class: "told", role: "status" });
+    section.replaceChildren(
+      mwv.element("h2", {}, "Difference"),
+      ...this.summary(),
+      ...this.chart(),
+      ...this.most(),
+      ...this.lonely()
+    );
+    this.draw();
+    view.addEventListener("select", () => this.mark());
+  }
+
+  summary() {
+    const { told } = this;
+    const { number, thousands, visible } = mwv.text;
+    const { total } = told;
+    const rest = told.compared - told.identical;
+    const words = rest
+      ? `Of ${thousands(told.compared)} tensors that both have, ${thousands(rest)} ${rest === 1 ? "differs" : "differ"}.`
+      : `All ${thousands(told.compared)} tensors that both have are identical.`;
+    const means = {
+      rms: "Shown is each difference over the RMS of the original tensor, rounded to a power of two.",
+      "abs-log": "Shown are absolute differences, in units of 1/1024.",
+      exact: "Shown is which values changed, and which way.",
+    }[told.metric];
+    /** @type {[string, string][]} */
+    const rows = [
+      ["Changed", `${number(100 * total.share, 3)} %`],
+      ["RMS Δ", number(total.rms)],
+      ["Relative", total.relative === null ? "∞" : `${number(100 * total.relative, 3)} %`],
+      ["Largest |Δ|", number(total.max)],
+      ["Cosine", total.cosine === null ? "–" : total.cosine.toFixed(6)],
+      ["SNR", total.snr === null ? "–" : `${total.snr.toFixed(1)} dB`],
+    ];
+    const list = mwv.element("dl", { class: "numbers" });
+    for (const [term, text] of rows) list.append(mwv.element("div", {}, mwv.element("dt", {}, term), mwv.element("dd", {}, text)));
+    const sides = mwv.element("p", { class: "sides" }, mwv.element("b", {}, visible(told.a)), " → ", mwv.element("b", {}, visible(told.b)));
+    const notes = [words, means, ...(told.finetune ? ["A finetune, by its model card or your word: what only the original has is gray."] : [])];
+    return [sides, list, ...notes.map((text) => mwv.element("p", { class: "quiet" }, text))];
+  }
+
+  /** The head of the chart by layer and slot. */
+  chart() {
+    const stacks = new Set(this.scene.facts.placements.layer.map((/** @type {number} */ n, /** @type {number} */ i) => (n < 0 ? -1 : this.scene.facts.placements.stack[i])));
+    stacks.delete(-1);
+    this.stacks = [...stacks];
+    if (!this.stacks.length) return [this.line];
+    const choice = mwv.element("select", { "aria-label": "What the chart shows" });
+    choice.append(...mwv.CHANGES.map(([key, title]) => mwv.element("option", { value: key }, title)));
+    choice.addEventListener("change", () => {
+      this.metric = mwv.CHANGES.find(([key]) => key === choice.value);
+      this.draw();
+    });
+    const head = mwv.element("div", { class: "heat-head" }, mwv.element("h3", {}, "By layer and slot"), choice);
+    this.scale = mwv.element("div", { class: "scale" });
+    return [head, this.heat, this.scale, this.line];
+  }
+
+  /** A value of the chart for a placement; null where there is none. @param {number} placement */
+  value(placement) {
+    return this.told.columns[this.metric[0]][placement];
+  }
+
+  draw() {
+    const { placements } = this.scene.facts;
+    const [, , upward, write] = this.metric;
+    const all = placements.tensor.map((/** @type {number} */ _, /** @type {number} */ i) => this.value(i)).filter((/** @type {any} */ x) => x !== null && (x > 0 || !upward));
+    const place = (/** @type {number} */ x) => (upward ? Math.log(x) : -x);
+    const ends = all.map(place);
+    const [low, high] = [Math.min(...ends), Math.max(...ends)];
+    const part = (/** @type {number} */ x) => (high > low ? (place(x) - low) / (high - low) : 1);
+    this.heat.replaceChildren(...this.stacks.map((stack) => this.grid(stack, part)));
+    if (!this.scale) return;
+    const text = (/** @type {number} */ end) => write(upward ? Math.exp(end) : -end);
+    const bar = mwv.element("i", { style: `background: linear-gradient(to right, ${mwv.HEAT.map((c) => `#${c}`).join()})` });
+    this.scale.replaceChildren(...(all.length ? [mwv.element("span", {}, text(low)), bar, mwv.element("span", {}, text(high))] : []));
+    this.mark();
+  }
+
+  /** The layers of a stack, one under the other. @param {number} stack @param {(x: number) => number} part */
+  grid(stack, part) {
+    const { placements } = this.scene.facts;
+    const layers = new Map();
+    const slots = new Map();
+    placements.stack.forEach((/** @type {number} */ of, /** @type {number} */ i) => {
+      if (of !== stack || placements.layer[i] < 0) return;
+      const row = layers.get(placements.layer[i]) ?? new Map();
+      const known = row.get(placements.slot[i]);
+      // Of experts the one that changed most.
+      if (known === undefined || (this.value(i) ?? -1) > (this.value(known) ?? -1)) row.set(placements.slot[i], i);
+      layers.set(placements.layer[i], row);
+      slots.set(placements.slot[i], i);
+    });
+    const heads = [...slots].map(([, i]) => mwv.element("span", { class: "slot" }, mwv.text.visible(this.scene.shortNames[i])));
+    const cells = [...layers].sort((a, b) => a[0] - b[0]).flatMap(([layer, row]) => [
+      mwv.element("span", { class: "layer" }, String(layer)),
+      ...[...slots.keys()].map((slot) => (row.has(slot) ? this.cell(row.get(slot), part) : mwv.element("span", {}))),
+    ]);
+    const name = mwv.text.visible(placements.stacks[stack]);
+    const grid = mwv.element("div", { class: "heat", role: "group", "aria-label": name }, mwv.element("span", {}), ...heads, ...cells);
+    grid.style.gridTemplateColumns = `auto repeat(${slots.size}, minmax(10px, 1fr))`;
+    return grid;
+  }
+
+  /** @param {number} placement @param {(x: number) => number} part */
+  cell(placement, part) {
+    const value = this.value(placement);
+    const words = this.words(placement);
+    const button = mwv.element("button", { type: "button", "data-placement": placement, "aria-label": words });
+    const same = this.told.columns.changed[placement] === 0;
+    button.classList.toggle("same", same);
+    if (!same && value !== null) {
+      const at = Math.min(Math.max(part(value), 0), 1) * (mwv.HEAT.length - 1);
+      const [left, right] = [Math.floor(at), Math.ceil(at)];
+      button.style.setProperty("--heat", `color-mix(in srgb, #${mwv.HEAT[right]} ${100 * (at - left)}%, #${mwv.HEAT[left]})`);
+    }
+    button.addEventListener("click", () => this.go(placement));
+    for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => (this.line.textContent = words));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => (this.line.textContent = ""));
+    return button;
+  }
+
+  /** A placement in words. @param {number} placement */
+  words(placement) {
+    const [, title, , write] = this.metric;
+    const side = this.told.alone[placement];
+    const value = this.value(placement);
+    const what = side
+      ? `only in ${this.told[side]}`
+      : this.told.columns.changed[placement]
+        ? `${title.toLowerCase()} ${value === null ? "–" : write(value)}`
+        : "identical";
+    return mwv.text.visible(`${this.scene.name(placement)}: ${what}`);
+  }
+
+  /** @param {number} placement */
+  go(placement) {
+    this.view.select(placement);
+    this.view.fly(this.scene.shapes[placement].box);
+  }
+
+  /** A list of placements. @param {string} tag @param {number[]} placements @param {(placement: number) => string} what */
+  list(tag, placements, what) {
+    const list = mwv.element(tag, { class: tag === "ul" ? "alone" : "" });
+    for (const placement of placements) {
+      const name = mwv.element("span", { class: "name" }, ...mwv.breakable(mwv.text.visible(this.scene.name(placement))));
+      const button = mwv.element("button", { type: "button", "data-placement": placement }, name, mwv.element("span", { class: "what" }, what(placement)));
+      button.addEventListener("click", () => this.go(placement));
+      list.append(mwv.element("li", {}, button));
+    }
+    return list;
+  }
+
+  /** What changed most. */
+  most() {
+    const { relative, changed } = this.told.columns;
+    const order = (/** @type {number} */ i) => relative[i] ?? Infinity;
+    const found = [...changed.keys()].filter((i) => changed[i]).sort((a, b) => order(b) - order(a)).slice(0, mwv.Changes.MOST);
+    if (!found.length) return [];
+    const what = (/** @type {number} */ i) => (relative[i] === null ? "from zero" : `${mwv.text.number(100 * relative[i], 3)} %`);
+    return [mwv.element("h3", {}, "Changed most"), this.list("ol", found, what)];
+  }
+
+  /** What only one side has, and what nothing says where it belongs. */
+  lonely() {
+    const { told } = this;
+    const alone = Object.keys(told.alone).map(Number);
+    const rows = Object.keys(told.rows).map(Number);
+    const what = (/** @type {number} */ i) => (told.rows[i] ? `rows ${told.rows[i].map(mwv.text.thousands).join(" → ")}` : `only in ${mwv.text.visible(told[told.alone[i]])}`);
+    const nodes = [];
+    if (alone.length + rows.length) {
+      nodes.push(mwv.element("h3", {}, "Not on both sides"), this.list("ul", [...rows, ...alone].slice(0, 200), what));
+      if (alone.length + rows.length > 200) nodes.push(mwv.element("p", { class: "quiet" }, `and ${mwv.text.thousands(alone.length + rows.length - 200)} more`));
+    }
+    if (told.ambiguous.length) {
+      nodes.push(mwv.element("h3", {}, "Not compared, since nothing says what belongs together"));
+      nodes.push(...told.ambiguous.slice(0, 50).map((/** @type {string} */ text) => mwv.element("p", { class: "quiet" }, mwv.text.visible(text))));
+    }
+    return nodes;
+  }
+
+  /** Mark the chosen placement. */
+  mark() {
+    for (const button of this.section.querySelectorAll("[data-placement]")) {
+      button.toggleAttribute("aria-current", button.dataset.placement === String(this.view.selected));
+    }
+  }
+};
