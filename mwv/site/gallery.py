@@ -93,8 +93,12 @@ class GalleryPage:
     groups: Sequence[Group]
     ordered: bool
     """Whether a zoo says in which order the cards stand."""
+    models: int
     parameters: int
     nbytes: int
+    """Of the models."""
+    differences: int
+    """Cards that compare two models."""
     sharing: bool
     """Whether there is a page of what models share by chunks."""
 
@@ -104,13 +108,16 @@ def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry])
     titles = {model.slug: model.title for model in models}
     ordered = sorted(models, key=lambda m: (m.rank < 0, m.zoo, m.rank, m.title.casefold(), m.slug))
     cards = [_card(model, place, titles) for place, model in enumerate(ordered)]
+    own = [model for model in models if not model.compares]
     page = GalleryPage(
         title=title,
         cards=cards,
         groups=_groups(cards),
         ordered=any(model.rank >= 0 for model in models),
-        parameters=sum(model.parameters for model in models if not model.compares),
-        nbytes=sum(model.bytes for model in models if not model.compares),
+        models=len(own),
+        parameters=sum(model.parameters for model in own),
+        nbytes=sum(model.bytes for model in own),
+        differences=len(models) - len(own),
         sharing=any(model.chunk_shared >= 0 for model in models),
     )
     return templates.render("gallery.html", "", vars(page))

@@ -1,0 +1,191 @@
+"""In: pages that compare two models. Out: what a person sees, reads and reaches there, held against the models themselves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from safetensors.numpy import save_file
+from serving import served
+from viewing import hover, look, screen, settle
+
+from mwv.build import build
+from mwv.pyramid.palette import table
+from mwv.settings import ModelSettings, Settings
+
+CHANGED = "model.layers.1.mlp.up_proj.weight"
+EMBED = "model.embed_tokens.weight"
+
+
+def weights(changed: bool) -> dict[str, Any]:
+    random = np.random.default_rng(1)
+    made = {
+        f"model.layers.{n}.{name}": random.standard_normal(shape).astype(np.float32)
+        for n in range(4)
+        for name, shape in (("self_attn.q_proj.weight", (200, 300)), ("mlp.up_proj.weight", (500, 300)))
+    }
+    made[EMBED] = random.standard_normal((600, 300)).astype(np.float32)
+    if changed:
+        made[CHANGED] = made[CHANGED].copy()
+        made[CHANGED][::2] += np.float32(0.25)
+        made[CHANGED][1::2, :100] -= np.float32(0.5)
+        made[CHANGED][5, 5] = np.nan
+        made[EMBED] = np.concatenate((made[EMBED], random.standard_normal((40, 300)).astype(np.float32)))
+        made["score.weight"] = np.ones((8, 300), np.float32)
+    return made
+
+
+@pytest.fixture(scope="module")
+def difference_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("difference")
+    for name in ("before", "after"):
+        save_file(weights(name == "after"), folder / f"{name}.safetensors")
+    wanted = ModelSettings(folder / "after.safetensors", against=folder / "before.safetensors")
+    build(Settings((wanted,), folder / "site", folder / "cache", jobs=2))
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def http_difference(difference_site: Path) -> Iterator[str]:
+    with served(difference_site) as address:
+        yield address
+
+
+@pytest.fixture(params=["http", "file"])
+def anywhere(request: pytest.FixtureRequest, difference_site: Path) -> str:
+    return str(request.getfixturevalue("http_difference")) if request.param == "http" else difference_site.as_uri()
+
+
+def go(page: Page, root: str) -> None:
+    page.goto(f"{root}/before-to-after/index.html")
+    settle(page)
+
+
+def place_of(page: Page, name: str) -> tuple[int, int, int]:
+    """A placement, and the canvas pixel of its corner."""
+    found: list[int] = page.evaluate(
+        """(name) => {
+            const { scene } = mwv.view;
+            const i = Array.from({ length: scene.count }, (_, n) => n).find((n) => scene.name(n) === name);
+            const [piece] = scene.pieces(i);
+            return [i, piece.x, piece.y];
+        }""",
+        name,
+    )
+    return found[0], found[1], found[2]
+
+
+def test_what_changed_is_green_and_red_and_the_rest_is_black(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    _, x, y = place_of(page, CHANGED)
+    look(page, x + 150, y + 150, 0)
+    shown = screen(page)
+    corner = page.evaluate("() => { const c = mwv.view.map.containerPointToLatLng([0, 0]); return [c.lng, c.lat]; }")
+    left, top = x - round(corner[0]), y - round(corner[1])
+    before, after = weights(False)[CHANGED], weights(True)[CHANGED]
+    window = shown[top : top + 200, left : left + 300].astype(int)
+    with np.errstate(invalid="ignore"):
+        d = (after - before)[:200]
+    grew, shrank, same = d > 0, d < 0, d == 0
+    assert np.all(window[grew][:, 1] > window[grew][:, 0]), "green"
+    assert np.all(window[shrank][:, 0] > window[shrank][:, 1]), "red"
+    assert np.all(window[same] == 0), "black"
+    assert tuple(window[5, 5]) == tuple(table("difference", 0.1, 1)[255]) == (255, 255, 255)
+
+
+def test_the_panel_tells_how_far_both_differ_and_leads_there(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    changes = page.locator("#changes")
+    expect(changes).to_contain_text("Of 9 tensors that both have, 1 differs.")
+    a, b = weights(False), weights(True)
+    d = (b[CHANGED].astype(np.float64) - a[CHANGED]).ravel()
+    finite = d[np.isfinite(d)]
+    share = 100 * np.count_nonzero(d) / sum(t.size for name, t in a.items())
+    expect(changes.locator(".numbers")).to_contain_text(f"{share:.3g} %")
+    expect(changes.locator(".numbers")).to_contain_text(f"{np.abs(finite).max():.4g}")
+    changes.locator("ol button").first.click()
+    settle(page)
+    panel = page.locator("#tensor")
+    expect(panel.locator("h2")).to_have_text(CHANGED)
+    expect(panel.locator(".facts")).to_contain_text("Matched bysame name")
+    relative = np.sqrt(np.sum(finite**2) / (np.sum(a[CHANGED].astype(np.float64) ** 2) - float(a[CHANGED][5, 5]) ** 2))
+    expect(panel.locator(".facts")).to_contain_text(f"Relative change{100 * relative:.3g} %")
+    expect(panel.locator(".facts")).to_contain_text("NaN or Inf on one side1")
+
+
+def test_the_chart_has_a_cell_for_each_layer_and_slot(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    cells = page.locator(".heat button")
+    assert cells.count() == 8
+    assert page.locator(".heat button.same").count() == 7
+    cell = page.locator(".heat button:not(.same)")
+    cell.hover()
+    expect(page.locator("#changes .told")).to_contain_text(f"{CHANGED}: relative change")
+    page.get_by_label("What the chart shows").select_option("snr")
+    cell.hover()
+    expect(page.locator("#changes .told")).to_contain_text("snr in db")
+    cell.click()
+    expect(page.locator("#tensor h2")).to_have_text(CHANGED)
+
+
+def test_what_one_side_has_is_listed_and_hatched(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    alone = page.locator("#changes .alone")
+    expect(alone).to_contain_text("rows 600 → 640")
+    expect(alone).to_contain_text("only in after")
+    alone.get_by_role("button").last.click()
+    settle(page)
+    expect(page.locator("#tensor .facts")).to_contain_text("Only inafter")
+    boxes = page.evaluate("mwv.alone(mwv.view.scene).map(({ box }) => box)")
+    _, x, y = place_of(page, EMBED)
+    assert [x, y + 600, 300, 40] in boxes and len(boxes) == 2
+    assert page.evaluate(
+        """() => {
+            const { outlines } = mwv.view, { width, height } = outlines.canvas ?? outlines._canvas ?? outlines.context.canvas;
+            return new Set(outlines.context.getImageData(0, 0, width, height).data).size > 2;
+        }"""
+    )
+
+
+def test_read_out_is_the_difference_in_stored_values(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    _, x, y = place_of(page, CHANGED)
+    look(page, x + 150, y + 150, 2)
+    hover(page, x + 150, y + 150)
+    text = page.locator("#readout").inner_text()
+    assert CHANGED in text and "[150, 150]" in text.replace("\u202f", " ").replace("row 150, column 150", "[150, 150]")
+
+
+def test_both_sides_are_scenes_and_can_be_swiped(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    page.get_by_role("button", name="after", exact=True).click()
+    settle(page)
+    _, x, y = place_of(page, CHANGED)
+    expect(page.locator("#tabs [aria-pressed=true]")).to_have_text("after")
+    page.locator("#compare").click()
+    page.get_by_role("dialog").get_by_role("button", name="before before-to-after").click()
+    expect(page.locator("#comparison")).to_contain_text("differ")
+    look(page, x + 150, y + 150, 0)
+    page.get_by_role("button", name="Blink").click()
+    settle(page)
+
+
+def test_the_table_has_the_numbers_and_sorts_by_them(page: Page, anywhere: str) -> None:
+    go(page, anywhere)
+    page.locator("#toggle-table").click()
+    page.get_by_role("columnheader", name="Relative %").get_by_role("button").click()
+    first = page.locator("#table .body .line").first
+    expect(first).to_contain_text(CHANGED)
+    with page.expect_download() as download:
+        page.locator("#table .save").get_by_role("button", name="CSV").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert "relative" in lines[0].split(",") and "snr" in lines[0].split(",") and lines[1].startswith(CHANGED)
+
+
+def test_the_gallery_says_that_it_is_a_difference(page: Page, anywhere: str) -> None:
+    page.goto(f"{anywhere}/index.html")
+    expect(page.locator(".card")).to_contain_text("Difference of")
+    expect(page.locator(".card h3")).to_have_text("before → after")
+    expect(page.locator("body")).to_contain_text("1 difference")
