@@ -28,7 +28,6 @@ _TOLD: Final = (
     "tags",
     "group",
     "rank",
-    "compares",
     "shared",
     "nearest",
     "nearest_shared",

@@ -31,7 +31,7 @@ COMMANDS = {name: command for name, command in commands(cli, "mwv") if command i
 
 def section(command: str) -> str:
     """The part of the README under a command's heading."""
-    found = re.search(rf"^### `{command}(?: [^a-z`]\S*| SOURCE)?`$(.*?)(?=^##)", README, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^### `{command}(?: [^a-z`][^`]*)?`$(.*?)(?=^##)", README, re.MULTILINE | re.DOTALL)
     assert found, f"README.md has no section on {command}"
     return found[1]
 
@@ -47,7 +47,7 @@ def test_the_table_of_a_command_has_its_flags_and_no_others(name: str) -> None:
     cells = re.findall(r"^\| (`-.*?`) \|", section(name), re.MULTILINE)
     written = {flag for cell in cells for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cell)}
     options = [parameter for parameter in COMMANDS[name].params if isinstance(parameter, click.Option)]
-    assert written == {flag for option in options for flag in option.opts}
+    assert written == {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
