@@ -60,6 +60,7 @@ def numbers(found: Difference) -> Mapping[str, Any]:
         "relative": found.relative,
         "cosine": found.cosine,
         "snr": found.snr,
+        "norm": found.signal**0.5,
     }
     return {
         name: float(f"{value:.6g}") if isinstance(value, float) and name != "cosine" else value for name, value in told.items()

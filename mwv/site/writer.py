@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from mwv import __version__
 from mwv.errors import SiteError
 from mwv.site.changes import reasons
+from mwv.site.changes_page import changes_page
 from mwv.site.chunks import decode_chunks, encode_chunks
 from mwv.site.data import DataFile, File, Tiled, model_file, parse, scene_files, tile_paths
 from mwv.site.entry import file_entry, identity_in, listing_of, model_digest, model_entry, picture_suffix, seal_of
@@ -283,7 +284,9 @@ class SiteWriter:
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
             self._files["index.html"] = file_entry(gallery, "page")
         if not again and (self._title, self._models) == (old.title, old.models):
-            self._kept(["sharing.html"])
+            self._kept(["changes.html", "sharing.html"])
+        if "changes.html" not in self._files:
+            self._write_changes()
         if "sharing.html" not in self._files:
             self._write_sharing()
         files = dict(sorted(self._files.items()))
@@ -339,6 +342,18 @@ class SiteWriter:
         known = {slug: f"{slug}/{entry.met or entry.chunks}" for slug, entry in self._models.items() if entry.chunks}
         self._folder.expect(known.values())
         return {slug: decode_chunks(*self._found(path)) for slug, path in known.items()}
+
+    def _write_changes(self) -> None:
+        """The page of how models differ, if the site has two differences."""
+        entries = [entry for _, entry in sorted(self._models.items()) if entry.compares]
+        if len(entries) > 1:
+            self._folder.expect(f"{entry.slug}/{entry.scenes[0]}" for entry in entries)
+            found = [(entry, self.record(entry.slug)) for entry in entries]
+            try:
+                page = changes_page(self._templates, self._title, found)
+            except ValueError:
+                raise SiteError(f"{self._folder.root}: data of a difference is damaged; build it again") from None
+            self._put("changes.html", page, "page")
 
     def _write_sharing(self) -> None:
         """The page of what models share by chunks, if there are two whose chunks are known."""

@@ -177,10 +177,13 @@ mwv.Changes = class {
       layers.set(placements.layer[i], row);
       slots.set(placements.slot[i], i);
     });
-    const heads = [...slots].map(([, i]) => mwv.element("span", { class: "slot" }, mwv.text.visible(this.scene.shortNames[i])));
+    // As they are read on the map.
+    const corner = (/** @type {number} */ i) => this.scene.shapes[i].box;
+    const read = [...slots].sort(([, i], [, j]) => corner(i)[0] - corner(j)[0] || corner(i)[1] - corner(j)[1]);
+    const heads = read.map(([, i]) => mwv.element("span", { class: "slot" }, mwv.text.visible(this.scene.shortNames[i])));
     const cells = [...layers].sort((a, b) => a[0] - b[0]).flatMap(([layer, row]) => [
       mwv.element("span", { class: "layer" }, String(layer)),
-      ...[...slots.keys()].map((slot) => (row.has(slot) ? this.cell(row.get(slot), part) : mwv.element("span", {}))),
+      ...read.map(([slot]) => (row.has(slot) ? this.cell(row.get(slot), part) : mwv.element("span", {}))),
     ]);
     const name = mwv.text.visible(placements.stacks[stack]);
     const grid = mwv.element("div", { class: "heat", role: "group", "aria-label": name }, mwv.element("span", {}), ...heads, ...cells);

@@ -1,6 +1,7 @@
 """`mwv build --diff`: every pixel of every scene against float64 numpy, the invariants of a build, and what is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,27 @@ def test_several_are_compared_with_the_first(tmp_path: Path) -> None:
     CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
     manifest = json.loads((tmp_path / "site" / "site.json").read_text())
     assert [model["compares"] for model in manifest["models"]] == [["a", "b"], ["a", "c"]]
+    page = (tmp_path / "site" / "changes.html").read_text()
+    ticks = [(float(y), int(db)) for y, db in re.findall(r'<path class="rule" d="M0 ([\d.]+)H.*?(-?\d+) dB', page, re.DOTALL)]
+    (high, most), (low, least) = max(ticks, key=lambda tick: tick[1]), min(ticks, key=lambda tick: tick[1])
+    for seed, line in zip((2, 3), re.findall(r'<path class="line" d="([^"]*)"', page), strict=True):
+        found = [least + (low - float(y)) / (low - high) * (most - least) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", line)]
+        expected = [_snr_of_layer(weights(0), weights(seed), n) for n in (1, 2)]
+        assert np.allclose(found, expected, atol=0.3), seed
+    assert "layer 0, mlp.up_proj.weight: identical" in page
+    run(paths[0], paths[1], tmp_path / "one", None)
+    assert not (tmp_path / "one" / "changes.html").exists()
+
+
+def _snr_of_layer(a: dict[str, Any], b: dict[str, Any], layer: int) -> float:
+    noise = signal = 0.0
+    for name, x in a.items():
+        if f"layers.{layer}." in name:
+            y = b[name].astype(np.float64)
+            both = np.isfinite(y)
+            noise += float(np.sum((y[both] - x[both]) ** 2))
+            signal += float(np.sum(x[both].astype(np.float64) ** 2))
+    return float(10 * np.log10(signal / noise))
 
 
 @pytest.mark.parametrize(
