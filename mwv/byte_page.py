@@ -15,7 +15,7 @@ from mwv.checkpoint.stream import STDIN, Stream
 from mwv.checkpoint.wording import counted
 from mwv.errors import LostError, SourceChangedError, UsageError
 from mwv.hub.address import Address, Origin
-from mwv.layout.hilbert import MOST_BYTES
+from mwv.layout.hilbert import MOST_BYTES, Curve
 from mwv.memory import Memory
 from mwv.places import spare_place
 from mwv.progress import progress, say
@@ -23,7 +23,7 @@ from mwv.pyramid.byte_content import VERSION, ByteContent, Learnt
 from mwv.pyramid.byte_palette import byte_tables
 from mwv.pyramid.bytes import BYTES, ENTROPY
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.picture import overview, write_picture
+from mwv.pyramid.picture import Look, overview, write_picture
 from mwv.pyramid.plan import BLOCK_LEVEL
 from mwv.pyramid.render import Pyramid, Renderer, Tally, for_all
 from mwv.pyramid.survey import Traffic
@@ -154,12 +154,18 @@ def _added(stream: Stream, label: Label, site: SiteWriter, means: Means, memory:
         paths.update((key, store.path(key)) for key in shown)
         scenes.append(scene)
     tiles = TileFiles("png", paths, settings.tiles, fresh=frozenset(store.made & paths.keys()))
-    colours = byte_tables()[0].array()
+    look = _look(stream)
     if settings.png is not None:
-        write_picture(pyramids[0], content.canvas, store.get, settings.png, settings.png_size, colours)
+        write_picture(pyramids[0], content.canvas, store.get, settings.png, settings.png_size, look)
     model = _model(stream, label, files, tuple(scenes))
-    picture = overview(pyramids[0], content.canvas, store, "png", colours)
+    picture = overview(pyramids[0], content.canvas, store, "png", look)
     return model, site.add_model(model, tiles, picture), tally, content.traffic
+
+
+def _look(stream: Stream) -> Look:
+    curve = Curve(stream.length)
+    rest = curve.squares(stream.length, curve.width * curve.height)
+    return Look(byte_tables()[0].array(), tuple((square.x, square.y, square.side) for square in rest))
 
 
 def _kind(name: str) -> Literal["bytes", "entropy"]:

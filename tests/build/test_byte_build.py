@@ -13,6 +13,7 @@ from PIL import Image
 from mwv.build import build
 from mwv.checkpoint.stream import told_apart
 from mwv.layout.hilbert import Curve
+from mwv.pyramid.byte_palette import byte_tables
 from mwv.settings import ModelSettings, Settings
 
 
@@ -223,3 +224,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         assert done.code == 0, done.err
         peaks.append(done.rss)
     assert peaks[1] - peaks[0] < 64 << 20, peaks
+
+
+def test_the_picture_of_a_page_has_the_colours_of_its_bytes_and_the_ground_beyond_them(tmp_path, files):
+    run(bytes_of(files[0], title="page"), tmp_path / "site", tmp_path / "cache", png=tmp_path / "page.png")
+    data = files[0].read_bytes()
+    curve = Curve(len(data))
+    with Image.open(tmp_path / "page.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    colours = byte_tables()[0].array()
+    shown = np.full((curve.height, curve.width, 3), (0x23, 0x26, 0x2E), np.uint8)
+    for offset, byte in enumerate(data):
+        x, y = curve.point(offset)
+        shown[y, x] = colours[byte]
+    assert np.array_equal(pixels, shown[: pixels.shape[0], : pixels.shape[1]])
