@@ -4,6 +4,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -142,6 +144,16 @@ def test_standard_input_is_a_source_and_is_known_again_by_its_content(tmp_path, 
         done = mwv(*command, cwd=tmp_path, stdin=data)
         assert done.code == 0, done.err
         assert (json.loads((tmp_path / "report.json").read_text())["models"][0]["tiles"]["rendered"] > 0) == (tiles > 0)
+    assert leaf(tmp_path / "site", "stdin", 0, 0)[0, 0] == data[0]
+    assert list((tmp_path / "cache").glob(".mwv-*")) == []
+
+
+def test_what_comes_through_a_pipe_is_kept_while_it_is_drawn(tmp_path, files):
+    data = files[0].read_bytes()
+    command = [sys.executable, "-m", "mwv", "build", "--layout", "hilbert", "-", "-o", "site", "--cache", "cache"]
+    for tiles in ("6 tiles rendered", "0 tiles rendered"):
+        done = subprocess.run(command, cwd=tmp_path, input=data, capture_output=True, check=True)
+        assert tiles in done.stderr.decode()
     assert leaf(tmp_path / "site", "stdin", 0, 0)[0, 0] == data[0]
     assert list((tmp_path / "cache").glob(".mwv-*")) == []
 
