@@ -14,7 +14,7 @@ from mwv.byte_page import build_bytes, dry_run_bytes
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
 from mwv.differing import build_difference
-from mwv.drawing import Drawing, draw, estimate
+from mwv.drawing import Drawing, draw, estimate, room_needed
 from mwv.errors import LostError, ModelsFailedError, MwvError
 from mwv.layout.canvas import Canvas
 from mwv.meeting import Meeting
@@ -147,7 +147,7 @@ def build_model(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
         facts = ModelFacts(**known["facts"])
         return report(facts, slug, Tally(reused=facts.tiles), Traffic())
     drawing = draw(checkpoint, wanted)
-    check_room(drawing, settings)
+    check_room(checkpoint.name, room_needed(drawing, settings), settings)
     try:
         model, slug, rendering = _added(drawing, label, site, means, memory)
     except LostError:  # a damaged result came to light, and there may be more

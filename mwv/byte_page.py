@@ -15,15 +15,15 @@ from mwv.checkpoint.stream import STDIN, Stream
 from mwv.checkpoint.wording import counted
 from mwv.errors import LostError, SourceChangedError, UsageError
 from mwv.hub.address import Address, Origin
-from mwv.layout.hilbert import MOST_BYTES
+from mwv.layout.hilbert import MOST_BYTES, Curve
 from mwv.memory import Memory
-from mwv.places import spare_place
+from mwv.places import check_room, spare_place
 from mwv.progress import progress, say
 from mwv.pyramid.byte_content import VERSION, ByteContent, Learnt
 from mwv.pyramid.byte_palette import byte_tables
 from mwv.pyramid.bytes import BYTES, ENTROPY
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.picture import overview, write_picture
+from mwv.pyramid.picture import Look, overview, write_picture
 from mwv.pyramid.plan import BLOCK_LEVEL
 from mwv.pyramid.render import Pyramid, Renderer, Tally, for_all
 from mwv.pyramid.survey import Traffic
@@ -39,6 +39,8 @@ from mwv.wanted import last_name, source_date
 
 _ROOM: Final = 24 << 20
 """Bytes of files that are held for each thread: a block has 16 MiB."""
+_SITE_BYTES: Final = 1.6
+"""Bytes of a site, and of sums in the cache, for each byte of noise; text takes less."""
 _KINDS: Final = (BYTES, ENTROPY)
 _TITLES: Final = {"bytes": "Bytes", "entropy": "Entropy"}
 
@@ -57,6 +59,7 @@ def build_bytes(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
             facts = ModelFacts(**known["facts"])
             tally, traffic = Tally(reused=facts.tiles), Traffic()
         else:
+            check_room(label.title, int(stream.length * _SITE_BYTES), means.settings)
             try:
                 model, slug, tally, traffic = _added(stream, label, site, means, memory)
             except LostError:  # a damaged result came to light, and there may be more
@@ -78,7 +81,7 @@ def dry_run_bytes(wanted: ModelSettings, settings: Settings, opener: Opener) -> 
         click.echo(f"{_title(wanted, stream)}: {counted(len(stream.sources), 'file')}, {size(stream.length)}")
         click.echo(f"  canvas  {bounds.width:,} × {bounds.height:,} pixels, {counted(plan.levels, 'level')}")
         click.echo(f"  tiles   {plan.tile_count * len(_KINDS):,} in {counted(len(_KINDS), 'scene')}")
-        click.echo(f"  site    at most about {size(int(stream.length * 1.6))}")
+        click.echo(f"  site    at most about {size(int(stream.length * _SITE_BYTES))}, with what is kept in the cache")
 
 
 def _spool(settings: Settings, stack: ExitStack) -> Callable[[], Path]:
@@ -154,12 +157,18 @@ def _added(stream: Stream, label: Label, site: SiteWriter, means: Means, memory:
         paths.update((key, store.path(key)) for key in shown)
         scenes.append(scene)
     tiles = TileFiles("png", paths, settings.tiles, fresh=frozenset(store.made & paths.keys()))
-    colours = byte_tables()[0].array()
+    look = _look(stream)
     if settings.png is not None:
-        write_picture(pyramids[0], content.canvas, store.get, settings.png, settings.png_size, colours)
+        write_picture(pyramids[0], content.canvas, store.get, settings.png, settings.png_size, look)
     model = _model(stream, label, files, tuple(scenes))
-    picture = overview(pyramids[0], content.canvas, store, "png", colours)
+    picture = overview(pyramids[0], content.canvas, store, "png", look)
     return model, site.add_model(model, tiles, picture), tally, content.traffic
+
+
+def _look(stream: Stream) -> Look:
+    curve = Curve(stream.length)
+    rest = curve.squares(stream.length, curve.width * curve.height)
+    return Look(byte_tables()[0].array(), tuple((square.x, square.y, square.side) for square in rest))
 
 
 def _kind(name: str) -> Literal["bytes", "entropy"]:

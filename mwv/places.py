@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mwv.drawing import Drawing, room_needed
 from mwv.errors import SiteError, StoreError
 from mwv.progress import say
 from mwv.report import REPORT_HEAD
@@ -36,11 +35,11 @@ def check_targets(settings: Settings) -> None:
             raise SiteError(f"{path}: is in the way and was not made by mwv; name another file or move it away")
 
 
-def check_room(drawing: Drawing, settings: Settings) -> None:
-    """Warn before a large build that may not fit; it is no error, since what is cached needs no space."""
-    needed, free = room_needed(drawing, settings), shutil.disk_usage(spare_place(settings.destination)).free
+def check_room(name: str, needed: int, settings: Settings) -> None:
+    """Warn before a large build, which may need so many bytes, if they may not fit; no error, for what is cached needs none."""
+    free = shutil.disk_usage(spare_place(settings.destination)).free
     if needed > free:
-        say(f"warning: {drawing.checkpoint.name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
+        say(f"warning: {name}: may need {size(needed)}, and {size(free)} are free at {settings.destination}")
 
 
 @contextmanager

@@ -56,25 +56,33 @@ def unroll(chunk: NDArray[np.uint8], place: NDArray[np.int32], out: NDArray[np.u
     _unroll(chunk, place, out, real)
 
 
+@lru_cache(maxsize=1)
+def _packed() -> NDArray[np.uint64]:
+    """What a byte adds to all planes of 2 × 2 bytes, in one word: five counts of 3 bits, then three sums of 10."""
+    kinds = classes().astype(np.uint64)
+    several = (kinds != ZERO) & (kinds != FULL)
+    sums = np.arange(256, dtype=np.uint64) << (np.uint64(15) + np.uint64(10) * (kinds - several))
+    found: NDArray[np.uint64] = (np.uint64(1) << (np.uint64(3) * kinds)) + sums * several
+    return found
+
+
 @compiled()
-def _count_classes(codes: Any, real: Any, class_of: Any, planes: Any) -> None:
+def _count_classes(codes: Any, real: Any, packed: Any, planes: Any) -> None:
     for y in range(planes.shape[1]):
         for x in range(planes.shape[2]):
-            for plane in range(planes.shape[0]):
-                planes[plane, y, x] = 0
+            word = np.uint64(0)
             for i in range(2):
                 for j in range(2):
-                    if real[2 * y + i, 2 * x + j]:
-                        byte = codes[2 * y + i, 2 * x + j]
-                        c = class_of[byte]
-                        planes[c, y, x] += 1
-                        if c != 0 and c != 4:
-                            planes[4 + c, y, x] += byte
+                    word += packed[codes[2 * y + i, 2 * x + j]] * real[2 * y + i, 2 * x + j]
+            for c in range(5):
+                planes[c, y, x] = (word >> np.uint64(3 * c)) & np.uint64(7)
+            for c in range(3):
+                planes[5 + c, y, x] = (word >> np.uint64(15 + 10 * c)) & np.uint64(1023)
 
 
 def count_classes(codes: NDArray[np.uint8], real: NDArray[np.uint8], planes: NDArray[np.uint32]) -> None:
     """Classes (see `PLANES`) of 2 × 2 bytes, where they are real."""
-    _count_classes(codes, real, classes(), planes)
+    _count_classes(codes, real, _packed(), planes)
 
 
 @compiled()
@@ -146,7 +154,17 @@ def _entropy_codes(total: Any, count: Any, out: Any) -> None:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             n = np.int64(count[y, x])
-            out[y, x] = 1 + (np.int64(total[y, x]) * 254) // (n << 19) if n else 0
+            scaled = np.int64(total[y, x]) * 254
+            if n & (n - 1):
+                out[y, x] = 1 + scaled // (n << 19)
+            elif n == 1:
+                out[y, x] = 1 + (scaled >> 19)
+            else:  # nearly always a power of two, for which no division is needed
+                shift = 19
+                while n > 1:
+                    n >>= 1
+                    shift += 1
+                out[y, x] = 1 + (scaled >> shift) if count[y, x] else 0
 
 
 def entropy_codes(total: NDArray[Any], count: NDArray[Any], out: NDArray[np.uint8]) -> None:

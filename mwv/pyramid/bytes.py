@@ -96,30 +96,32 @@ class _OfPlanes:
         kernels.halve(below, whole[:, y : y + height // 2, x : x + width // 2])
 
     def pack(self, summary: Summary[Planes]) -> bytes:
-        """Magic and number of levels; then deflated the planes, little-endian, and how often each code occurs, int64."""
-        body = summary.sums.astype(self._stored).tobytes() + summary.counts.astype("<i8").tobytes()
-        return _HEADER.pack(_MAGIC, len(summary.counts)) + isal_zlib.compress(body, 1)
+        """Magic, number of levels, bytes of a number; then deflated the planes, little-endian, in the shortest type that holds
+        them, and how often each code occurs, int64.
+        """
+        stored = np.min_scalar_type(int(summary.sums.max()))
+        body = summary.sums.astype(stored.newbyteorder("<")).tobytes() + summary.counts.astype("<i8").tobytes()
+        return _HEADER.pack(_MAGIC, len(summary.counts), stored.itemsize) + isal_zlib.compress(body, 1)
 
     def unpack(self, body: bytes) -> Summary[Planes] | None:
         if len(body) < _HEADER.size:
             return None
-        magic, levels = _HEADER.unpack_from(body)
-        size = self._planes * TILE * TILE * np.dtype(self._stored).itemsize
-        wanted = size + levels * 2048
-        if magic != _MAGIC or levels > _MOST_LEVELS:
+        magic, levels, itemsize = _HEADER.unpack_from(body)
+        if magic != _MAGIC or levels > _MOST_LEVELS or itemsize not in (1, 2, 4, 8):
             return None
+        size = self._planes * TILE * TILE * itemsize
+        wanted = size + levels * 2048
         try:
             rest = isal_zlib.decompressobj().decompress(body[_HEADER.size :], wanted + 1)
         except _DAMAGE:
             return None
         if len(rest) != wanted:
             return None
-        planes = np.frombuffer(rest, self._stored, self._planes * TILE * TILE).reshape(self._planes, TILE, TILE)
+        planes = np.frombuffer(rest, f"<u{itemsize}", self._planes * TILE * TILE).reshape(self._planes, TILE, TILE)
         counts = np.frombuffer(rest, "<i8", levels * 256, size).reshape(levels, 256)
         return Summary(planes.astype(self._type), counts)
 
     _type: type[np.unsignedinteger[Any]] = np.uint32
-    _stored = "<u4"
 
 
 class _Bytes(_OfPlanes):
@@ -136,13 +138,12 @@ class _Entropy(_OfPlanes):
     _planes = 2
     _strip = _EntropyStrip
     _type = np.uint64  # 8 bits with 16 behind the point reach 2**32 at 2**13 bytes
-    _stored = "<u8"
 
     def codes(self, sums: Planes, out: Codes) -> None:
         kernels.entropy_codes(sums[0], sums[1], out)
 
 
-_HEADER: Final = struct.Struct("<4sI")
+_HEADER: Final = struct.Struct("<4sII")
 _MAGIC: Final = b"mwvB"
 _MOST_LEVELS: Final = 64
 _DAMAGE: Final = cast("type[Exception]", isal_zlib.error)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,7 +14,7 @@ from mwv.layout.canvas import Canvas, Rect
 from mwv.pyramid import code
 from mwv.pyramid.avif import encode_avif
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.palette import DEFAULT, fitted, table
+from mwv.pyramid.palette import DEFAULT, GROUND, fitted, rgb, table
 from mwv.pyramid.plan import TILE
 from mwv.pyramid.png import decode_gray, encode_coloured
 from mwv.pyramid.render import GetBlob, Pyramid, tile_bytes
@@ -26,6 +26,31 @@ OVERVIEW_SIDE: Final = 2048
 """Longest side of the picture on cards and previews."""
 PICTURE_PIXELS: Final = 64_000_000
 """Most pixels of a picture of the whole canvas when no size is asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How pictures of a scene of bytes are coloured."""
+
+    colours: NDArray[np.uint8]
+    """Of all codes; codes 0 and 1 have one colour."""
+    rest: tuple[tuple[int, int, int], ...]
+    """Squares (x, y, side) of the leaf in which nothing is; sides are powers of two, corners at multiples of them."""
+
+    @property
+    def digest(self) -> str:
+        """Of all of it, for keys."""
+        return key_of("look", self.colours.tobytes().hex(), self.rest)
+
+    def colour(self, codes: NDArray[np.uint8], area: Rect, level: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Codes of an area of a level with code 1 where nothing is, which then has the colour of the ground; and the table."""
+        codes[codes == 1] = 0
+        for x, y, side in (tuple(n >> level for n in square) for square in self.rest):
+            left, top = max(x - area.x, 0), max(y - area.y, 0)
+            codes[top : max(y + side - area.y, 0), left : max(x + side - area.x, 0)] = 1
+        colours = self.colours.copy()
+        colours[1] = rgb(GROUND)
+        return codes, colours
 
 
 def magnitude_range(counts: NDArray[np.int64]) -> tuple[float, float]:
@@ -71,11 +96,13 @@ def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) ->
 
 
 def coloured(
-    pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob, colours: NDArray[np.uint8] | None = None
+    pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob, look: Look | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes of a level and the table (256 × 3) that colours them: `colours`, or for values the window fitted to that level."""
-    found = table(DEFAULT, *_window(pyramid, level)) if colours is None else colours
-    return whole_level(pyramid, bounds, level, get), found
+    """Codes of a level and the table (256 × 3) that colours them: by `look`, or for values the window fitted to that level."""
+    codes = whole_level(pyramid, bounds, level, get)
+    return (
+        (codes, table(DEFAULT, *_window(pyramid, level))) if look is None else look.colour(codes, reduced(bounds, level), level)
+    )
 
 
 def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
@@ -93,17 +120,17 @@ def overview(
     canvas: Canvas,
     blobs: Blobs,
     form: Literal["png", "avif"],
-    colours: NDArray[np.uint8] | None = None,
+    look: Look | None = None,
 ) -> bytes:
     """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
     bounds, level = canvas.bounds, overview_level(canvas, pyramid.levels)
     tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
-    window = [end.hex() for end in _window(pyramid, level)] if colours is None else colours.tobytes().hex()
+    window = [end.hex() for end in _window(pyramid, level)] if look is None else look.digest
     name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), DEFAULT, window, form)
     kept = blobs.get(name)
     if kept is not None:
         return kept
-    codes, colours = coloured(pyramid, bounds, level, blobs.get, colours)
+    codes, colours = coloured(pyramid, bounds, level, blobs.get, look)
     if form == "png":
         data = encode_coloured(codes, colours)
         blobs.put_png(name, data)
@@ -119,7 +146,7 @@ def write_picture(
     get: GetBlob,
     path: Path,
     side: int | None,
-    colours: NDArray[np.uint8] | None = None,
+    look: Look | None = None,
 ) -> tuple[int, int]:
     """Write the whole canvas as a palette PNG at the deepest level that fits; returns its width and height.
 
@@ -129,7 +156,7 @@ def write_picture(
     level = level_within(canvas.bounds, pyramid.levels, fits)
     if level is None:
         raise UsageError(f"--png-size {side}: no level is that small; the smallest is {TILE} pixels or less")
-    codes, colours = coloured(pyramid, canvas.bounds, level, get, colours)
+    codes, colours = coloured(pyramid, canvas.bounds, level, get, look)
     data = encode_coloured(codes, colours)
     temporary = path.with_name(f".{path.name}.part")
     try:

@@ -21,7 +21,8 @@ mwv.Differences = class {
     this.more = mwv.element("button", { type: "button" }, "More");
     this.more.addEventListener("click", () => this.extend());
     const [count, same] = [this.found.length, pair.twins.length + pair.back.filter((of) => of < 0).length - this.found.length];
-    const tensors = (/** @type {number} */ n) => `${mwv.text.thousands(n)} tensor${mwv.text.plural(n)}`;
+    const what = pair.scene.facts.curve ? "file" : "tensor";
+    const tensors = (/** @type {number} */ n) => `${mwv.text.thousands(n)} ${what}${mwv.text.plural(n)}`;
     const summary = pair.scene.values.facts === pair.other.values.facts ? "The same weights in two scenes." : count
       ? `${tensors(count)} differ${count === 1 ? "s" : ""}, ${mwv.text.thousands(same)} ${same === 1 ? "is" : "are"} identical.`
       : `All ${tensors(same)} are identical.`;

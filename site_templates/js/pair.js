@@ -12,8 +12,10 @@ mwv.Pair = class {
     /** @type {Map<string, number>} */
     const places = new Map();
     for (let i = 0; i < other.count; i += 1) places.set(other.name(i), i);
+    // Files of equal sizes are compared byte by byte, whatever they are called.
+    const asTheyStand = scene.facts.curve && scene.facts.layout === other.facts.layout;
     /** For each placement the other scene's of the same name, -1 where there is none. @type {number[]} */
-    this.twins = Array.from({ length: scene.count }, (_, i) => places.get(scene.name(i)) ?? -1);
+    this.twins = Array.from({ length: scene.count }, (_, i) => (asTheyStand ? i : (places.get(scene.name(i)) ?? -1)));
     /** The same the other way round. @type {number[]} */
     this.back = new Array(other.count).fill(-1);
     this.twins.forEach((twin, placement) => {
@@ -35,6 +37,7 @@ mwv.Pair = class {
 
   /** Whether two placements are drawn at the same place. @param {number} placement @param {number} twin */
   coincide(placement, twin) {
+    if (this.scene.facts.curve) return this.other.facts.curve && this.scene.begin(placement) === this.other.begin(twin);
     const pieces = [this.scene, this.other].map((scene, i) => scene.facts.placements.pieces[i ? twin : placement].join());
     return pieces[0] === pieces[1] && this.scene.grid(placement).join() === this.other.grid(twin).join();
   }

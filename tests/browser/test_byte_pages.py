@@ -27,7 +27,9 @@ def bytes_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "noise.bin").write_bytes(NOISE)
     wanted = ModelSettings(folder / "fox.txt", "two", layout="hilbert", more=(folder / "noise.bin",))
     alone = ModelSettings(folder / "noise.bin", "alone", layout="hilbert")
-    build(Settings((wanted, alone), folder / "site", folder / "cache", jobs=2))
+    (folder / "changed.bin").write_bytes(NOISE[:-1] + bytes([NOISE[-1] ^ 1]))
+    changed = ModelSettings(folder / "changed.bin", "changed", layout="hilbert")
+    build(Settings((wanted, alone, changed), folder / "site", folder / "cache", jobs=2))
     return folder / "site"
 
 
@@ -172,14 +174,18 @@ def test_far_out_a_pixel_tells_what_prevails_and_which_bytes(page: Page, http_by
     expect(page.locator("#readout .place")).to_have_text("bytes 1\u202f000–1\u202f003 (0x3E8–0x3EB)")
 
 
-def test_a_gallery_has_pages_of_bytes_and_no_comparison_of_unlike_ones(page: Page, http_bytes: str) -> None:
+def test_a_gallery_has_pages_of_bytes_and_those_of_equal_sizes_are_compared(page: Page, http_bytes: str) -> None:
     page.goto(f"{http_bytes}/index.html")
-    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".card")).to_have_count(3)
     expect(page.locator(".card").first).to_contain_text("of bytes")
     page.click(".card h3 a:has-text('alone')")
     settle(page)
     page.click("#compare")
-    expect(page.locator("dialog.choose li").first).to_contain_text("Another layout")
+    choices = page.locator("dialog.choose li")
+    expect(choices.filter(has_text="two").first).to_contain_text("Another layout")
+    choices.filter(has_text="changed").first.locator("button").click()
+    expect(page.locator("#comparison")).to_contain_text("1 file differs, 0 are identical.")
+    settle(page)
 
 
 def test_the_page_without_scripts_has_picture_and_files(bytes_site: Path) -> None:

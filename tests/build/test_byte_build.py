@@ -4,6 +4,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 from mwv.build import build
 from mwv.checkpoint.stream import told_apart
 from mwv.layout.hilbert import Curve
+from mwv.pyramid.byte_palette import byte_tables
 from mwv.settings import ModelSettings, Settings
 
 
@@ -145,6 +148,16 @@ def test_standard_input_is_a_source_and_is_known_again_by_its_content(tmp_path, 
     assert list((tmp_path / "cache").glob(".mwv-*")) == []
 
 
+def test_what_comes_through_a_pipe_is_kept_while_it_is_drawn(tmp_path, files):
+    data = files[0].read_bytes()
+    command = [sys.executable, "-m", "mwv", "build", "--layout", "hilbert", "-", "-o", "site", "--cache", "cache"]
+    for tiles in ("6 tiles rendered", "0 tiles rendered"):
+        done = subprocess.run(command, cwd=tmp_path, input=data, capture_output=True, check=True)
+        assert tiles in done.stderr.decode()
+    assert leaf(tmp_path / "site", "stdin", 0, 0)[0, 0] == data[0]
+    assert list((tmp_path / "cache").glob(".mwv-*")) == []
+
+
 def test_empty_files_are_left_out_with_a_note_and_nothing_at_all_is_an_error(tmp_path, files):
     (tmp_path / "empty").touch()
     done = mwv("build", "--layout", "hilbert", "empty", files[0], "-o", "site", "--no-cache", cwd=tmp_path)
@@ -223,3 +236,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         assert done.code == 0, done.err
         peaks.append(done.rss)
     assert peaks[1] - peaks[0] < 64 << 20, peaks
+
+
+def test_the_picture_of_a_page_has_the_colours_of_its_bytes_and_the_ground_beyond_them(tmp_path, files):
+    run(bytes_of(files[0], title="page"), tmp_path / "site", tmp_path / "cache", png=tmp_path / "page.png")
+    data = files[0].read_bytes()
+    curve = Curve(len(data))
+    with Image.open(tmp_path / "page.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    colours = byte_tables()[0].array()
+    shown = np.full((curve.height, curve.width, 3), (0x23, 0x26, 0x2E), np.uint8)
+    for offset, byte in enumerate(data):
+        x, y = curve.point(offset)
+        shown[y, x] = colours[byte]
+    assert np.array_equal(pixels, shown[: pixels.shape[0], : pixels.shape[1]])

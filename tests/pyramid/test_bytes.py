@@ -112,6 +112,21 @@ def test_every_pixel_of_every_level_is_the_mean_of_the_class_that_prevails(tmp_p
         assert codes[y, x] == prevailing(found), (x, y)
 
 
+def test_equal_bytes_in_parts_that_lie_otherwise_are_tiles_of_their_own(tmp_path):
+    part = mixed(1 << 18, 4)
+    blobs = Blobs()
+    _, _, pyramid = drawn(stream_of(tmp_path, np.tile(part, 16)), BYTES, blobs)
+    leaves = {at[1:]: key for at, key in pyramid.tiles.items() if at[0] == 0}
+    assert len(leaves) == 16
+    assert len(set(leaves.values())) == 4  # the ways in which a part can lie
+    curve = Curve(16 << 18)
+    for (x, y), key in leaves.items():
+        codes = decode_gray(blobs.get(key))
+        for i in range(0, 512, 37):
+            for j in range(0, 512, 41):
+                assert codes[i, j] == part[curve.offset(x * 512 + j, y * 512 + i) % (1 << 18)]
+
+
 def test_overviews_above_blocks_add_up_the_same(tmp_path):
     data = np.tile(mixed(1 << 20, 5), 20)[:-77]
     blobs = Blobs()
