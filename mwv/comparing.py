@@ -21,6 +21,7 @@ from mwv.layout.grid import Grid, grid_of
 from mwv.layout.transformer import arrange
 from mwv.measure import pairs
 from mwv.measure.pairs import Difference, PairSums, combine, difference, pair_sums
+from mwv.measure.stats import TensorStats
 from mwv.memory import Memory
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.render import for_all
@@ -28,6 +29,10 @@ from mwv.pyramid.survey import SLAB_BANDS, Blobs, Subject, Survey, Traffic
 
 _BUFFER: Final = 64 << 20
 """Bytes of tensors kept between hashing and measuring."""
+
+
+Learnt = tuple[Sequence[bytes], TensorStats]
+"""Value digests of all bands of a tensor, and its statistics."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,12 @@ class Opposed:
     canvas: Canvas
     subjects: tuple[tuple[Subject | None, ...], tuple[Subject | None, ...]]
     """One per placement for each side; None where it has no such tensor."""
+
+    def with_learnt(self, a: Sequence[Learnt | None], b: Sequence[Learnt | None]) -> "Opposed":
+        """The same with what is known of each placement of both: digests of bands, and statistics."""
+        sides = (tuple(map(_known, subjects, learnt)) for subjects, learnt in zip(self.subjects, (a, b), strict=True))
+        first, second = sides
+        return replace(self, subjects=(first, second))
 
     def named(self, placement: Placement) -> Match:
         """What stands at a placement."""
@@ -84,6 +95,12 @@ def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
         for which, checkpoint in enumerate((a, b))
     )
     return Opposed((a, b), matching, drawn, canvas, (sides[0], sides[1]))
+
+
+def _known(subject: Subject | None, learnt: Learnt | None) -> Subject | None:
+    if subject is None or learnt is None:
+        return subject
+    return replace(subject, digests=tuple(learnt[0]), stats=learnt[1])
 
 
 def _examples(matching: Matching) -> str:

@@ -13,7 +13,7 @@ from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.matching import Match
 from mwv.checkpoint.wording import counted, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, side_canvas
-from mwv.drawing import Drawing
+from mwv.drawing import Drawing, room_for
 from mwv.errors import LostError, SourceError
 from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas
@@ -21,8 +21,8 @@ from mwv.memory import Memory
 from mwv.places import check_room
 from mwv.progress import progress
 from mwv.pyramid.keys import key_of
-from mwv.pyramid.palette import DIFFERENCE, fitted, table
-from mwv.pyramid.picture import magnitude_range, overview, overview_level, write_picture
+from mwv.pyramid.palette import DIFFERENCE
+from mwv.pyramid.picture import overview, write_picture
 from mwv.pyramid.plan import make_plan
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Subject, Traffic
@@ -144,15 +144,18 @@ def _added(
 ) -> tuple[Model, str, list[Rendering]]:
     """The page of a comparison, its slug, and what was drawn for it."""
     settings, store = means.settings, means.store
+    elements = sum(placement.grid.elements for placement in opposed.canvas.placements)
+    check_room(joint.name, room_for(3 * elements), settings)
+    # Both sides come first: what is read to draw them is hashed and measured on the way.
+    sides = [_side(opposed, which) for which in (0, 1)]
+    drawn_sides = [render(drawing, means, memory) for drawing in sides]
     with progress(joint.name, len(opposed.canvas.placements), "tensor") as advance:
-        comparer = Comparer(opposed, store, memory, settings.jobs, advance=advance)
+        learnt = opposed.with_learnt(drawn_sides[0].learnt, drawn_sides[1].learnt)
+        comparer = Comparer(learnt, store, memory, settings.jobs, advance=advance)
         compared = comparer.run()
-    drawings = [
-        Drawing(joint, (), opposed.canvas, make_plan(opposed.canvas), tuple(_difference(one, settings) for one in compared)),
-        *(_side(opposed, compared, which) for which in (0, 1)),
-    ]
-    check_room(drawings[0], settings)
-    drawn = [render(drawing, means, memory) for drawing in drawings]
+    subjects = tuple(_difference(one, settings) for one in compared)
+    between = Drawing(joint, (), opposed.canvas, make_plan(opposed.canvas), subjects)
+    drawings, drawn = [between, *sides], [render(between, means, memory), *drawn_sides]
     drawn[0].traffic.hashed += comparer.traffic.hashed
     drawn[0].traffic.read += comparer.traffic.read
     titles = (opposed.checkpoints[0].name, opposed.checkpoints[1].name)
@@ -169,12 +172,10 @@ def _added(
         scenes.append(scene)
         files.append(tiles)
     pyramid, canvas = drawn[0].pyramid, opposed.canvas
-    window = fitted(*magnitude_range(pyramid.counts[overview_level(canvas, pyramid.levels)]))
-    colours = table(DIFFERENCE, *window)
     if settings.png is not None:
-        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, colours)
+        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, DIFFERENCE)
     model = _model(opposed, label, scenes, tables[0], told)
-    picture = overview(pyramid, canvas, store, "png", colours)
+    picture = overview(pyramid, canvas, store, "png", DIFFERENCE)
     return model, site.add_model(model, _together(files), picture), drawn
 
 
@@ -187,11 +188,10 @@ def _difference(one: Compared, settings: Settings) -> Subject | None:
     return Subject(one.placement.name, delta, one.placement.grid, delta.known)
 
 
-def _side(opposed: Opposed, compared: Sequence[Compared], which: int) -> Drawing:
+def _side(opposed: Opposed, which: int) -> Drawing:
     """One of the two on the canvas of the comparison."""
-    subjects = tuple(one.sides[which] for one in compared)
     canvas = side_canvas(opposed, which)
-    return Drawing(opposed.checkpoints[which], (), canvas, make_plan(canvas), subjects)
+    return Drawing(opposed.checkpoints[which], (), canvas, make_plan(canvas), opposed.subjects[which])
 
 
 def _line(one: Compared) -> Line:

@@ -108,4 +108,9 @@ def room_needed(drawing: Drawing, settings: Settings) -> int:
     """Bytes on disk that building a drawing with an empty cache would take."""
     if settings.stream:
         return int(drawing.elements * _STREAM_CACHE_BYTES) + (settings.jobs + 2) * _STREAM_SPOOL_BYTES
-    return int(drawing.elements * (_SITE_BYTES + _CACHE_BYTES))
+    return room_for(drawing.elements)
+
+
+def room_for(elements: int) -> int:
+    """Bytes on disk that drawing so many elements into a site takes, if none is cached."""
+    return int(elements * (_SITE_BYTES + _CACHE_BYTES))

@@ -68,7 +68,7 @@ class Memory:
     def _with(self, subject: Subject | None, digests: tuple[bytes, ...] | None) -> Subject | None:
         if subject is None or digests is None:
             return subject
-        return replace(subject, digests=digests, stats=self._stats(digests, subject.grid))
+        return replace(subject, digests=digests, stats=subject.stats or self._stats(digests, subject.grid))
 
     def digests(self, tensor: Tensor) -> tuple[bytes, ...] | None:
         """Value digests of all bands, if the file is unchanged since they were remembered."""

@@ -96,13 +96,13 @@ def level_within(bounds: Rect, levels: int, fits: Callable[[int, int], bool]) ->
 
 
 def coloured(
-    pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob, look: Look | None = None
+    pyramid: Pyramid, bounds: Rect, level: int, get: GetBlob, look: Look | str = DEFAULT
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes of a level and the table (256 × 3) that colours them: by `look`, or for values the window fitted to that level."""
+    """Codes of a level and the table (256 × 3) that colours them: a look, or a palette of values, fitted to that level."""
     codes = whole_level(pyramid, bounds, level, get)
-    return (
-        (codes, table(DEFAULT, *_window(pyramid, level))) if look is None else look.colour(codes, reduced(bounds, level), level)
-    )
+    if isinstance(look, str):
+        return codes, table(look, *_window(pyramid, level))
+    return look.colour(codes, reduced(bounds, level), level)
 
 
 def _window(pyramid: Pyramid, level: int) -> tuple[float, float]:
@@ -120,13 +120,13 @@ def overview(
     canvas: Canvas,
     blobs: Blobs,
     form: Literal["png", "avif"],
-    look: Look | None = None,
+    look: Look | str = DEFAULT,
 ) -> bytes:
     """The picture that cards and previews show, at most `OVERVIEW_SIDE` wide and high; made only if `blobs` lacks it."""
     bounds, level = canvas.bounds, overview_level(canvas, pyramid.levels)
     tiles = [[x, y, key] for (at, x, y), key in pyramid.tiles.items() if at == level]
-    window = [end.hex() for end in _window(pyramid, level)] if look is None else look.digest
-    name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), DEFAULT, window, form)
+    how = [look, [end.hex() for end in _window(pyramid, level)]] if isinstance(look, str) else [look.digest]
+    name = key_of("overview picture", VERSION, tiles, level, astuple(bounds), *how, form)
     kept = blobs.get(name)
     if kept is not None:
         return kept
@@ -146,7 +146,7 @@ def write_picture(
     get: GetBlob,
     path: Path,
     side: int | None,
-    look: Look | None = None,
+    look: Look | str = DEFAULT,
 ) -> tuple[int, int]:
     """Write the whole canvas as a palette PNG at the deepest level that fits; returns its width and height.
 
