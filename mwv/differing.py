@@ -13,7 +13,7 @@ from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.matching import Match
 from mwv.checkpoint.wording import counted, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, side_canvas
-from mwv.drawing import Drawing
+from mwv.drawing import Drawing, room_needed
 from mwv.errors import LostError, SourceError
 from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas
@@ -22,7 +22,7 @@ from mwv.places import check_room
 from mwv.progress import progress
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import DIFFERENCE, fitted, table
-from mwv.pyramid.picture import magnitude_range, overview, overview_level, write_picture
+from mwv.pyramid.picture import Look, magnitude_range, overview, overview_level, write_picture
 from mwv.pyramid.plan import make_plan
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Subject, Traffic
@@ -151,7 +151,7 @@ def _added(
         Drawing(joint, (), opposed.canvas, make_plan(opposed.canvas), tuple(_difference(one, settings) for one in compared)),
         *(_side(opposed, compared, which) for which in (0, 1)),
     ]
-    check_room(drawings[0], settings)
+    check_room(joint.name, room_needed(drawings[0], settings), settings)
     drawn = [render(drawing, means, memory) for drawing in drawings]
     drawn[0].traffic.hashed += comparer.traffic.hashed
     drawn[0].traffic.read += comparer.traffic.read
@@ -170,11 +170,11 @@ def _added(
         files.append(tiles)
     pyramid, canvas = drawn[0].pyramid, opposed.canvas
     window = fitted(*magnitude_range(pyramid.counts[overview_level(canvas, pyramid.levels)]))
-    colours = table(DIFFERENCE, *window)
+    look = Look(table(DIFFERENCE, *window))
     if settings.png is not None:
-        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, colours)
+        write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, look)
     model = _model(opposed, label, scenes, tables[0], told)
-    picture = overview(pyramid, canvas, store, "png", colours)
+    picture = overview(pyramid, canvas, store, "png", look)
     return model, site.add_model(model, _together(files), picture), drawn
 
 

@@ -30,12 +30,13 @@ PICTURE_PIXELS: Final = 64_000_000
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """How pictures of a scene of bytes are coloured."""
+    """How pictures are coloured that do not show values in the default palette."""
 
     colours: NDArray[np.uint8]
-    """Of all codes; codes 0 and 1 have one colour."""
-    rest: tuple[tuple[int, int, int], ...]
-    """Squares (x, y, side) of the leaf in which nothing is; sides are powers of two, corners at multiples of them."""
+    """Of all codes."""
+    rest: tuple[tuple[int, int, int], ...] = ()
+    """Squares (x, y, side) of the leaf in which nothing is, though their code means something; sides are powers of two, corners
+    at multiples of them. Where there are any, codes 0 and 1 have one colour."""
 
     @property
     def digest(self) -> str:
@@ -43,7 +44,9 @@ class Look:
         return key_of("look", self.colours.tobytes().hex(), self.rest)
 
     def colour(self, codes: NDArray[np.uint8], area: Rect, level: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Codes of an area of a level with code 1 where nothing is, which then has the colour of the ground; and the table."""
+        """Codes of an area of a level, 1 in `rest`, which then has the colour of the ground; and the table."""
+        if not self.rest:
+            return codes, self.colours
         codes[codes == 1] = 0
         for x, y, side in (tuple(n >> level for n in square) for square in self.rest):
             left, top = max(x - area.x, 0), max(y - area.y, 0)
