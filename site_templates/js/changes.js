@@ -271,7 +271,7 @@ mwv.Changes = class {
   /** Mark the chosen placement. */
   mark() {
     for (const button of this.section.querySelectorAll("[data-placement]")) {
-      button.toggleAttribute("aria-current", button.dataset.placement === String(this.view.selected));
+      button.toggleAttribute("aria-current", button.getAttribute("data-placement") === String(this.view.selected));
     }
   }
 };
