@@ -38,7 +38,7 @@ mwv.changeFacts = function (scene, placement) {
   rows.push(["Matched by", told.how[placement]]);
   const grown = told.rows[placement];
   if (grown) rows.push(["Rows", `${thousands(grown[0])} → ${thousands(grown[1])}`]);
-  if (!told.columns.changed[placement]) return [...rows, ["Difference", "identical"]];
+  if (!told.columns.changed[placement]) return [...rows, ["Difference", grown ? "identical in the rows of both" : "identical"]];
   rows.push(["Changed", `${number(100 * share, 3)} %`], ["RMS Δ", number(changeRms)]);
   if (relative !== null) rows.push(["Relative change", `${number(100 * relative, 3)} %`]);
   rows.push(["Largest |Δ|", number(max)]);
