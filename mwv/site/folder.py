@@ -184,6 +184,10 @@ class Folder:
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
 
+    def found(self, path: str) -> tuple[bytes, Path]:
+        """A file of the site, see `read`, and how messages call it."""
+        return self.read(path), self.root / path
+
     def holds(self, path: str, entry: FileEntry) -> bool:
         """Whether a file of the site is there as the manifest has it."""
         try:

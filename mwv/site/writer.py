@@ -19,7 +19,8 @@ from mwv.site.data import DataFile, File, Tiled, model_file, parse, scene_files,
 from mwv.site.entry import file_entry, identity_in, listing_of, model_digest, model_entry, picture_suffix, seal_of
 from mwv.site.folder import Base, Folder
 from mwv.site.gallery import gallery_page, site_script
-from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
+from mwv.site.leftovers import unnamed
+from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
 from mwv.site.shared import decode_content, encode_content
@@ -27,7 +28,7 @@ from mwv.site.sharing import page_of_sharing, still_share, with_shares, with_sha
 from mwv.site.storing import Kept
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import is_slug
-from mwv.site.tiling import place_tiles
+from mwv.site.tiling import old_stored_tiles, old_tiles, place_tiles
 from mwv.xet.stored import StoredFile
 
 GENERATOR: Final = f"mwv {__version__}"
@@ -133,7 +134,7 @@ class SiteWriter:
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
         paths = tile_paths(model.slug, dict(enumerate(model.scenes)), tile_files)
-        tiles = place_tiles(self._folder, paths, tile_files, self._old_tiles(model.slug))
+        tiles = place_tiles(self._folder, paths, tile_files, old_tiles(self._folder, model.slug))
         data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
@@ -179,12 +180,12 @@ class SiteWriter:
             self._models[slug] = replace(self._models[slug], order=order)
         entries = [self._models[slug] for _, slug in known]
         self._folder.expect(f"{entry.slug}/{entry.chunks}" for entry in entries)
-        return [Kept(m.slug, m.title, decode_chunks(*self._found(f"{m.slug}/{m.chunks}"))) for m in entries]
+        return [Kept(m.slug, m.title, decode_chunks(*self._folder.found(f"{m.slug}/{m.chunks}"))) for m in entries]
 
     def met(self, slug: str) -> tuple[StoredFile, ...]:
         """The files of a model with what was last known of their chunks on the Hub; none if that was nothing."""
         entry = self._models[slug]
-        return decode_chunks(*self._found(f"{slug}/{entry.met}")) if entry.met else ()
+        return decode_chunks(*self._folder.found(f"{slug}/{entry.met}")) if entry.met else ()
 
     def add_met(self, slug: str, files: Sequence[StoredFile]) -> None:
         """Say of a model's files what is known of their chunks on the Hub, in place of what was known; no files for nothing.
@@ -202,7 +203,7 @@ class SiteWriter:
 
     def record(self, slug: str) -> Any:
         """What the first scene of a model says; raises SiteError if it is damaged."""
-        content, path = self._found(f"{slug}/{self._models[slug].scenes[0]}")
+        content, path = self._folder.found(f"{slug}/{self._models[slug].scenes[0]}")
         try:
             return parse(content, "scene")
         except ValueError:
@@ -212,7 +213,7 @@ class SiteWriter:
         """Whether the scenes of how a model is stored are there, and follow from this; if not, they are let go."""
         if self._models[slug].stored_from == source:
             there = {path: entry.size for path, entry in self._files.items() if path.startswith(_stored_stems(slug))}
-            there.update(self._old_stored(slug).files)
+            there.update(old_stored_tiles(self._folder, slug).files)
             if all(self._folder.has(path, size) for path, size in there.items()):
                 return True
         self._drop_stored(slug)
@@ -227,7 +228,7 @@ class SiteWriter:
         source: str,
     ) -> None:
         """Add the scenes, by index, that show how a model is stored, and follow from `source`."""
-        tiles = place_tiles(self._folder, tile_paths(slug, scenes, files), files, self._old_stored(slug))
+        tiles = place_tiles(self._folder, tile_paths(slug, scenes, files), files, old_stored_tiles(self._folder, slug))
         listing = listing_of("stored", encode_tiles(tiles, slug))
         for file in (*(file for found in data.values() for file in found), listing):
             self._put(f"{slug}/{file.name}", file.content, "tiles" if file is listing else "data")
@@ -246,9 +247,6 @@ class SiteWriter:
         gone = {path for path in self._files if path.startswith(_stored_stems(slug))} | {f"{slug}/{entry.stored_tiles}"}
         self._files = {path: found for path, found in self._files.items() if path not in gone}
         self._models[slug] = replace(entry, stored=(), stored_tiles="", stored_from="")
-
-    def _found(self, path: str) -> tuple[bytes, Path]:
-        return self._folder.read(path), self._folder.root / path
 
     def remove(self, slug: str) -> None:
         """Take a model out; raises SiteError if there is none of that name."""
@@ -291,12 +289,13 @@ class SiteWriter:
             self._write_sharing()
         files = dict(sorted(self._files.items()))
         manifest = Manifest(self._title, self._templates.digest, self._models, files, self._elsewhere)
-        unnamed = self._unnamed()
-        self._folder.doom(unnamed)
+        tiles = {slug: added.tiles for slug, added in self._added.items()}
+        gone = unnamed(self._folder, self._models, self._files, tiles, self._restored)
+        self._folder.doom(gone)
         self._folder.write("site.json", encode(manifest, GENERATOR))
         if gallery is not None:
             self._folder.write("index.html", gallery)
-        deleted = self._folder.delete(unnamed)
+        deleted = self._folder.delete(gone)
         self._folder.clear_journal()
         self._folder.close()
         return SiteReport(tuple(sorted(self._models)), deleted)
@@ -323,8 +322,8 @@ class SiteWriter:
     def _is_whole(self, slug: str) -> bool:
         """Whether all files of a model are there, by their sizes."""
         files = {path: entry.size for path, entry in self._files.items() if path.startswith(f"{slug}/")}
-        files.update(self._old_tiles(slug).files)
-        files.update(self._old_stored(slug).files)
+        files.update(old_tiles(self._folder, slug).files)
+        files.update(old_stored_tiles(self._folder, slug).files)
         return all(self._folder.has(path, size) for path, size in files.items())
 
     def _share(self) -> None:
@@ -334,14 +333,14 @@ class SiteWriter:
             self._models = with_shares_of(self._models, old)
             return
         self._folder.expect(f"{slug}/{entry.content}" for slug, entry in self._models.items())
-        contents = {slug: decode_content(*self._found(f"{slug}/{m.content}")) for slug, m in self._models.items()}
+        contents = {slug: decode_content(*self._folder.found(f"{slug}/{m.content}")) for slug, m in self._models.items()}
         self._models = with_shares(self._models, contents, self._chunked())
 
     def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
         """The files of all models whose chunks are known, with all that is known of them."""
         known = {slug: f"{slug}/{entry.met or entry.chunks}" for slug, entry in self._models.items() if entry.chunks}
         self._folder.expect(known.values())
-        return {slug: decode_chunks(*self._found(path)) for slug, path in known.items()}
+        return {slug: decode_chunks(*self._folder.found(path)) for slug, path in known.items()}
 
     def _write_changes(self) -> None:
         """The page of how models differ, if the site has two differences."""
@@ -360,14 +359,6 @@ class SiteWriter:
         files = self._chunked()
         if len(files) > 1:
             self._put("sharing.html", page_of_sharing(self._templates, self._title, self._models, files), "page")
-
-    def _old_tiles(self, slug: str) -> TileList:
-        entry = self._folder.manifest.models.get(slug)
-        return TileList({}) if entry is None else decode_tiles(*self._found(f"{slug}/{entry.tile_list}"))
-
-    def _old_stored(self, slug: str) -> TileList:
-        entry = self._folder.manifest.models.get(slug)
-        return TileList({}) if entry is None or not entry.stored else decode_tiles(*self._found(f"{slug}/{entry.stored_tiles}"))
 
     def _forget(self, slug: str) -> None:
         self._models.pop(slug, None)
@@ -400,29 +391,6 @@ class SiteWriter:
         for path, content in zip(_pages(slug), made, strict=True):
             self._put(path, content, "page")
 
-    def _unnamed(self) -> list[str]:
-        """Paths of ours that the new site does not name; tiles are asked for only when some may have lost their last name."""
-        old = self._folder.manifest
-        own = {"index.html", "site.json"}
-        gone = {path for path in old.files.keys() | self._folder.strays if path not in self._files and path not in own}
-        for slug, entry in old.models.items():
-            if slug not in self._models or slug in self._added:
-                gone.update(self._old_tiles(slug).files)
-            if slug not in self._models or self._models[slug].stored_tiles != entry.stored_tiles:
-                gone.update(self._old_stored(slug).files)
-        for tiles in (*(added.tiles for added in self._added.values()), *self._restored.values()):
-            gone.difference_update(tiles.files)
-        others = self._models.keys() - self._added.keys()
-        if any(map(_is_tiles, gone)):
-            self._folder.expect(f"{slug}/{self._models[slug].tile_list}" for slug in others)
-        for slug in self._models:
-            if any(map(_is_tiles, gone)):
-                if slug not in self._added:
-                    gone.difference_update(self._old_tiles(slug).files)
-                if slug not in self._restored and self._models[slug].stored:
-                    gone.difference_update(self._old_stored(slug).files)
-        return sorted(gone)
-
 
 def regenerate(destination: Path, templates: Path | None = None, title: str | None = None) -> SiteReport:
     """Write all pages and assets of a site again from its own data, with the templates of today."""
@@ -430,11 +398,6 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
         raise SiteError(f"{destination}: no site of mwv here (site.json is missing); give the folder that a build wrote")
     with SiteWriter(destination, templates) as writer:
         return writer.finish(title, regenerate=True)
-
-
-def _is_tiles(path: str) -> bool:
-    """Whether a path is that of a tile or an archive, or of a picture."""
-    return path.endswith((".png", ".avif", ".pmtiles"))
 
 
 def _stored_stems(slug: str) -> tuple[str, ...]:
