@@ -11,7 +11,7 @@ from mwv.checkpoint.folder import MAX_ENTRIES, Listing
 from mwv.checkpoint.source import Content, FileSource, Range, Source
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceError
-from mwv.hub.client import RemoteFile
+from mwv.hub.client import RemoteFile, RemoteFolder
 from mwv.hub.remote import Remote, RemoteBytes
 from mwv.hub.terms import Reconstruction
 
@@ -24,7 +24,7 @@ class HubSource:
 
     def __init__(self, remote: Remote, file: RemoteFile, place: str) -> None:
         """`place` is how messages call it."""
-        self.bytes: RemoteBytes = remote.bytes_of(file)
+        self.bytes = RemoteBytes(remote, file)
         self.place = place
 
     @property
@@ -134,13 +134,13 @@ class HubFolder:
             self._opened[name] = source
         return self._opened[name]
 
-    def opened(self) -> None:
-        """A checkpoint has been opened: what that took to read is kept."""
+    def keep_heads(self) -> None:
+        """A checkpoint has been opened: what that took to read is kept, and nothing that is read from now on."""
         for source in self._opened.values():
-            source.bytes.opened()
+            source.bytes.keep_head()
 
     @cached_property
-    def _entries(self) -> Mapping[str, object]:
+    def _entries(self) -> Mapping[str, RemoteFile | RemoteFolder]:
         return self.remote.entries(self.path)
 
     @cached_property

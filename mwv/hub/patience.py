@@ -71,7 +71,7 @@ class Wire:
         with self._lock:
             self.sent += nbytes
 
-    def add(self, nbytes: int) -> None:
+    def add_received(self, nbytes: int) -> None:
         """Add bytes that came by other ways."""
         with self._lock:
             self.nbytes += nbytes
