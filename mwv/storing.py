@@ -23,7 +23,7 @@ from mwv.settings import TileStore
 from mwv.site.class_scene import ClassTiles, canvas_of, class_files, lying_in
 from mwv.site.data import DataFile
 from mwv.site.model import TileFiles
-from mwv.site.storing import Classified, Kept, classified
+from mwv.site.storing import ChunkedModel, Classified, classified
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.xet.chunks import chunks_of
@@ -84,7 +84,7 @@ def _spelt(scene: Classified) -> list[Any]:
 
 
 def _draw(
-    site: SiteWriter, store: Store, jobs: int, model: Kept, scenes: Sequence[Classified], source: str, tally: Tally
+    site: SiteWriter, store: Store, jobs: int, model: ChunkedModel, scenes: Sequence[Classified], source: str, tally: Tally
 ) -> None:
     record, mode = site.record(model.slug), site.models[model.slug].tile_mode
     tiles: dict[int, ClassTiles] = {}

@@ -1,13 +1,11 @@
-"""The models of a site and what each consists of in, what each shares with the others out: in its entry, and as a page."""
+"""The models of a site and what each consists of in, what each shares with the others out, in its entry."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mwv.site.manifest import ModelEntry
-from mwv.site.shared import NO_CHUNKS, Content, Shares, common, shares
-from mwv.site.sharing_page import Sizes, sharing_page
+from mwv.site.shared import NO_CHUNKS, Content, Shares, shares
 from mwv.site.storing import content_of
-from mwv.site.templates import Templates
 from mwv.xet.stored import StoredFile
 
 _FIELDS = (*vars(Shares()), *(f"chunk_{name}" for name in vars(Shares())))
@@ -32,12 +30,3 @@ def with_shares(
     by_chunk = shares({slug: content_of(files) for slug, files in stored.items()}) if len(stored) > 1 else {}
     chunks = {slug: {f"chunk_{name}": value for name, value in vars(by_chunk.get(slug, NO_CHUNKS)).items()} for slug in models}
     return {slug: replace(m, **vars(by_tensor[slug]), **chunks[slug]) for slug, m in models.items()}
-
-
-def page_of_sharing(
-    templates: Templates, title: str, models: Mapping[str, ModelEntry], stored: Mapping[str, Sequence[StoredFile]]
-) -> bytes:
-    """The page of what models share by chunks."""
-    contents = {slug: content_of(files) for slug, files in stored.items()}
-    sizes = {slug: Sizes.of(files, int(contents[slug].sizes.sum())) for slug, files in stored.items()}
-    return sharing_page(templates, title, models, sizes, common(contents))

@@ -24,8 +24,9 @@ from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, encode, en
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
 from mwv.site.shared import decode_content, encode_content
-from mwv.site.sharing import page_of_sharing, still_share, with_shares, with_shares_of
-from mwv.site.storing import Kept
+from mwv.site.sharing import still_share, with_shares, with_shares_of
+from mwv.site.sharing_page import sharing_page
+from mwv.site.storing import ChunkedModel
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import is_slug
 from mwv.site.tiling import old_stored_tiles, old_tiles, place_tiles
@@ -148,7 +149,7 @@ class SiteWriter:
         self._added[model.slug] = _Added(tiles, picture)
         for file in data:
             path = f"{model.slug}/{file.name}"
-            if not self._kept([path]):  # its name tells all that it says
+            if not self._take_over([path]):  # its name tells all that it says
                 self._put(path, file.content, "tiles" if file is data[-1] else "data")
         self._files[f"{model.slug}/{picture.name}"] = file_entry(overview, "picture")
         entry = model_entry(model, [file.name for file in data], picture, tile_files, tiles)
@@ -164,7 +165,7 @@ class SiteWriter:
         for slug in list(self._models):
             self._forget(slug)
         self._title, self._elsewhere, self._models = site.title, tiles, dict(site.models)
-        lacking = [path for path in data if not self._kept([path])]
+        lacking = [path for path in data if not self._take_over([path])]
         there.expect(lacking)
         for path in lacking:
             self._put(path, there.read(path), data[path].kind)
@@ -173,14 +174,14 @@ class SiteWriter:
         """The place of a model in the order of storing: the one it had, or the last."""
         return known if known >= 0 else 1 + max((entry.order for entry in self._models.values()), default=-1)
 
-    def kept(self) -> list[Kept]:
+    def chunked(self) -> list[ChunkedModel]:
         """The models whose chunks are known, in the order of storing; from now on they are numbered without gaps."""
         known = sorted((entry.order, slug) for slug, entry in self._models.items() if entry.chunks)
         for order, (_, slug) in enumerate(known):
             self._models[slug] = replace(self._models[slug], order=order)
         entries = [self._models[slug] for _, slug in known]
         self._folder.expect(f"{entry.slug}/{entry.chunks}" for entry in entries)
-        return [Kept(m.slug, m.title, decode_chunks(*self._folder.found(f"{m.slug}/{m.chunks}"))) for m in entries]
+        return [ChunkedModel(m.slug, m.title, decode_chunks(*self._folder.found(f"{m.slug}/{m.chunks}"))) for m in entries]
 
     def met(self, slug: str) -> tuple[StoredFile, ...]:
         """The files of a model with what was last known of their chunks on the Hub; none if that was nothing."""
@@ -195,7 +196,7 @@ class SiteWriter:
         entry = self._models[slug]
         file = listing_of("met", encode_chunks(files)) if files else None
         name = "" if file is None else file.name
-        if file is not None and not self._kept([f"{slug}/{name}"]):
+        if file is not None and not self._take_over([f"{slug}/{name}"]):
             self._put(f"{slug}/{name}", file.content, "data")
         if entry.met != name:
             self._files.pop(f"{slug}/{entry.met}", None)
@@ -270,7 +271,7 @@ class SiteWriter:
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
         for slug in sorted(self._models):
-            if again or not self._kept_pages(slug):
+            if again or not self._has_pages(slug):
                 self._write_pages(slug)
             if slug in self._added:
                 picture = self._added[slug].picture
@@ -278,11 +279,11 @@ class SiteWriter:
         self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
         self._put("site.js", site_script(self._title, [self._models[slug] for slug in sorted(self._models)]), "data")
         gallery = None
-        if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
+        if again or (self._title, self._models) != (old.title, old.models) or not self._take_over(["index.html"]):
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
             self._files["index.html"] = file_entry(gallery, "page")
         if not again and (self._title, self._models) == (old.title, old.models):
-            self._kept(["changes.html", "sharing.html"])
+            self._take_over(["changes.html", "sharing.html"])
         if "changes.html" not in self._files:
             self._write_changes()
         if "sharing.html" not in self._files:
@@ -334,9 +335,9 @@ class SiteWriter:
             return
         self._folder.expect(f"{slug}/{entry.content}" for slug, entry in self._models.items())
         contents = {slug: decode_content(*self._folder.found(f"{slug}/{m.content}")) for slug, m in self._models.items()}
-        self._models = with_shares(self._models, contents, self._chunked())
+        self._models = with_shares(self._models, contents, self._stored_files())
 
-    def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
+    def _stored_files(self) -> dict[str, tuple[StoredFile, ...]]:
         """The files of all models whose chunks are known, with all that is known of them."""
         known = {slug: f"{slug}/{entry.met or entry.chunks}" for slug, entry in self._models.items() if entry.chunks}
         self._folder.expect(known.values())
@@ -356,9 +357,9 @@ class SiteWriter:
 
     def _write_sharing(self) -> None:
         """The page of what models share by chunks, if there are two whose chunks are known."""
-        files = self._chunked()
+        files = self._stored_files()
         if len(files) > 1:
-            self._put("sharing.html", page_of_sharing(self._templates, self._title, self._models, files), "page")
+            self._put("sharing.html", sharing_page(self._templates, self._title, self._models, files), "page")
 
     def _forget(self, slug: str) -> None:
         self._models.pop(slug, None)
@@ -369,14 +370,14 @@ class SiteWriter:
         self._folder.write(path, content)
         self._files[path] = file_entry(content, kind)
 
-    def _kept_pages(self, slug: str) -> bool:
+    def _has_pages(self, slug: str) -> bool:
         """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
         old = self._folder.manifest.models.get(slug)
         if slug not in self._added and old is not None and self._models[slug].stored == old.stored:
             return True
-        return self._models[slug] == old and self._kept(_pages(slug))
+        return self._models[slug] == old and self._take_over(_pages(slug))
 
-    def _kept(self, paths: Sequence[str]) -> bool:
+    def _take_over(self, paths: Sequence[str]) -> bool:
         """Take files over from the old manifest, if all are there and whole."""
         old = self._folder.manifest.files
         entries = {path: old[path] for path in paths if path in old and self._folder.holds(path, old[path])}

@@ -13,7 +13,7 @@ import numpy as np
 from blake3 import blake3
 
 from mwv.xet.chunks import HASH, Chunks
-from mwv.xet.merkle import spelt
+from mwv.xet.merkle import hash_text
 from mwv.xet.stored import XORB_CHUNKS
 
 _TAG: Final = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
@@ -97,7 +97,7 @@ def _behind_files(body: bytes) -> int:
 def _xorbs(body: bytes, at: int, key: bytes) -> Iterator[XorbList]:
     while body[at : at + HASH] != _END:
         (count,) = struct.unpack_from("<I", body, at + HASH + 4)
-        xorb, at = spelt(body[at : at + HASH]), at + _RECORD
+        xorb, at = hash_text(body[at : at + HASH]), at + _RECORD
         end = at + count * _RECORD
         if count > XORB_CHUNKS or end > len(body):
             raise ValueError("a xorb that is cut or too large")
