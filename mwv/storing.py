@@ -6,7 +6,7 @@ Those scenes follow from lists of chunks and from layouts, which the site has: n
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,10 +29,10 @@ from mwv.store.store import Store
 from mwv.xet.chunks import chunks_of
 from mwv.xet.stored import StoredFile, local_file
 
-VERSION = 1
+VERSION: Final = 1
 """Of what the scenes say; what a site has of an older one is made again."""
 
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
+_DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What comes of data that is not as we write it."""
 
 
