@@ -23,8 +23,8 @@ from mwv.site.leftovers import unnamed
 from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
-from mwv.site.shared import decode_content, encode_content
-from mwv.site.sharing import still_share, with_shares, with_shares_of
+from mwv.site.shared import encode_content
+from mwv.site.sharing import stored_files, with_shares
 from mwv.site.sharing_page import sharing_page
 from mwv.site.storing import ChunkedModel
 from mwv.site.templates import Templates, find_templates
@@ -266,7 +266,7 @@ class SiteWriter:
             self._folder.close()  # nothing came and nothing was: make no empty site
             return SiteReport((), 0)
         self._title = old.title if title is None else title
-        self._share()
+        self._models = with_shares(self._folder, self._models)
         again = regenerate or old.templates != self._templates.digest or old.tiles != self._elsewhere
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
@@ -327,22 +327,6 @@ class SiteWriter:
         files.update(old_stored_tiles(self._folder, slug).files)
         return all(self._folder.has(path, size) for path, size in files.items())
 
-    def _share(self) -> None:
-        """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
-        old = self._folder.manifest.models
-        if still_share(self._models, old):
-            self._models = with_shares_of(self._models, old)
-            return
-        self._folder.expect(f"{slug}/{entry.content}" for slug, entry in self._models.items())
-        contents = {slug: decode_content(*self._folder.found(f"{slug}/{m.content}")) for slug, m in self._models.items()}
-        self._models = with_shares(self._models, contents, self._stored_files())
-
-    def _stored_files(self) -> dict[str, tuple[StoredFile, ...]]:
-        """The files of all models whose chunks are known, with all that is known of them."""
-        known = {slug: f"{slug}/{entry.met or entry.chunks}" for slug, entry in self._models.items() if entry.chunks}
-        self._folder.expect(known.values())
-        return {slug: decode_chunks(*self._folder.found(path)) for slug, path in known.items()}
-
     def _write_changes(self) -> None:
         """The page of how models differ, if the site has two differences."""
         entries = [entry for _, entry in sorted(self._models.items()) if entry.compares]
@@ -357,7 +341,7 @@ class SiteWriter:
 
     def _write_sharing(self) -> None:
         """The page of what models share by chunks, if there are two whose chunks are known."""
-        files = self._stored_files()
+        files = stored_files(self._folder, self._models)
         if len(files) > 1:
             self._put("sharing.html", sharing_page(self._templates, self._title, self._models, files), "page")
 
