@@ -23,7 +23,7 @@ from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-def
 
 from mwv.errors import AbsentError, HubError
 from mwv.hub.address import Address, Pinned
-from mwv.hub.patience import Limits, be_done, be_patient
+from mwv.hub.patience import Limits, be_done, be_patient, reason_of
 
 LIMITS: Final = Limits()
 
@@ -181,8 +181,7 @@ class Hub:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # its text may hold an address with a signature
             raise HubError(f"{address}: the Hub gives no proper answer ({type(error).__name__})") from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise HubError(f"{address}: the Hub gives no proper answer ({reason})") from None
+            raise HubError(f"{address}: the Hub gives no proper answer ({reason_of(error)})") from None
 
     def _log_in(self) -> str:
         """What a user may lack who was refused."""
