@@ -97,7 +97,7 @@ class HubFolder:
         return printable(str(self.remote.place.at("/".join(filter(None, (self.path, name))))))
 
     def listing(self) -> Listing:
-        """Files and folders."""
+        """Files and folders; SourceError if they are too many, HubError."""
         if len(self._entries) > MAX_ENTRIES:
             raise SourceError(f"{self.place()}: more than {MAX_ENTRIES} files; name the checkpoint itself")
         names = sorted(self._entries)
@@ -122,7 +122,7 @@ class HubFolder:
         return isinstance(self._entries.get(name), RemoteFile)
 
     def open(self, name: str) -> Source:
-        """A file in it; where this machine has it, that is opened."""
+        """A file in it, by a copy on this machine if there is one; raises SourceError if it is not there, and HubError."""
         entry = self._entries.get(name)
         if not isinstance(entry, RemoteFile):
             raise SourceError(f"{self.place(name)}: there is no such file")

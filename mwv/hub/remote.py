@@ -24,6 +24,7 @@ MOST_MATCHES: Final = 10_000
 _MAGIC: Final = "*?["
 """What makes a name a pattern."""
 _LONGEST_HEAD: Final = 128 << 20
+"""Bytes of reads that are kept together."""
 
 
 class Heads(Protocol):
