@@ -116,4 +116,5 @@ def test_a_journal_names_nothing_that_cannot_be_ours():
     text = encode_journal({"a/b.html"}) + b"../up\n/etc/passwd\n.git/config\n\xff\xfe\n"
     assert decode_journal(text) == {"a/b.html"}
     assert decode_journal(b"something else\na/b.html\n") is None
+    assert decode_journal(encode_journal({"a/b.html"}) + b"c/d.ht") == {"a/b.html"}, "a line that was cut is no path"
     assert not is_lasting(JOURNAL)
