@@ -1,7 +1,6 @@
 """What lies on the Hub in, what is known of its bytes from elsewhere out: by files opened, copies here, chunks shared."""
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from mwv.decode.banded import RECIPE_VERSION
 from mwv.decode.tensor import Tensor
 from mwv.errors import MwvError
 from mwv.pyramid.keys import key_of
+from mwv.pyramid.survey import Blobs
 
 WORTH: Final = 64 << 10
 """Bytes of the smallest tensor whose chunks are asked for; a smaller one is fetched as cheaply."""
@@ -31,16 +31,6 @@ class Index(Protocol):
 
     def remember_many(self, namespace: str, values: Mapping[str, bytes]) -> None:
         """Remember values by key."""
-
-
-class Blobs(Protocol):
-    """Larger values, likewise."""
-
-    def get(self, key: str) -> bytes | None:
-        """A value's body, checked as a whole; None for a miss."""
-
-    def put(self, key: str, body: bytes) -> object:
-        """Keep a value."""
 
 
 def hash_key(identity: Identity | Content) -> str:
@@ -78,7 +68,7 @@ class Copies:
         for source in sources:
             if isinstance(source, FileSource) and source.size >= COPY:
                 known = self._paths(source.size)
-                path = os.fsencode(source.path.absolute()).decode(errors="surrogateescape")
+                path = str(source.path.absolute())
                 if path not in known:
                     body = json.dumps([path, *known][:_COPIES]).encode()
                     self._index.remember_many("copies", {str(source.size): body})

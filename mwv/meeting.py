@@ -16,10 +16,10 @@ from mwv.errors import MwvError
 from mwv.hub.address import Address
 from mwv.memory import recall_chunks, recall_source
 from mwv.pyramid.keys import key_of
-from mwv.site.storing import Kept
+from mwv.site.storing import ChunkedModel
 from mwv.site.writer import SiteWriter
 from mwv.xet.chunks import Chunks
-from mwv.xet.merkle import spelt
+from mwv.xet.merkle import hash_text
 from mwv.xet.places import Places, by_lists
 from mwv.xet.shard import XorbList, is_asked_for, parse_shard
 from mwv.xet.stored import id_of
@@ -46,9 +46,9 @@ class Meeting:
         self.sent = 0
         """Hashes of chunks of this machine that the Hub was asked for."""
 
-    def of(self, site: SiteWriter) -> list[Kept]:
+    def of(self, site: SiteWriter) -> list[ChunkedModel]:
         """The models of the site whose chunks are known, in the order of storing; the site is told what was learnt."""
-        models = site.kept()
+        models = site.chunked()
         files = [file for model in models for file in model.files]
         places = Places.of(file for file in files if file.terms)
         local = {file.hash: file for file in files if not file.terms and len(file.ids)}
@@ -66,7 +66,7 @@ class Meeting:
             site.add_met(model.slug, model.files if any(len(file.ids) for file in model.files if file.terms) else ())
         return met
 
-    def _ask(self, site: SiteWriter, models: Sequence[Kept], places: Places, local: Sequence[Chunks]) -> bool:
+    def _ask(self, site: SiteWriter, models: Sequence[ChunkedModel], places: Places, local: Sequence[Chunks]) -> bool:
         """Learn where chunks of this machine lie, until all xorbs are known; whether every question was answered."""
         first = [found.hashes[0].tobytes() for found in local]
         others = [row.tobytes() for found in local for row in found.hashes[1:] if is_asked_for(row.tobytes())]
@@ -89,7 +89,7 @@ class Meeting:
         return answered
 
     def _asked(
-        self, site: SiteWriter, models: Sequence[Kept], chunks: Sequence[bytes], xorbs: Iterable[str]
+        self, site: SiteWriter, models: Sequence[ChunkedModel], chunks: Sequence[bytes], xorbs: Iterable[str]
     ) -> dict[bytes, list[XorbList] | None]:
         """Answers of all CASes together, remembered; None where one refuses."""
         if self._cases is None:
@@ -111,14 +111,14 @@ class Meeting:
         cases = self._cases or {}
         for cas in cases.values():
             try:
-                body = cas.chunk(spelt(chunk))
+                body = cas.chunk(hash_text(chunk))
                 lists += parse_shard(body) if body is not None else []
             except (MwvError, ValueError):
                 self._cases = {}
                 return None
         return lists if cases else None
 
-    def _found_cases(self, site: SiteWriter, models: Sequence[Kept]) -> "dict[str, Cas]":
+    def _found_cases(self, site: SiteWriter, models: Sequence[ChunkedModel]) -> "dict[str, Cas]":
         """The CAS of each model of the Hub, as far as it is remembered where that lies, and the Hub tells."""
         found: dict[str, Cas] = {}
         for model in models:

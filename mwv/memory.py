@@ -33,8 +33,7 @@ from mwv.site.text import canonical
 from mwv.store.index import OUTCOMES
 from mwv.xet.chunks import VERSION as CHUNKS_VERSION
 from mwv.xet.chunks import Chunks
-from mwv.xet.merkle import file_hash
-from mwv.xet.merkle import spelt as spelt_hash
+from mwv.xet.merkle import file_hash, hash_text
 
 _DIGEST: Final = 32
 EVERY: Final = 2.0
@@ -117,7 +116,7 @@ class Memory:
 
     def remember_chunks(self, source: Source, chunks: Chunks) -> None:
         """Keep the chunks of a file that was seen not to have changed meanwhile."""
-        name = spelt_hash(file_hash(chunks))
+        name = hash_text(file_hash(chunks))
         self._index.remember_many("chunks", {_chunks_key(name): chunks.to_bytes()})
         if self._settled(source) and source.identity:
             self._index.remember_many("xet", {hash_key(source.identity): name.encode()})

@@ -19,13 +19,14 @@ from mwv.hub.client import Hub
 from mwv.progress import progress, say
 from mwv.report import HubTraffic, Outcome, Upload
 from mwv.settings import Settings
+from mwv.site.journal import JOURNAL
 from mwv.site.text import size
 from mwv.site.writer import SiteWriter
 from mwv.store.scratch import scratch_folder
 from mwv.store.spool import Spools
 from mwv.store.store import Store, prepare
 from mwv.upload.access import open_space, open_target
-from mwv.upload.plan import JOURNAL, SITE, UploadPlan
+from mwv.upload.plan import SITE, UploadPlan
 from mwv.upload.publish import Published, check_target, publish
 from mwv.upload.space import DockerSpace, readme
 from mwv.upload.stream import Stream

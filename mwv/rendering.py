@@ -22,7 +22,7 @@ from mwv.site.text import size
 from mwv.store.store import Store
 
 if TYPE_CHECKING:
-    from mwv.pyramid.archive import Place as ArchivePlace
+    from mwv.pyramid.archive import ArchivePlace
     from mwv.pyramid.stream import Haul
     from mwv.upload.stream import Stream
 

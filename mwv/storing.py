@@ -6,7 +6,7 @@ Those scenes follow from lists of chunks and from layouts, which the site has: n
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,16 +23,16 @@ from mwv.settings import TileStore
 from mwv.site.class_scene import ClassTiles, canvas_of, class_files, lying_in
 from mwv.site.data import DataFile
 from mwv.site.model import TileFiles
-from mwv.site.storing import Classified, Kept, classified
+from mwv.site.storing import ChunkedModel, Classified, classified
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.xet.chunks import chunks_of
 from mwv.xet.stored import StoredFile, local_file
 
-VERSION = 1
+VERSION: Final = 1
 """Of what the scenes say; what a site has of an older one is made again."""
 
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
+_DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What comes of data that is not as we write it."""
 
 
@@ -84,7 +84,7 @@ def _spelt(scene: Classified) -> list[Any]:
 
 
 def _draw(
-    site: SiteWriter, store: Store, jobs: int, model: Kept, scenes: Sequence[Classified], source: str, tally: Tally
+    site: SiteWriter, store: Store, jobs: int, model: ChunkedModel, scenes: Sequence[Classified], source: str, tally: Tally
 ) -> None:
     record, mode = site.record(model.slug), site.models[model.slug].tile_mode
     tiles: dict[int, ClassTiles] = {}

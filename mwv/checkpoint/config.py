@@ -5,7 +5,7 @@ from typing import Any, Final
 from mwv.checkpoint.checks import parse_json
 from mwv.checkpoint.folder import Folder
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.source import Source, where, why
+from mwv.checkpoint.source import Source, why
 from mwv.checkpoint.wording import printable
 from mwv.errors import UNUSABLE, FormatError
 
@@ -46,12 +46,12 @@ def _usable(folder: Folder, name: str, notes: list[str]) -> dict[str, Any]:
 def _parse(source: Source) -> dict[str, Any]:
     try:
         if source.size > MAX_CONFIG:
-            raise FormatError(f"{where(source)}: longer than {MAX_CONFIG} bytes")
-        config = parse_json(where(source), "the configuration", source.read(0, source.size))
+            raise FormatError(f"{source.place}: longer than {MAX_CONFIG} bytes")
+        config = parse_json(source.place, "the configuration", source.read(0, source.size))
     finally:
         source.close()
     if not isinstance(config, dict):
-        raise FormatError(f"{where(source)}: must be a JSON object")
+        raise FormatError(f"{source.place}: must be a JSON object")
     return config
 
 

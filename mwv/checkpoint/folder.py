@@ -1,4 +1,4 @@
-"""A folder in, what lies in it and its files as Sources out: on this machine; the Hub has its own (`mwv/hub/folder.py`)."""
+"""A folder in, what lies in it and its files as Sources out: on this machine; `hub_folder.py` has those of the Hub."""
 
 import os
 from collections.abc import Mapping, Sequence

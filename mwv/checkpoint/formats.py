@@ -8,7 +8,7 @@ from mwv.checkpoint.hdf5 import is_hdf5
 from mwv.checkpoint.numpy_files import is_numpy
 from mwv.checkpoint.pytorch import is_pytorch
 from mwv.checkpoint.safetensors import is_safetensors
-from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.source import Source
 from mwv.errors import FormatError
 
 Format = Literal["safetensors", "pytorch", "gguf", "numpy", "hdf5"]
@@ -56,7 +56,7 @@ def recognise(source: Source) -> Format:
     """The format to read a source as; FormatError if it is no checkpoint of ours."""
     if found := by_content(source):
         return found
-    place = where(source)
+    place = source.place
     if not source.size:
         raise FormatError(f"{place}: the file is empty; fetch it again")
     if source.read(0, min(source.size, len(_LFS_POINTER))) == _LFS_POINTER:

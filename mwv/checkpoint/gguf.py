@@ -15,7 +15,7 @@ import numpy as np
 from mwv.checkpoint.checks import MAX_NAME, MAX_TENSORS, check_name, check_shape, check_unique
 from mwv.checkpoint.dtypes import PLAIN, DType
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.source import Source
 from mwv.checkpoint.wording import shown
 from mwv.errors import FormatError, UnsupportedError
 
@@ -196,7 +196,7 @@ class _Cursor:
     """Reads a header from front to back; every length is checked against the file before it is followed."""
 
     def __init__(self, source: Source) -> None:
-        self.place = where(source)
+        self.place = source.place
         self.position = 0
         self.byteorder: Literal["little", "big"] = "little"
         self._order = "<"

@@ -16,7 +16,7 @@ from mwv.checkpoint.checks import check_count, check_name, check_overlaps, check
 from mwv.checkpoint.dtypes import PLAIN, DType
 from mwv.checkpoint.info import Header, TensorInfo
 from mwv.checkpoint.numpy_files import dtype_of
-from mwv.checkpoint.source import FileSource, Range, Source, where
+from mwv.checkpoint.source import FileSource, Range, Source
 from mwv.checkpoint.state_dict import named
 from mwv.checkpoint.torch_objects import Storage, Unreadable, View
 from mwv.checkpoint.wording import printable, shown
@@ -47,7 +47,7 @@ def is_hdf5(source: Source) -> bool:
 
 def read_hdf5(source: Source, shard: int = 0) -> Header:
     """Tensors in order of offset, named by the groups that lead to them; notes on what is stored in other ways."""
-    place = where(source)
+    place = source.place
     if not is_hdf5(source):
         raise FormatError(f"{place}: no HDF5 file; fetch it again")
     if find_spec("h5py") is None:

@@ -11,7 +11,7 @@ from mwv.checkpoint.folder import MAX_ENTRIES, Listing
 from mwv.checkpoint.source import Content, FileSource, Range, Source
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceError
-from mwv.hub.client import RemoteFile
+from mwv.hub.client import RemoteFile, RemoteFolder
 from mwv.hub.remote import Remote, RemoteBytes
 from mwv.hub.terms import Reconstruction
 
@@ -24,7 +24,7 @@ class HubSource:
 
     def __init__(self, remote: Remote, file: RemoteFile, place: str) -> None:
         """`place` is how messages call it."""
-        self.bytes: RemoteBytes = remote.bytes_of(file)
+        self.bytes = RemoteBytes(remote, file)
         self.place = place
 
     @property
@@ -97,7 +97,7 @@ class HubFolder:
         return printable(str(self.remote.place.at("/".join(filter(None, (self.path, name))))))
 
     def listing(self) -> Listing:
-        """Files and folders."""
+        """Files and folders; SourceError if they are too many, HubError."""
         if len(self._entries) > MAX_ENTRIES:
             raise SourceError(f"{self.place()}: more than {MAX_ENTRIES} files; name the checkpoint itself")
         names = sorted(self._entries)
@@ -122,7 +122,7 @@ class HubFolder:
         return isinstance(self._entries.get(name), RemoteFile)
 
     def open(self, name: str) -> Source:
-        """A file in it; where this machine has it, that is opened."""
+        """A file in it, by a copy on this machine if there is one; raises SourceError if it is not there, and HubError."""
         entry = self._entries.get(name)
         if not isinstance(entry, RemoteFile):
             raise SourceError(f"{self.place(name)}: there is no such file")
@@ -134,13 +134,13 @@ class HubFolder:
             self._opened[name] = source
         return self._opened[name]
 
-    def opened(self) -> None:
-        """A checkpoint has been opened: what that took to read is kept."""
+    def keep_heads(self) -> None:
+        """A checkpoint has been opened: what that took to read is kept, and nothing that is read from now on."""
         for source in self._opened.values():
-            source.bytes.opened()
+            source.bytes.keep_head()
 
     @cached_property
-    def _entries(self) -> Mapping[str, object]:
+    def _entries(self) -> Mapping[str, RemoteFile | RemoteFolder]:
         return self.remote.entries(self.path)
 
     @cached_property

@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 from mwv.checkpoint.checks import check_name, check_overlaps, check_shape
 from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
 from mwv.checkpoint.info import Header, TensorInfo
-from mwv.checkpoint.source import Range, Source, where
+from mwv.checkpoint.source import Range, Source
 from mwv.checkpoint.wording import printable, shown
 from mwv.checkpoint.zip_archive import Archive, first_name, is_zip
 from mwv.errors import FormatError, UnsupportedError
@@ -56,7 +56,7 @@ def read_numpy(source: Source, shard: int = 0) -> Header:
 
 
 def _sole(source: Source, shard: int) -> Header:
-    place = where(source)
+    place = source.place
     if not _starts_array(source):
         raise FormatError(f"{place}: neither an array nor a zip archive of arrays; no file of NumPy's")
     array = _header(place, source, Range(0, source.size, source.name))
@@ -69,7 +69,7 @@ def _sole(source: Source, shard: int) -> Header:
 
 
 def _archive(source: Source, shard: int) -> Header:
-    place = where(source)
+    place = source.place
     archive = Archive(source, "load it with numpy and save it again by numpy.savez")
     archive.expect(MAX_HEADER + 12)
     check_overlaps(place, map(archive.range, archive.names))

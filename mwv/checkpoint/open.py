@@ -26,7 +26,7 @@ from mwv.checkpoint.packing.stored import SMALL, Stored
 from mwv.checkpoint.pytorch import read_pytorch
 from mwv.checkpoint.safetensors import read_safetensors
 from mwv.checkpoint.shards import Selection, select_file, shard_name
-from mwv.checkpoint.source import Source, is_directory, where
+from mwv.checkpoint.source import Source, is_directory
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError
 
@@ -101,7 +101,7 @@ def _read(folder: Folder, selection: Selection, sources: list[Source]) -> Checkp
             found = _OTHERS[kind](source, shard)
             tensors += found.tensors
             notes += found.notes
-    places = [where(source) for source in sources]
+    places = [source.place for source in sources]
     check_count(places[0], max(len(tensors), len(selection.index_names)))
     check_unique((places[tensor.shard], tensor.name) for tensor in tensors)
     if not tensors:
@@ -141,7 +141,7 @@ def _format(sources: list[Source]) -> Format:
     first = recognise(sources[0])
     for source in sources[1:]:
         if (other := recognise(source)) != first:
-            raise FormatError(f"{where(source)}: is {other}, but {where(sources[0])} is {first}; shards must have one format")
+            raise FormatError(f"{source.place}: is {other}, but {sources[0].place} is {first}; shards must have one format")
     return first
 
 

@@ -41,10 +41,8 @@ class Opener:
             return open_checkpoint(origin)
         folder, name = self._on_the_hub(origin)
         checkpoint = open_in(folder, name)
-        folder.opened()
-        place = folder.remote.place
-        files = place.files(folder.path) if place.public and place.address.kind != "bucket" else ""
-        return replace(checkpoint, pinned=Pinned(place.address, place.page, files, place.date))
+        folder.keep_heads()
+        return replace(checkpoint, pinned=folder.remote.place.pinned(folder.path))
 
     def folder(self, origin: Origin) -> Folder:
         """The folder that a model lies in: what else is there may be said of it."""
@@ -83,13 +81,13 @@ class Opener:
     def _remote_files(self, address: Address) -> tuple[list[Found], Pinned]:
         """The file that an address names, or all files in the folder and in those below."""
         from mwv.checkpoint.hub_folder import HubFolder
-        from mwv.hub.remote import find, is_pattern
+        from mwv.hub.remote import is_pattern
 
         if is_pattern(address):
             raise SourceError(f"{address}: is a pattern; for --layout hilbert name files or folders")
-        remote, path, name = find(self.access, address)
+        whole, name = self._on_the_hub(address)
+        remote, path = whole.remote, whole.path
         names = ["/".join(filter(None, (path, name)))] if name else sorted(file.path for file in remote.all_files(path))
-        place = remote.place
         folders: dict[str, HubFolder] = {}
 
         def opens(at: str) -> Callable[[], Source]:
@@ -97,13 +95,12 @@ class Opener:
                 folder, _, own = at.rpartition("/")
                 there = folders.setdefault(folder, HubFolder(remote, folder))
                 source = there.open(own)
-                there.opened()  # nothing of it is kept as one keeps heads of models
+                there.keep_heads()  # nothing has been read: no head of what is no model is kept
                 return source
 
             return opened
 
-        files = place.files(path) if place.public and place.address.kind != "bucket" else ""
-        return [(at, opens(at)) for at in names], Pinned(place.address, place.page, files, place.date)
+        return [(at, opens(at)) for at in names], remote.place.pinned(path)
 
     def expand(self, address: Address) -> list[Address]:
         """The models that an address names if its path is a pattern, of a set of shards the first; else itself."""
@@ -127,10 +124,8 @@ class Opener:
     def cas(self, address: Address) -> "Cas":
         """The CAS that has the files of a repository at a commit, or of a bucket."""
         from mwv.hub.cas import Cas
-        from mwv.hub.client import Place
 
-        hub = self.access.hub
-        return Cas(hub, Place(address, address, hub.api.endpoint))
+        return Cas(self.access.hub, address)
 
     @property
     def access(self) -> "Access":
@@ -140,10 +135,9 @@ class Opener:
             from mwv.hub.pieces import Pool
             from mwv.hub.remote import Access
 
-            more = {} if self.find_copy is None else {"find_copy": self.find_copy}
             hub = Hub(self.notice)
             self._before = hub.wire.requests, hub.wire.nbytes
-            self._access = Access(hub, Pool(), self.heads, download=self.download, **more)
+            self._access = Access(hub, Pool(), self.heads, self.find_copy, self.download)
         return self._access
 
     @property

@@ -14,7 +14,7 @@ from mwv.checkpoint.info import Header, TensorInfo
 from mwv.checkpoint.packing.affine import affine
 from mwv.checkpoint.pytorch_legacy import is_legacy, is_tar, read_legacy
 from mwv.checkpoint.pytorch_zip import has_pickle, read_zip
-from mwv.checkpoint.source import Range, Source, where
+from mwv.checkpoint.source import Range, Source
 from mwv.checkpoint.state_dict import MAX_NOTES, named_tensors
 from mwv.checkpoint.torch_objects import View
 from mwv.checkpoint.wording import printable, shown
@@ -32,7 +32,7 @@ def is_pytorch(source: Source) -> bool:
 
 def read_pytorch(source: Source, shard: int = 0) -> Header:
     """Tensors in order of offset; tied ones each. Views are proven to lie in their storage, it in the file."""
-    place = where(source)
+    place = source.place
     if is_zip(source):
         saved = read_zip(source)
     elif is_legacy(source):

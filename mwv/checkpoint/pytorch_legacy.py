@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from mwv.checkpoint.pickle_machine import Global, load, load_next
-from mwv.checkpoint.source import Range, Source, where
+from mwv.checkpoint.source import Range, Source
 from mwv.checkpoint.torch_objects import Saved, Storage, call, persistent
 from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError, UnsupportedError
@@ -49,7 +49,7 @@ def is_tar(source: Source) -> bool:
 
 def read_legacy(source: Source) -> Saved:
     """What the file holds."""
-    place = where(source)
+    place = source.place
     try:
         return _saved(place, source, _FIRST)
     except FormatError:
@@ -95,7 +95,7 @@ def _saved(place: str, source: Source, most: int) -> Saved:
 
 def _ranges(source: Source, begin: int, storages: list[Storage]) -> dict[str, Range]:
     """Where storages that follow each other from `begin` on lie, by their keys."""
-    place = where(source)
+    place = source.place
     ranges: dict[str, Range] = {}
     source.expect(_counts(begin, storages))
     for storage in storages:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from mwv.checkpoint.pickle_machine import Pairs, load
-from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.source import Source
 from mwv.checkpoint.torch_objects import Saved, call, persistent
 from mwv.checkpoint.wording import shown
 from mwv.checkpoint.zip_archive import Archive
@@ -29,7 +29,7 @@ def has_pickle(source: Source) -> bool:
 
 def read_zip(source: Source) -> Saved:
     """What a zip file of torch's holds."""
-    place = where(source)
+    place = source.place
     archive = Archive(source, _REMEDY)
     top = _top(archive)
     if top is None:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from mwv.checkpoint.checks import MAX_ELEMENTS, check_count, check_name, check_shape, parse_json
 from mwv.checkpoint.dtypes import PLAIN, DType, raw_dtype
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Source, where
+from mwv.checkpoint.source import Source
 from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError, UnsupportedError
 
@@ -57,7 +57,7 @@ def is_safetensors(source: Source) -> bool:
 
 def read_safetensors(source: Source, shard: int = 0) -> SafetensorsHeader:
     """Tensors in order of offset, ranges absolute; FormatError or UnsupportedError for what cannot be trusted or shown."""
-    place = where(source)
+    place = source.place
     header, data = _header(source, place)
     raw_metadata = header.pop("__metadata__", None)
     if raw_metadata is None:

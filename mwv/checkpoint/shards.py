@@ -11,7 +11,7 @@ from typing import Final
 
 from mwv.checkpoint.checks import parse_json
 from mwv.checkpoint.folder import Folder
-from mwv.checkpoint.source import where, why
+from mwv.checkpoint.source import why
 from mwv.checkpoint.wording import printable
 from mwv.errors import FormatError, SourceError
 
@@ -62,7 +62,7 @@ def read_index(folder: Folder, name: str) -> dict[str, str]:
     """Tensor name → file name of a shard index; FormatError for what is no index or leads out of the folder."""
     source = folder.open(name)
     try:
-        place = where(source)
+        place = source.place
         if source.size > MAX_INDEX:
             raise FormatError(f"{place}: an index of {source.size} bytes is impossible; fetch it again")
         index = parse_json(place, "the index", source.read(0, source.size))

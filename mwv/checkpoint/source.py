@@ -138,11 +138,11 @@ class FileSource:
                 more = os.pread(self._fd, length - len(data), offset + len(data))
                 if not more:
                     raise SourceChangedError(
-                        f"{where(self)}: ends at byte {offset + len(data)}, it was cut short while being read"
+                        f"{self.place}: ends at byte {offset + len(data)}, it was cut short while being read"
                     )
                 data += more
         except OSError as error:
-            raise SourceError(f"{where(self)}: cannot be read: {error.strerror}") from None
+            raise SourceError(f"{self.place}: cannot be read: {error.strerror}") from None
         return data
 
     def expect(self, ranges: Iterable[Range]) -> None:
@@ -159,7 +159,7 @@ class FileSource:
         except OSError:
             same = False
         if not same:
-            raise SourceChangedError(f"{where(self)}: changed while it was being read; build again when it is complete")
+            raise SourceChangedError(f"{self.place}: changed while it was being read; build again when it is complete")
 
     def close(self) -> None:
         """Give the file descriptor back."""
@@ -180,11 +180,6 @@ def is_directory(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def where(source: Source) -> str:
-    """How messages call a source."""
-    return source.place
 
 
 def why(error: Exception, place: str) -> str:

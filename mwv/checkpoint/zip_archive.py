@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterable
 from typing import Final
 
-from mwv.checkpoint.source import Range, Source, where
+from mwv.checkpoint.source import Range, Source
 from mwv.checkpoint.wording import printable, shown
 from mwv.errors import FormatError, UnsupportedError
 
@@ -38,7 +38,7 @@ class Archive:
     def __init__(self, source: Source, remedy: str) -> None:
         """Read the directory; FormatError if it is damaged or longer than that of any checkpoint."""
         self._source = source
-        self._place = where(source)
+        self._place = source.place
         self._remedy = remedy
         try:
             # The directory is all that zipfile reads; the entries' bytes we read where they lie.
@@ -125,6 +125,6 @@ class _View(io.RawIOBase):
         left = max(self._source.size - self._position, 0)
         length = left if size is None or size < 0 else min(size, left)
         if length > MAX_DIRECTORY:
-            raise FormatError(f"{where(self._source)}: a zip directory of {length} bytes is impossible; no checkpoint")
+            raise FormatError(f"{self._source.place}: a zip directory of {length} bytes is impossible; no checkpoint")
         self._position += length
         return self._source.read(self._position - length, length)

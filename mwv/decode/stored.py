@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwv.checkpoint.info import TensorInfo
-from mwv.checkpoint.source import Range, Source, where
+from mwv.checkpoint.source import Range, Source
 from mwv.checkpoint.wording import shown
 from mwv.decode import blocks, plain
 from mwv.decode.banded import RECIPE_VERSION, Banded, extent_of, form_of, spelt, value_digest
@@ -37,7 +37,7 @@ class StoredTensor(Banded):
         block = self.info.dtype.block_elements
         if self.first % block or (self.bands > 1 and BAND_ROWS * self.row_elements % block):
             raise UnsupportedError(
-                f"{where(self.source)}: tensor {shown(self.info.name)} packs {block} elements of {self.info.dtype.name} "
+                f"{self.source.place}: tensor {shown(self.info.name)} packs {block} elements of {self.info.dtype.name} "
                 f"together, and a row of {self.row_elements} from element {self.first} does not end with them; "
                 "it cannot be drawn"
             )

@@ -18,7 +18,8 @@ from huggingface_hub.utils._xet import (
     xet_connection_info_refresh_url,
 )
 
-from mwv.hub.client import Hub, Place
+from mwv.hub.address import Address
+from mwv.hub.client import Hub
 from mwv.hub.patience import patient_client
 
 _LONGEST: Final = 64 << 20
@@ -27,22 +28,22 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Cas:
-    """What the Hub says is the CAS of a repository or bucket; safe from several threads."""
+    """What the Hub says is the CAS of a repository at a commit, or of a bucket; safe from several threads."""
 
-    def __init__(self, hub: Hub, place: Place) -> None:
+    def __init__(self, hub: Hub, address: Address) -> None:
         """Nothing is asked yet."""
-        self._hub, self._place = hub, place
+        self._hub, self._address = hub, address
         self._lock = threading.Lock()
 
     @property
     def endpoint(self) -> str:
         """Its address; HubError if the Hub does not tell."""
-        with self._hub.told(self._place.address):
+        with self._hub.asking(self._address):
             return self._connection().endpoint
 
     def get(self, path: str, headers: Mapping[str, str] = _NO_HEADERS) -> httpx2.Response | None:
         """A good answer with its body, or None for 404; raises HubError for any other."""
-        with self._hub.told(self._place.address):
+        with self._hub.asking(self._address):
             connection = self._connection()
             response = self._ask(connection, path, headers)
             if response.status_code == 401:  # over before its time
@@ -69,13 +70,13 @@ class Cas:
 
     def _connection(self) -> XetConnectionInfo:
         """The CAS, and a token for it; huggingface_hub remembers both until the token is over."""
-        address = self._place.address
+        address = self._address
         route = xet_connection_info_refresh_url(
             token_type=XetTokenType.READ,
             repo_id=address.repo,
             repo_type=address.kind,
             revision=address.revision,
-            endpoint=self._place.endpoint,
+            endpoint=self._hub.api.endpoint,
         )
         return refresh_xet_connection_info(file_data=XetFileData("", route), headers=build_hf_headers())
 

@@ -22,8 +22,8 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from mwv.errors import AbsentError, HubError
-from mwv.hub.address import Address
-from mwv.hub.patience import Limits, be_done, be_patient
+from mwv.hub.address import Address, Pinned
+from mwv.hub.patience import Limits, be_done, be_patient, reason_of
 
 LIMITS: Final = Limits()
 
@@ -39,7 +39,7 @@ class RemoteFile:
     xet: str | None
     """Its xet hash, if its bytes lie in xorbs."""
 
-    def is_named(self, tag: str | None, xet: str | None, size: str | None) -> bool:
+    def agrees_with(self, tag: str | None, xet: str | None, size: str | None) -> bool:
         """Whether what an answer says of a file (ETag, xet hash, size; each if it does) is true of this one."""
         same = xet == self.xet if xet else tag is None or tag.removeprefix("W/").strip('"') == self.content
         return same and size in (None, str(self.size))
@@ -82,6 +82,11 @@ class Place:
         below = f"{quote(folder)}/" if folder else ""
         return f"{self.endpoint}/{self.address.home}/resolve{at}/{below}"
 
+    def pinned(self, folder: str) -> Pinned:
+        """What pages say of a folder of it; files of buckets may change, so no address of theirs lasts."""
+        files = self.files(folder) if self.public and self.address.kind != "bucket" else ""
+        return Pinned(self.address, self.page, files, self.date)
+
 
 class Hub:
     """The Hub at the user's endpoint, with the user's token, as huggingface_hub finds both."""
@@ -103,7 +108,7 @@ class Hub:
 
     def open(self, address: Address) -> Place:
         """Find a repository or bucket and pin its commit; HubError if it is not there, or not for this user."""
-        with self.told(address):
+        with self.asking(address):
             if address.kind == "bucket":
                 private = self.api.bucket_info(address.repo).private
                 return Place(address, address, self.api.endpoint, public=not private)
@@ -116,24 +121,24 @@ class Hub:
             public = not (info.private or getattr(info, "disabled", False) or getattr(info, "gated", False))
             return Place(address, replace(address, revision=info.sha), self.api.endpoint, date, public)
 
-    def files(self, place: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile]:
+    def files(self, address: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile]:
         """The files of a folder of a pinned repository, or of a bucket; those of its folders only if `recursive`."""
-        for entry in self.entries(place, folder, recursive=recursive):
+        for entry in self.entries(address, folder, recursive=recursive):
             if isinstance(entry, RemoteFile):
                 yield entry
 
-    def entries(self, place: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile | RemoteFolder]:
+    def entries(self, address: Address, folder: str = "", *, recursive: bool = False) -> Iterator[RemoteFile | RemoteFolder]:
         """The files and folders of a folder, likewise; AbsentError if there is none of that name."""
-        with self.told(replace(place, path=folder)):
-            if place.kind == "bucket":
-                for found in self.api.list_bucket_tree(place.repo, f"{folder}/" if folder else None, recursive=recursive):
+        with self.asking(replace(address, path=folder)):
+            if address.kind == "bucket":
+                for found in self.api.list_bucket_tree(address.repo, f"{folder}/" if folder else None, recursive=recursive):
                     if found.type == "file":
                         yield RemoteFile(found.path, found.size, found.xet_hash, found.xet_hash)
                     else:
                         yield RemoteFolder(found.path.rstrip("/"))
                 return
             tree = self.api.list_repo_tree(
-                place.repo, folder or None, recursive=recursive, revision=place.revision, repo_type=place.kind
+                address.repo, folder or None, recursive=recursive, revision=address.revision, repo_type=address.kind
             )
             for entry in tree:
                 if isinstance(entry, RepoFile):
@@ -153,7 +158,7 @@ class Hub:
         return replace(address, revision=name, path=text[len(name) + 1 :].strip("/"))
 
     @contextmanager
-    def told(self, address: Address) -> Iterator[None]:
+    def asking(self, address: Address) -> Iterator[None]:
         """Turn what huggingface_hub raises within into a HubError that says what to do about it."""
         try:
             yield
@@ -176,8 +181,7 @@ class Hub:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # its text may hold an address with a signature
             raise HubError(f"{address}: the Hub gives no proper answer ({type(error).__name__})") from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise HubError(f"{address}: the Hub gives no proper answer ({reason})") from None
+            raise HubError(f"{address}: the Hub gives no proper answer ({reason_of(error)})") from None
 
     def _log_in(self) -> str:
         """What a user may lack who was refused."""

@@ -71,7 +71,7 @@ class Wire:
         with self._lock:
             self.sent += nbytes
 
-    def add(self, nbytes: int) -> None:
+    def add_received(self, nbytes: int) -> None:
         """Add bytes that came by other ways."""
         with self._lock:
             self.nbytes += nbytes
@@ -148,10 +148,10 @@ class PatientClient(httpx2.Client):
                 with self._slots:
                     response = once()
             except httpx2.ConnectError as error:
-                self._failed(request, number, self._limits.reconnects, f"cannot be reached ({_reason(error)})")
+                self._failed(request, number, self._limits.reconnects, f"cannot be reached ({reason_of(error)})")
             except httpx2.TransportError as error:
                 tries = self._limits.tries if _repeatable(request) else 1
-                self._failed(request, number, tries, f"broke the connection ({_reason(error)})")
+                self._failed(request, number, tries, f"broke the connection ({reason_of(error)})")
             else:
                 if response.status_code not in _BUSY:
                     return response
@@ -240,7 +240,8 @@ def _place(request: httpx2.Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc.decode('ascii')}{request.url.path}"
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """The first line of what an error says, or its kind."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 

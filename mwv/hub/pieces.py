@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 LONGEST: Final = 8 << 20
+"""Bytes of a piece."""
 GAP: Final = 64 << 10
 """Fewer bytes than these between two ranges are fetched with them: less than another request costs."""
 FIRST: Final = 256 << 10
 GROWN: Final = 4 << 20
-"""Pieces that were not announced: the first, and the longest unless one read is longer."""
+"""Bytes of pieces that were not announced: of the first, and of the longest unless one read is longer."""
 LOOSE: Final = 16
 """How many of them are held."""
 AHEAD: Final = 6

@@ -35,7 +35,7 @@ class RemoteRanges:
 
         Raises SourceChangedError if the Hub says that the file is another by now, HubError if it does not give the bytes.
         """
-        with self._hub.told(self._address):
+        with self._hub.asking(self._address):
             for _ in range(_ATTEMPTS):
                 if (signed := self._signed) is not None:
                     response = _get(signed, begin, end, {})
@@ -68,7 +68,7 @@ class RemoteRanges:
         """What the Hub says of the file must be what the listing said: it may have been replaced since."""
         said = response.headers.get("X-Linked-ETag") or response.headers.get("ETag")
         xet, size = response.headers.get("X-Xet-Hash"), response.headers.get("X-Linked-Size")
-        if response.is_error or self._file.is_named(said, xet, size):
+        if response.is_error or self._file.agrees_with(said, xet, size):
             return
         raise SourceChangedError(f"{self._address}: changed while it was being read; build again")
 

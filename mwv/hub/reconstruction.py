@@ -8,18 +8,18 @@ import json
 import httpx2
 
 from mwv.errors import HubError
+from mwv.hub.address import Address
 from mwv.hub.cas import Cas
-from mwv.hub.client import Hub, Place, RemoteFile
+from mwv.hub.client import Hub, RemoteFile
 from mwv.hub.terms import Reconstruction, Term
 
 
 class Reconstructions:
     """Asks the CAS of a repository or bucket; safe from several threads."""
 
-    def __init__(self, hub: Hub, place: Place) -> None:
+    def __init__(self, hub: Hub, address: Address) -> None:
         """Nothing is asked yet."""
-        self._cas = Cas(hub, place)
-        self._place = place
+        self._cas = Cas(hub, address)
         self._version = "v2"
 
     def of(self, file: RemoteFile, begin: int, end: int) -> Reconstruction:

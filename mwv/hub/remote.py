@@ -24,6 +24,7 @@ MOST_MATCHES: Final = 10_000
 _MAGIC: Final = "*?["
 """What makes a name a pattern."""
 _LONGEST_HEAD: Final = 128 << 20
+"""Bytes of reads that are kept together."""
 
 
 class Heads(Protocol):
@@ -47,7 +48,7 @@ class Access:
     hub: Hub
     pool: Pool
     heads: Heads | None = None
-    find_copy: FindCopy = lambda _size, _xet: None
+    find_copy: FindCopy | None = None
     download: bool = False
     """Whether files are fetched as a whole, into the Hub's cache."""
 
@@ -63,7 +64,7 @@ class Remote:
     def __init__(self, access: Access, place: Place) -> None:
         """Nothing is asked yet."""
         self.access, self.place = access, place
-        self._reconstructions = Reconstructions(access.hub, place)
+        self._reconstructions = Reconstructions(access.hub, place.address)
 
     def entries(self, folder: str) -> dict[str, RemoteFile | RemoteFolder]:
         """What lies in a folder, by name."""
@@ -81,9 +82,9 @@ class Remote:
             return None
         cached = try_to_load_from_cache(address.repo, file.path, revision=address.revision, repo_type=address.kind)
         if not isinstance(cached, str) and self.access.download:
-            with self.access.hub.told(replace(address, path=file.path)):
+            with self.access.hub.asking(replace(address, path=file.path)):
                 cached = hf_hub_download(address.repo, file.path, revision=address.revision, repo_type=address.kind)
-            self.access.hub.wire.add(file.size if file.xet else 0)  # hf_xet has a client of its own
+            self.access.hub.wire.add_received(file.size if file.xet else 0)  # hf_xet has a client of its own
         with suppress(OSError):
             if isinstance(cached, str) and Path(cached).stat().st_size == file.size:
                 return Path(cached)
@@ -91,11 +92,8 @@ class Remote:
 
     def copy(self, file: RemoteFile) -> Path | None:
         """Another file of this machine that is known to have its content."""
-        return self.access.find_copy(file.size, file.xet) if file.xet else None
-
-    def bytes_of(self, file: RemoteFile) -> "RemoteBytes":
-        """A file that is read by ranges."""
-        return RemoteBytes(self, file)
+        find_copy = self.access.find_copy
+        return find_copy(file.size, file.xet) if find_copy and file.xet else None
 
     def reconstruct(self, file: RemoteFile, begin: int, end: int) -> Reconstruction:
         """What makes a range of a file that lies in xorbs."""
@@ -103,7 +101,7 @@ class Remote:
 
 
 class RemoteBytes:
-    """A file that is read by ranges; what is read before `opened` is kept, so that it need not be fetched again."""
+    """A file that is read by ranges; what is read before `keep_head` is kept, so that it need not be fetched again."""
 
     def __init__(self, remote: Remote, file: RemoteFile) -> None:
         """Nothing is asked yet."""
@@ -143,7 +141,7 @@ class RemoteBytes:
         """Fetch these ranges ahead when they are read."""
         self._pieces.expect(ranges)
 
-    def opened(self) -> None:
+    def keep_head(self) -> None:
         """All has been read that is read each time; keep it."""
         if self._heads is not None and self._fresh and sum(map(len, self._head.values())) <= _LONGEST_HEAD:
             self._heads.put(self.content, _packed(self._head))
@@ -155,7 +153,7 @@ class RemoteBytes:
         if address.kind != "bucket":
             return
         hub = self.remote.access.hub
-        with hub.told(address):
+        with hub.asking(address):
             found = list(hub.api.get_bucket_paths_info(address.repo, [self.file.path]))
         if [(file.size, file.xet_hash) for file in found] != [(self.file.size, self.file.xet)]:
             raise SourceChangedError(f"{replace(address, path=self.file.path)}: changed while it was being read; build again")

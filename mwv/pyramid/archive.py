@@ -20,7 +20,7 @@ from mwv.pyramid.survey import Blobs
 
 VERSION: Final = 1
 
-Place = tuple[int, int] | None
+ArchivePlace = tuple[int, int] | None
 """(x, y) of a super-block, counted in super-blocks; None for the levels above."""
 
 
@@ -31,16 +31,16 @@ class ArchiveBlobs(Blobs, Protocol):
         """Keep a result that comes in parts, which may be gone through more than once."""
 
 
-def archives(tiles: Mapping[TileId, str], levels: int, png: bool, blobs: ArchiveBlobs, jobs: int) -> dict[Place, str]:
+def archives(tiles: Mapping[TileId, str], levels: int, png: bool, blobs: ArchiveBlobs, jobs: int) -> dict[ArchivePlace, str]:
     """Make what archives are lacking; the key of each by place. `png` tells the type of the tiles."""
-    groups: dict[Place, dict[TileId, str]] = {}
+    groups: dict[ArchivePlace, dict[TileId, str]] = {}
     for (level, x, y), key in tiles.items():
         shift = SUPER_LEVEL - level
         place = (x >> shift, y >> shift) if shift >= 0 else None
         groups.setdefault(place, {})[level, x, y] = key
     names = {place: archive_name(group) for place, group in groups.items()}
 
-    def make(place: Place) -> None:
+    def make(place: ArchivePlace) -> None:
         if not blobs.has(names[place]):
             top = levels - 1 if place is None else min(SUPER_LEVEL, levels - 1)
             blobs.put_parts(names[place], Archive(groups[place], top, png, blobs.get))

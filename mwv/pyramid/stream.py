@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-from mwv.pyramid.archive import Archive, ArchiveBlobs, Place, archive_name
+from mwv.pyramid.archive import Archive, ArchiveBlobs, ArchivePlace, archive_name
 from mwv.pyramid.plan import BLOCK_LEVEL, SUPER_LEVEL, child_ids, overview_key, sums_key
 from mwv.pyramid.render import Pyramid, Renderer, for_all
 from mwv.pyramid.survey import Blobs
@@ -68,14 +68,14 @@ class Streamer:
     def __post_init__(self) -> None:
         """Nothing is rendered yet."""
         plan = self.renderer.plan
-        self._names: dict[Place, str] = {}
+        self._names: dict[ArchivePlace, str] = {}
         self._blocks: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for x, y in plan.blocks:
             self._blocks.setdefault((x >> 1, y >> 1), []).append((x, y))
         self._top = min(SUPER_LEVEL, max(plan.levels - 1, BLOCK_LEVEL))
         self._lock = Lock()
 
-    def run(self, jobs: int) -> tuple[Pyramid, dict[Place, str]]:
+    def run(self, jobs: int) -> tuple[Pyramid, dict[ArchivePlace, str]]:
         """Render with `jobs` threads; the pyramid, and the name of each archive, all of which are then at their place.
 
         Neighbours in a row come one after the other: they lie over the same rows of the same tensors.

@@ -86,13 +86,13 @@ def lying_in(record: Mapping[str, Any], canvas: Canvas, runs: Mapping[str, Runs]
 
 
 def class_files(
-    scene: Classified, tiles: ClassTiles, files: TileFiles, index: int, kept: Sequence[StoredFile]
+    scene: Classified, tiles: ClassTiles, files: TileFiles, index: int, stored: Sequence[StoredFile]
 ) -> list[DataFile]:
     """All data files of a scene of classes; the last is `scene-<index>-<hash>.js`, which names the others."""
     found, pieces = tile_map(tiles, index, files)
     facts = {name: value for name, value in scene.facts.items() if name != "files"}
     told = []
-    for number, (entry, file) in enumerate(zip(scene.facts["files"], kept, strict=True)):
+    for number, (entry, file) in enumerate(zip(scene.facts["files"], stored, strict=True)):
         scripts = _lengths(file, number, index) if "terms" in entry else []
         pieces += scripts
         told.append({**entry, "chunks": [script.name for script in scripts]} if "terms" in entry else entry)

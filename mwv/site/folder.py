@@ -17,12 +17,12 @@ from typing import Final, Protocol, Self
 
 from mwv.errors import LostError, SiteError
 from mwv.site.data import digest
-from mwv.site.manifest import FileEntry, Manifest, decode, is_ours
+from mwv.site.journal import JOURNAL, decode_journal, encode_journal
+from mwv.site.manifest import FileEntry, Manifest, decode
 
-WORK: Final = ".mwv-build"
+_WORK: Final = JOURNAL.rpartition("/")[0]
 LONGEST: Final = 1 << 28
 """Bytes of a file that is read; those of the largest models have some tens of MB."""
-_JOURNAL_HEAD: Final = "mwv-journal 1"
 _NO_LINK: Final = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
@@ -93,9 +93,9 @@ class Folder:
             raise SiteError(f"{index}: is not a regular file; remove it, or choose another destination")
         if index.exists():
             self.manifest = decode(content_of(index), index)
-        elif journal is None and any(entry.name != WORK for entry in self.root.iterdir()):
+        elif journal is None and any(entry.name != _WORK for entry in self.root.iterdir()):
             raise SiteError(f"{self.root}: holds files but no site of mwv; choose an empty or new folder")
-        self.strays = {path for path in journal or () if is_ours(path)}
+        self.strays = set(journal or ())
 
     def _take_lock(self) -> None:
         if self._lock is not None:
@@ -129,13 +129,11 @@ class Folder:
             place = self.root / path if path else error.filename or self.root
             raise SiteError(f"{place}: cannot be written: {error.strerror or error}") from None
 
-    def _read_journal(self) -> list[str] | None:
+    def _read_journal(self) -> frozenset[str] | None:
         try:
-            # What follows the last line end was cut off by a kill: no name that can be trusted, and nothing made yet.
-            head, *paths, _ = content_of(self.root / WORK / "journal").decode(errors="replace").split("\n")
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return decode_journal(content_of(self.root / JOURNAL))
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return paths if head == _JOURNAL_HEAD else None
 
     def announce(self, paths: Iterable[str]) -> None:
         """Say which files will be made, before the first of them is."""
@@ -155,13 +153,13 @@ class Folder:
             if self._absent and any(self.root.iterdir()):
                 raise SiteError(f"{self.root}: another build has made this site meanwhile; build again to add to it")
             self._absent = False
-            (self.root / WORK).mkdir(exist_ok=True)
+            (self.root / _WORK).mkdir(exist_ok=True)
             if not self._journal:
                 self._journal = True
-                part = self.root / WORK / "part"
-                part.write_text("".join(f"{line}\n" for line in (_JOURNAL_HEAD, *sorted(self.strays))), "utf-8")
-                part.replace(self.root / WORK / "journal")
-            with (self.root / WORK / "journal").open("a", encoding="utf-8") as journal:
+                part = self.root / _WORK / "part"
+                part.write_bytes(encode_journal(self.strays))
+                part.replace(self.root / JOURNAL)
+            with (self.root / JOURNAL).open("a", encoding="utf-8") as journal:
                 journal.writelines(f"{path}\n" for path in paths)
         self.strays.update(paths)
 
@@ -184,6 +182,10 @@ class Folder:
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
 
+    def found(self, path: str) -> tuple[bytes, Path]:
+        """A file of the site, see `read`, and how messages call it."""
+        return self.read(path), self.root / path
+
     def holds(self, path: str, entry: FileEntry) -> bool:
         """Whether a file of the site is there as the manifest has it."""
         try:
@@ -204,7 +206,7 @@ class Folder:
         self.announce([path])
         with self._errors(path):
             self._parent(target)
-            part = self.root / WORK / "part"
+            part = self.root / _WORK / "part"
             part.write_bytes(content)
             part.replace(target)
             self._sizes.pop(path.rpartition("/")[0], None)
@@ -291,7 +293,7 @@ class Folder:
                 raise
 
     def _replace(self, target: Path, source: Path) -> None:
-        part = self.root / WORK / "part"
+        part = self.root / _WORK / "part"
         part.unlink(missing_ok=True)
         try:
             if not self._can_link:
@@ -334,10 +336,10 @@ class Folder:
     def clear_journal(self) -> None:
         """The site is whole: forget what was announced."""
         with self._errors():
-            for name in ("part", "journal"):
-                (self.root / WORK / name).unlink(missing_ok=True)
+            for path in (f"{_WORK}/part", JOURNAL):
+                (self.root / path).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                (self.root / WORK).rmdir()
+                (self.root / _WORK).rmdir()
         self._journal = False
         self.strays = set()
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mwv.site.manifest import ModelEntry
-from mwv.site.shared import Common
+from mwv.site.shared import common
+from mwv.site.storing import content_of
 from mwv.site.templates import Templates
 from mwv.xet.stored import StoredFile
 
@@ -13,25 +14,6 @@ MATRIX: Final = 24
 """Models of the largest matrix; of more, only the list of pairs is shown."""
 PAIRS: Final = 500
 """Pairs in that list, those that save most first."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large a model is; bytes."""
-
-    files: int
-    stored: int
-    """Of its distinct chunks."""
-    guessed: int
-    """Of its files, in chunks of which only the places are known."""
-    local: bool
-    """Whether files of it are of this machine."""
-
-    @classmethod
-    def of(cls, files: Sequence[StoredFile], stored: int) -> "Sizes":
-        """The sizes of a model with these files."""
-        guessed = sum(file.guessed_bytes for file in files)
-        return cls(sum(file.size for file in files), stored, guessed, any(not file.terms for file in files))
 
 
 @dataclass(frozen=True)
@@ -83,13 +65,16 @@ class SharingPage:
 
 
 def sharing_page(
-    templates: Templates, title: str, models: Mapping[str, ModelEntry], files: Mapping[str, Sizes], found: Common
+    templates: Templates, title: str, models: Mapping[str, ModelEntry], stored: Mapping[str, Sequence[StoredFile]]
 ) -> bytes:
-    """`sharing.html`; `files` gives the sizes of each model."""
+    """`sharing.html`; `stored` are the files of each model whose chunks are known, by slug."""
+    contents = {slug: content_of(files) for slug, files in stored.items()}
+    found = common(contents)
     rows = []
     for slug, shared in zip(found.slugs, found.shared.tolist(), strict=True):
-        own = files[slug]
-        rows.append(Row(slug, models[slug].title, own.files, own.stored, shared, own.stored - shared, own.guessed))
+        files, own = stored[slug], int(contents[slug].sizes.sum())
+        size, guessed = sum(file.size for file in files), sum(file.guessed_bytes for file in files)
+        rows.append(Row(slug, models[slug].title, size, own, shared, own - shared, guessed))
     pairs = [
         Pair(first, rows[j], int(found.between[i, j]))
         for i, first in enumerate(rows)
@@ -103,6 +88,6 @@ def sharing_page(
         pairs=sorted(pairs, key=lambda pair: -pair.shared)[:PAIRS],
         files=sum(row.files for row in rows),
         stored=found.stored,
-        unmet=any(own.guessed for own in files.values()) and any(own.local for own in files.values()),
+        unmet=any(row.guessed for row in rows) and any(not file.terms for files in stored.values() for file in files),
     )
     return templates.render("sharing.html", "", vars(page))

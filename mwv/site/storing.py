@@ -31,7 +31,7 @@ _SPECIAL: Final = {UNIQUE: "9aa1ad", SEVERAL: "ffd84d"}
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class ChunkedModel:
     """A model whose chunks are known."""
 
     slug: str
@@ -61,7 +61,7 @@ class Classified:
     """What its data says beside: see FORMAT.md."""
 
 
-def classified(models: Sequence[Kept]) -> list[list[Classified]]:
+def classified(models: Sequence[ChunkedModel]) -> list[list[Classified]]:
     """The scenes of each model, which are stored in this order."""
     stored = store([model.files for model in models])
     numbers: dict[str, int] = {}
@@ -87,7 +87,7 @@ def content_of(files: Sequence[StoredFile]) -> Content:
 
 
 def _xorbs(
-    files: Sequence[StoredFile], models: Sequence[Kept], numbers: Mapping[str, int], owners: Mapping[str, int]
+    files: Sequence[StoredFile], models: Sequence[ChunkedModel], numbers: Mapping[str, int], owners: Mapping[str, int]
 ) -> Classified:
     found: dict[str, list[Term]] = {}
     for file in files:
@@ -127,7 +127,7 @@ def _xorbs(
     return Classified("Xorbs", runs, tuple(classes), facts)
 
 
-def _sharing(models: Sequence[Kept], stored: Sequence[Sequence[StoredFile]]) -> list[Classified]:
+def _sharing(models: Sequence[ChunkedModel], stored: Sequence[Sequence[StoredFile]]) -> list[Classified]:
     pairs = [[units(file) for file in files] for files in stored]
     own = [np.unique(np.concatenate([np.zeros(0, np.uint64), *(ids for ids, _ in files)])) for files in pairs]
     distinct, place = np.unique(np.concatenate(own), return_inverse=True)
@@ -148,7 +148,10 @@ def _codes(number: int, ids: NDArray[np.uint64], distinct: Any, count: Any, tota
 
 
 def _shared_scene(
-    number: int, models: Sequence[Kept], codes: Sequence[NDArray[np.uint8]], pairs: Sequence[tuple[Any, NDArray[np.int64]]]
+    number: int,
+    models: Sequence[ChunkedModel],
+    codes: Sequence[NDArray[np.uint8]],
+    pairs: Sequence[tuple[Any, NDArray[np.int64]]],
 ) -> Classified:
     names = [file.name for file in models[number].files]
     runs = {name: Runs.of(sizes, found) for name, found, (_, sizes) in zip(names, codes, pairs, strict=True)}

@@ -1,9 +1,9 @@
-"""Paths, the files that make them, and what a folder has in; tiles at their places out, with the list of them."""
+"""Paths of tiles, the files that make them, and a folder in; tiles at their places out, with the list of them."""
 
 from collections.abc import Mapping
 
 from mwv.site.folder import Folder, linked, size_of
-from mwv.site.manifest import TileList
+from mwv.site.manifest import TileList, decode_tiles
 from mwv.site.model import TileFiles
 
 
@@ -24,3 +24,15 @@ def place_tiles(folder: Folder, paths: Mapping[str, str], files: TileFiles, old:
         folder.link(path, source)
         sizes[path] = size_of(source)
     return TileList(dict(sorted(sizes.items())), paths)
+
+
+def old_tiles(folder: Folder, slug: str) -> TileList:
+    """The tiles of a model as the site had it, none if it had not; raises SiteError if their list is damaged."""
+    entry = folder.manifest.models.get(slug)
+    return TileList({}) if entry is None else decode_tiles(*folder.found(f"{slug}/{entry.tile_list}"))
+
+
+def old_stored_tiles(folder: Folder, slug: str) -> TileList:
+    """Likewise those of the scenes that show how it is stored."""
+    entry = folder.manifest.models.get(slug)
+    return TileList({}) if entry is None or not entry.stored else decode_tiles(*folder.found(f"{slug}/{entry.stored_tiles}"))

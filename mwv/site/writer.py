@@ -19,15 +19,17 @@ from mwv.site.data import DataFile, File, Tiled, model_file, parse, scene_files,
 from mwv.site.entry import file_entry, identity_in, listing_of, model_digest, model_entry, picture_suffix, seal_of
 from mwv.site.folder import Base, Folder
 from mwv.site.gallery import gallery_page, site_script
-from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, decode_tiles, encode, encode_tiles
+from mwv.site.leftovers import unnamed
+from mwv.site.manifest import Manifest, ModelEntry, TileList, decode, encode, encode_tiles
 from mwv.site.model import Model, Place, TileFiles
 from mwv.site.pages import pages_of
-from mwv.site.shared import decode_content, encode_content
-from mwv.site.sharing import page_of_sharing, still_share, with_shares, with_shares_of
-from mwv.site.storing import Kept
+from mwv.site.shared import encode_content
+from mwv.site.sharing import stored_files, with_shares
+from mwv.site.sharing_page import sharing_page
+from mwv.site.storing import ChunkedModel
 from mwv.site.templates import Templates, find_templates
 from mwv.site.text import is_slug
-from mwv.site.tiling import place_tiles
+from mwv.site.tiling import old_stored_tiles, old_tiles, place_tiles
 from mwv.xet.stored import StoredFile
 
 GENERATOR: Final = f"mwv {__version__}"
@@ -133,7 +135,7 @@ class SiteWriter:
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
         paths = tile_paths(model.slug, dict(enumerate(model.scenes)), tile_files)
-        tiles = place_tiles(self._folder, paths, tile_files, self._old_tiles(model.slug))
+        tiles = place_tiles(self._folder, paths, tile_files, old_tiles(self._folder, model.slug))
         data: list[File] = [model_file(model)]
         for index in range(len(model.scenes)):
             data += scene_files(model, index, tile_files)
@@ -147,7 +149,7 @@ class SiteWriter:
         self._added[model.slug] = _Added(tiles, picture)
         for file in data:
             path = f"{model.slug}/{file.name}"
-            if not self._kept([path]):  # its name tells all that it says
+            if not self._take_over([path]):  # its name tells all that it says
                 self._put(path, file.content, "tiles" if file is data[-1] else "data")
         self._files[f"{model.slug}/{picture.name}"] = file_entry(overview, "picture")
         entry = model_entry(model, [file.name for file in data], picture, tile_files, tiles)
@@ -163,7 +165,7 @@ class SiteWriter:
         for slug in list(self._models):
             self._forget(slug)
         self._title, self._elsewhere, self._models = site.title, tiles, dict(site.models)
-        lacking = [path for path in data if not self._kept([path])]
+        lacking = [path for path in data if not self._take_over([path])]
         there.expect(lacking)
         for path in lacking:
             self._put(path, there.read(path), data[path].kind)
@@ -172,19 +174,19 @@ class SiteWriter:
         """The place of a model in the order of storing: the one it had, or the last."""
         return known if known >= 0 else 1 + max((entry.order for entry in self._models.values()), default=-1)
 
-    def kept(self) -> list[Kept]:
+    def chunked(self) -> list[ChunkedModel]:
         """The models whose chunks are known, in the order of storing; from now on they are numbered without gaps."""
         known = sorted((entry.order, slug) for slug, entry in self._models.items() if entry.chunks)
         for order, (_, slug) in enumerate(known):
             self._models[slug] = replace(self._models[slug], order=order)
         entries = [self._models[slug] for _, slug in known]
         self._folder.expect(f"{entry.slug}/{entry.chunks}" for entry in entries)
-        return [Kept(m.slug, m.title, decode_chunks(*self._found(f"{m.slug}/{m.chunks}"))) for m in entries]
+        return [ChunkedModel(m.slug, m.title, decode_chunks(*self._folder.found(f"{m.slug}/{m.chunks}"))) for m in entries]
 
     def met(self, slug: str) -> tuple[StoredFile, ...]:
         """The files of a model with what was last known of their chunks on the Hub; none if that was nothing."""
         entry = self._models[slug]
-        return decode_chunks(*self._found(f"{slug}/{entry.met}")) if entry.met else ()
+        return decode_chunks(*self._folder.found(f"{slug}/{entry.met}")) if entry.met else ()
 
     def add_met(self, slug: str, files: Sequence[StoredFile]) -> None:
         """Say of a model's files what is known of their chunks on the Hub, in place of what was known; no files for nothing.
@@ -194,7 +196,7 @@ class SiteWriter:
         entry = self._models[slug]
         file = listing_of("met", encode_chunks(files)) if files else None
         name = "" if file is None else file.name
-        if file is not None and not self._kept([f"{slug}/{name}"]):
+        if file is not None and not self._take_over([f"{slug}/{name}"]):
             self._put(f"{slug}/{name}", file.content, "data")
         if entry.met != name:
             self._files.pop(f"{slug}/{entry.met}", None)
@@ -202,7 +204,7 @@ class SiteWriter:
 
     def record(self, slug: str) -> Any:
         """What the first scene of a model says; raises SiteError if it is damaged."""
-        content, path = self._found(f"{slug}/{self._models[slug].scenes[0]}")
+        content, path = self._folder.found(f"{slug}/{self._models[slug].scenes[0]}")
         try:
             return parse(content, "scene")
         except ValueError:
@@ -212,7 +214,7 @@ class SiteWriter:
         """Whether the scenes of how a model is stored are there, and follow from this; if not, they are let go."""
         if self._models[slug].stored_from == source:
             there = {path: entry.size for path, entry in self._files.items() if path.startswith(_stored_stems(slug))}
-            there.update(self._old_stored(slug).files)
+            there.update(old_stored_tiles(self._folder, slug).files)
             if all(self._folder.has(path, size) for path, size in there.items()):
                 return True
         self._drop_stored(slug)
@@ -227,7 +229,7 @@ class SiteWriter:
         source: str,
     ) -> None:
         """Add the scenes, by index, that show how a model is stored, and follow from `source`."""
-        tiles = place_tiles(self._folder, tile_paths(slug, scenes, files), files, self._old_stored(slug))
+        tiles = place_tiles(self._folder, tile_paths(slug, scenes, files), files, old_stored_tiles(self._folder, slug))
         listing = listing_of("stored", encode_tiles(tiles, slug))
         for file in (*(file for found in data.values() for file in found), listing):
             self._put(f"{slug}/{file.name}", file.content, "tiles" if file is listing else "data")
@@ -247,9 +249,6 @@ class SiteWriter:
         self._files = {path: found for path, found in self._files.items() if path not in gone}
         self._models[slug] = replace(entry, stored=(), stored_tiles="", stored_from="")
 
-    def _found(self, path: str) -> tuple[bytes, Path]:
-        return self._folder.read(path), self._folder.root / path
-
     def remove(self, slug: str) -> None:
         """Take a model out; raises SiteError if there is none of that name."""
         if slug not in self._models:
@@ -267,12 +266,12 @@ class SiteWriter:
             self._folder.close()  # nothing came and nothing was: make no empty site
             return SiteReport((), 0)
         self._title = old.title if title is None else title
-        self._share()
+        self._models = with_shares(self._folder, self._models)
         again = regenerate or old.templates != self._templates.digest or old.tiles != self._elsewhere
         for path, content in self._templates.assets.values():
             self._put(path, content, "asset")
         for slug in sorted(self._models):
-            if again or not self._kept_pages(slug):
+            if again or not self._has_pages(slug):
                 self._write_pages(slug)
             if slug in self._added:
                 picture = self._added[slug].picture
@@ -280,23 +279,24 @@ class SiteWriter:
         self._put("THIRD_PARTY.txt", self._templates.third_party().encode("utf-8"), "text")
         self._put("site.js", site_script(self._title, [self._models[slug] for slug in sorted(self._models)]), "data")
         gallery = None
-        if again or (self._title, self._models) != (old.title, old.models) or not self._kept(["index.html"]):
+        if again or (self._title, self._models) != (old.title, old.models) or not self._take_over(["index.html"]):
             gallery = gallery_page(self._templates, self._title, list(self._models.values()))
             self._files["index.html"] = file_entry(gallery, "page")
         if not again and (self._title, self._models) == (old.title, old.models):
-            self._kept(["changes.html", "sharing.html"])
+            self._take_over(["changes.html", "sharing.html"])
         if "changes.html" not in self._files:
             self._write_changes()
         if "sharing.html" not in self._files:
             self._write_sharing()
         files = dict(sorted(self._files.items()))
         manifest = Manifest(self._title, self._templates.digest, self._models, files, self._elsewhere)
-        unnamed = self._unnamed()
-        self._folder.doom(unnamed)
+        tiles = {slug: added.tiles for slug, added in self._added.items()}
+        gone = unnamed(self._folder, self._models, self._files, tiles, self._restored)
+        self._folder.doom(gone)
         self._folder.write("site.json", encode(manifest, GENERATOR))
         if gallery is not None:
             self._folder.write("index.html", gallery)
-        deleted = self._folder.delete(unnamed)
+        deleted = self._folder.delete(gone)
         self._folder.clear_journal()
         self._folder.close()
         return SiteReport(tuple(sorted(self._models)), deleted)
@@ -323,25 +323,9 @@ class SiteWriter:
     def _is_whole(self, slug: str) -> bool:
         """Whether all files of a model are there, by their sizes."""
         files = {path: entry.size for path, entry in self._files.items() if path.startswith(f"{slug}/")}
-        files.update(self._old_tiles(slug).files)
-        files.update(self._old_stored(slug).files)
+        files.update(old_tiles(self._folder, slug).files)
+        files.update(old_stored_tiles(self._folder, slug).files)
         return all(self._folder.has(path, size) for path, size in files.items())
-
-    def _share(self) -> None:
-        """Say of each model what it shares; the contents of all are looked at only where that of one has changed."""
-        old = self._folder.manifest.models
-        if still_share(self._models, old):
-            self._models = with_shares_of(self._models, old)
-            return
-        self._folder.expect(f"{slug}/{entry.content}" for slug, entry in self._models.items())
-        contents = {slug: decode_content(*self._found(f"{slug}/{m.content}")) for slug, m in self._models.items()}
-        self._models = with_shares(self._models, contents, self._chunked())
-
-    def _chunked(self) -> dict[str, tuple[StoredFile, ...]]:
-        """The files of all models whose chunks are known, with all that is known of them."""
-        known = {slug: f"{slug}/{entry.met or entry.chunks}" for slug, entry in self._models.items() if entry.chunks}
-        self._folder.expect(known.values())
-        return {slug: decode_chunks(*self._found(path)) for slug, path in known.items()}
 
     def _write_changes(self) -> None:
         """The page of how models differ, if the site has two differences."""
@@ -357,17 +341,9 @@ class SiteWriter:
 
     def _write_sharing(self) -> None:
         """The page of what models share by chunks, if there are two whose chunks are known."""
-        files = self._chunked()
+        files = stored_files(self._folder, self._models)
         if len(files) > 1:
-            self._put("sharing.html", page_of_sharing(self._templates, self._title, self._models, files), "page")
-
-    def _old_tiles(self, slug: str) -> TileList:
-        entry = self._folder.manifest.models.get(slug)
-        return TileList({}) if entry is None else decode_tiles(*self._found(f"{slug}/{entry.tile_list}"))
-
-    def _old_stored(self, slug: str) -> TileList:
-        entry = self._folder.manifest.models.get(slug)
-        return TileList({}) if entry is None or not entry.stored else decode_tiles(*self._found(f"{slug}/{entry.stored_tiles}"))
+            self._put("sharing.html", sharing_page(self._templates, self._title, self._models, files), "page")
 
     def _forget(self, slug: str) -> None:
         self._models.pop(slug, None)
@@ -378,14 +354,14 @@ class SiteWriter:
         self._folder.write(path, content)
         self._files[path] = file_entry(content, kind)
 
-    def _kept_pages(self, slug: str) -> bool:
+    def _has_pages(self, slug: str) -> bool:
         """Whether the site has the pages of a model: they follow from the templates and its entry, which names its data."""
         old = self._folder.manifest.models.get(slug)
         if slug not in self._added and old is not None and self._models[slug].stored == old.stored:
             return True
-        return self._models[slug] == old and self._kept(_pages(slug))
+        return self._models[slug] == old and self._take_over(_pages(slug))
 
-    def _kept(self, paths: Sequence[str]) -> bool:
+    def _take_over(self, paths: Sequence[str]) -> bool:
         """Take files over from the old manifest, if all are there and whole."""
         old = self._folder.manifest.files
         entries = {path: old[path] for path in paths if path in old and self._folder.holds(path, old[path])}
@@ -400,29 +376,6 @@ class SiteWriter:
         for path, content in zip(_pages(slug), made, strict=True):
             self._put(path, content, "page")
 
-    def _unnamed(self) -> list[str]:
-        """Paths of ours that the new site does not name; tiles are asked for only when some may have lost their last name."""
-        old = self._folder.manifest
-        own = {"index.html", "site.json"}
-        gone = {path for path in old.files.keys() | self._folder.strays if path not in self._files and path not in own}
-        for slug, entry in old.models.items():
-            if slug not in self._models or slug in self._added:
-                gone.update(self._old_tiles(slug).files)
-            if slug not in self._models or self._models[slug].stored_tiles != entry.stored_tiles:
-                gone.update(self._old_stored(slug).files)
-        for tiles in (*(added.tiles for added in self._added.values()), *self._restored.values()):
-            gone.difference_update(tiles.files)
-        others = self._models.keys() - self._added.keys()
-        if any(map(_is_tiles, gone)):
-            self._folder.expect(f"{slug}/{self._models[slug].tile_list}" for slug in others)
-        for slug in self._models:
-            if any(map(_is_tiles, gone)):
-                if slug not in self._added:
-                    gone.difference_update(self._old_tiles(slug).files)
-                if slug not in self._restored and self._models[slug].stored:
-                    gone.difference_update(self._old_stored(slug).files)
-        return sorted(gone)
-
 
 def regenerate(destination: Path, templates: Path | None = None, title: str | None = None) -> SiteReport:
     """Write all pages and assets of a site again from its own data, with the templates of today."""
@@ -430,11 +383,6 @@ def regenerate(destination: Path, templates: Path | None = None, title: str | No
         raise SiteError(f"{destination}: no site of mwv here (site.json is missing); give the folder that a build wrote")
     with SiteWriter(destination, templates) as writer:
         return writer.finish(title, regenerate=True)
-
-
-def _is_tiles(path: str) -> bool:
-    """Whether a path is that of a tile or an archive, or of a picture."""
-    return path.endswith((".png", ".avif", ".pmtiles"))
 
 
 def _stored_stems(slug: str) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def _open(hub: Hub, address: Address, private: bool, sdk: str) -> None:
 
 def _exists(hub: Hub, address: Address, private: bool) -> bool:
     """Whether it is there for this user; raises HubError if it is public and should not be."""
-    with hub.told(address):
+    with hub.asking(address):
         try:
             if address.kind == "bucket":
                 is_private = hub.api.bucket_info(address.repo).private
@@ -80,7 +80,7 @@ def _exists(hub: Hub, address: Address, private: bool) -> bool:
 
 
 def _make(hub: Hub, address: Address, private: bool, sdk: str) -> None:
-    with hub.told(address):
+    with hub.asking(address):
         try:
             if address.kind == "bucket":
                 hub.api.create_bucket(address.repo, private=private or None, exist_ok=True)
@@ -99,7 +99,7 @@ def _make(hub: Hub, address: Address, private: bool, sdk: str) -> None:
 
 
 def _check_write(hub: Hub, address: Address) -> None:
-    with hub.told(address):
+    with hub.asking(address):
         try:
             if address.kind == "bucket":  # the client has no check for buckets: ask for what an upload begins with
                 url = f"{hub.api.endpoint}/api/buckets/{address.repo}/xet-write-token"
@@ -114,7 +114,7 @@ def _check_write(hub: Hub, address: Address) -> None:
 
 def _ensure_branch(hub: Hub, address: Address, branch: str) -> None:
     """Make a branch that is not there."""
-    with hub.told(address):
+    with hub.asking(address):
         try:
             hub.api.repo_info(address.repo, repo_type=address.kind, revision=branch)
         except RevisionNotFoundError:

@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mwv.errors import SiteError
-from mwv.site.manifest import Manifest, TileList, is_ours
+from mwv.site.journal import encode_journal
+from mwv.site.manifest import Manifest, TileList
 
 SITE: Final = "site.json"
-JOURNAL: Final = ".mwv-build/journal"
-"""Lists, at a target where a publication takes several steps, the paths that it is about to add or delete."""
-_JOURNAL_HEAD: Final = "mwv-journal 1"
 _LASTING: Final = re.compile(r"(?:^|[/.-])[0-9a-f]{12,64}\.[a-z0-9]+$")
 _NO_DATA: Final = ("page", "picture", "text")
 
@@ -37,8 +35,6 @@ class UploadPlan:
 
     add: dict[str, SiteFile]
     """What the target lacks or has differently; tiles first, `site.json` last."""
-    keep: int
-    """Files of the site that are there already, as far as they had to be looked at."""
     delete: tuple[str, ...]
     """What is ours there and the site does not name."""
     announced: frozenset[str]
@@ -113,7 +109,7 @@ def make_plan(
             add[path] = file
     gone = (old.keys() | announced) & there.keys() - new.keys()
     ordered = dict(sorted(add.items(), key=lambda item: (item[1].rank, item[0])))
-    return UploadPlan(ordered, len(new) - len(add), tuple(sorted(gone)), frozenset(announced))
+    return UploadPlan(ordered, tuple(sorted(gone)), frozenset(announced))
 
 
 def with_more(plan: UploadPlan, files: Mapping[str, bytes]) -> UploadPlan:
@@ -176,17 +172,6 @@ def _parts(plan: UploadPlan, ranks: tuple[int, ...], limits: Limits) -> Iterator
 
 def _runs(paths: tuple[str, ...], length: int) -> list[tuple[str, ...]]:
     return [paths[i : i + length] for i in range(0, len(paths), length)]
-
-
-def encode_journal(paths: Set[str]) -> bytes:
-    """The text of a journal."""
-    return "".join(f"{line}\n" for line in (_JOURNAL_HEAD, *sorted(paths))).encode("ascii")
-
-
-def decode_journal(content: bytes) -> frozenset[str]:
-    """The paths in a journal; none of what is no journal, and no path that cannot be ours."""
-    head, *paths = content.decode("utf-8", errors="replace").split("\n")
-    return frozenset(path for path in paths if is_ours(path)) if head == _JOURNAL_HEAD else frozenset()
 
 
 def tile_lists(manifest: Manifest) -> Set[str]:

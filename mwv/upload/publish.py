@@ -4,19 +4,17 @@ from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from mwv.errors import HubError
 from mwv.site.data import digest
 from mwv.site.folder import content_of
+from mwv.site.journal import JOURNAL
 from mwv.site.manifest import Manifest, TileList, decode, decode_tiles
 from mwv.upload.plan import (
-    JOURNAL,
     SITE,
     SiteFile,
     UploadPlan,
-    decode_journal,
     files_of,
     is_lasting,
     make_plan,
@@ -25,11 +23,10 @@ from mwv.upload.plan import (
     tile_lists_needed,
     with_more,
 )
-from mwv.upload.target import Advance, Target
+from mwv.upload.target import Advance, Target, announced_at
 
 _OWN: Final = (".gitattributes", "README.md", "LICENSE")
 """Files of a repository that are no site's, and hinder none."""
-_NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 Progress = Callable[[UploadPlan], AbstractContextManager[Advance]]
 """Shows how far the upload of a plan is."""
 
@@ -71,7 +68,7 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     old_tiles = {path: _tiles(path, folder, target) for path in of_old}
     old_tiles |= {path: new_tiles[path] for path in of_new & tile_lists(old)}
     wanted = files_of(new, text, new_tiles)
-    announced = decode_journal(target.read(JOURNAL)) if JOURNAL in there else frozenset()
+    announced = announced_at(target)
     doubted = frozenset() if target.limits.atomic else _doubted(announced, wanted, folder, target)
     plan = make_plan(wanted, files_of(old, before, old_tiles), there, announced, doubted)
     if lost := [path for path in plan.add if not (folder / path).is_file()]:
@@ -79,7 +76,7 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     return plan
 
 
-def publish(folder: Path, target: Target, progress: Progress, extra: Mapping[str, bytes] = _NOTHING) -> Published:
+def publish(folder: Path, target: Target, progress: Progress, extra: Mapping[str, bytes]) -> Published:
     """Make `target` hold the site in `folder`; see `plan_of`. If it fails, the target holds the old site or the new one.
 
     `extra` are files beside the site, such as a Space's README; they are replaced where they differ, and never deleted.

@@ -1,4 +1,4 @@
-"""A place on the Hub in, the files that lie there out: listed in one go, and read several at a time."""
+"""An address on the Hub in, the files that lie there out: listed in one go, and read several at a time."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +13,12 @@ _AT_ONCE: Final = 8
 """Files that are read at once; how many requests that makes is limited elsewhere, for all work together."""
 
 
-def listed(hub: Hub, place: Address) -> dict[str, RemoteFile]:
+def listed(hub: Hub, address: Address) -> dict[str, RemoteFile]:
     """Path below the folder that an address names → file, of all that lies there; nothing of a folder that is yet to come."""
-    prefix = f"{place.path}/" if place.path else ""
+    prefix = f"{address.path}/" if address.path else ""
     found: dict[str, RemoteFile] = {}
     with suppress(AbsentError):
-        for file in hub.files(place, place.path, recursive=True):
+        for file in hub.files(address, address.path, recursive=True):
             if file.path.startswith(prefix):
                 found[file.path.removeprefix(prefix)] = file
     return found

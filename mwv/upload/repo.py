@@ -166,7 +166,7 @@ class RepoTarget:
         return self.address.revision or "main"
 
     def _newest(self) -> str:
-        with self._hub.told(self.address):
+        with self._hub.asking(self.address):
             info = self._hub.api.repo_info(self.address.repo, repo_type=self.address.kind, revision=self.address.revision)
         if info.sha is None:
             raise HubError(f"{self.name}: the Hub names no commit of it")

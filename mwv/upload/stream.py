@@ -18,8 +18,9 @@ from typing import Final, Protocol, Self
 
 from mwv.errors import MwvError
 from mwv.pyramid.stream import Spool
-from mwv.upload.plan import JOURNAL, Step, decode_journal, encode_journal
-from mwv.upload.target import Stored, Target
+from mwv.site.journal import encode_journal
+from mwv.upload.plan import Step
+from mwv.upload.target import Stored, Target, announced_at
 
 
 class Spools(Protocol):
@@ -62,9 +63,9 @@ class Stream:
     up to 100 MB each, what lies on disk is bounded by (room + 1) × 100 MB.
     """
 
-    def __init__(self, target: Target, spools: Spools, room: int, notes: Notes | None = None, pace: Pace | None = None) -> None:
+    def __init__(self, target: Target, spools: Spools, room: int, notes: Notes | None = None) -> None:
         """Nothing is sent yet. `notes` say what is stored and in no commit, for the stream after one that was killed."""
-        self._target, self._spools, self._room, self._pace = target, spools, room, pace or PACE
+        self._target, self._spools, self._room, self._pace = target, spools, room, PACE
         self._changed = Condition()
         self._packing = Lock()
         self._open = 0
@@ -207,7 +208,7 @@ class Stream:
     @cached_property
     def _announced(self) -> frozenset[str]:
         """What the journal at the target says."""
-        return decode_journal(self._target.read(JOURNAL)) if JOURNAL in self._target.sizes else frozenset()
+        return announced_at(self._target)
 
 
 def archive_path(name: str) -> str:

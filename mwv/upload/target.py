@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from mwv.hub.address import Address
-from mwv.upload.plan import JOURNAL, Limits, Step
+from mwv.site.journal import JOURNAL, decode_journal
+from mwv.upload.plan import Limits, Step
 
 Source = Callable[[str], Path | bytes]
 """Where the content of a file of the site is at hand: a path of this machine, or the bytes themselves."""
@@ -102,6 +103,11 @@ class Target(Protocol):
         If it fails, a target that is atomic is as before, another may have a part of it; the same step may be applied again.
         HubError if someone else has changed the target since it was opened, as far as the Hub can tell (repositories).
         """
+
+
+def announced_at(target: Target) -> frozenset[str]:
+    """What the journal at a target lists: a publication was cut."""
+    return (decode_journal(target.read(JOURNAL)) if JOURNAL in target.sizes else None) or frozenset()
 
 
 def changes(

@@ -26,7 +26,7 @@ def sending(hub: Hub, address: Address) -> Iterator[None]:
     import hf_xet  # late: takes a while to load
 
     try:
-        with hub.told(address):
+        with hub.asking(address):
             yield
     except hf_xet.XetAuthenticationError as error:
         raise HubError(f"{address}: the Hub's storage took no token ({_reason(error)}); log in again (hf auth login)") from None

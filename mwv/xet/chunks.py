@@ -51,10 +51,15 @@ class Chunks:
     def from_bytes(cls, body: bytes) -> "Chunks":
         """What `to_bytes` gave; raises ValueError for anything that cannot be that."""
         rows = np.frombuffer(body, np.uint8).reshape(-1, 4 + HASH)
-        lengths = np.ascontiguousarray(rows[:, :4]).view("<u4")[:, 0].astype(np.uint32)
-        if not ((lengths > 0) & (lengths <= LARGEST)).all():
+        return cls.of_columns(rows[:, :4], rows[:, 4:])
+
+    @classmethod
+    def of_columns(cls, lengths: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> "Chunks":
+        """From the bytes of lengths (chunks, 4; little-endian) and hashes (chunks, 32); ValueError for lengths of no chunks."""
+        found = np.ascontiguousarray(lengths).view("<u4")[:, 0].astype(np.uint32)
+        if not ((found > 0) & (found <= LARGEST)).all():
             raise ValueError("lengths of no chunks")
-        return cls(lengths, np.ascontiguousarray(rows[:, 4:]))
+        return cls(found, np.ascontiguousarray(hashes))
 
 
 def chunks_of(source: Source) -> Chunks:

@@ -36,7 +36,7 @@ def file_hash(chunks: Chunks) -> bytes:
     return blake3(root(nodes), key=_FILE_KEY).digest() if nodes else bytes(32)
 
 
-def spelt(value: bytes) -> str:
+def hash_text(value: bytes) -> str:
     """A hash as xet writes it: each 8 bytes as a little-endian number in 16 hex digits."""
     return "".join(value[i : i + 8][::-1].hex() for i in range(0, 32, 8))
 
@@ -55,5 +55,5 @@ def _groups(nodes: list[Node]) -> Iterator[list[Node]]:
 
 
 def _node(group: list[Node]) -> Node:
-    text = "".join(f"{spelt(value)} : {length}\n" for value, length in group)
+    text = "".join(f"{hash_text(value)} : {length}\n" for value, length in group)
     return blake3(text.encode("ascii"), key=_NODE_KEY).digest(), sum(length for _, length in group)

@@ -63,11 +63,11 @@ class Places:
     def learn_list(self, told: XorbList, chunks: dict[bytes, bytes]) -> None:
         """Take note of a xorb's list; `chunks` of this machine by what the list says of them, see `keyed`."""
         known = self.xorbs.get(told.xorb)
-        if known is None or len(known.ids) > len(told.lengths):
+        if known is None or len(known.ids) > len(told.chunks.lengths):
             return
         n = len(known.ids)
-        known.lengths[:] = told.lengths[:n]
-        for place, row in enumerate(told.hashes[:n]):
+        known.lengths[:] = told.chunks.lengths[:n]
+        for place, row in enumerate(told.chunks.hashes[:n]):
             if (chunk := chunks.get(row.tobytes())) is not None:
                 known.ids[place] = id_of(chunk)
                 self.placed.add(id_of(chunk))

@@ -11,10 +11,9 @@ from typing import Final
 
 import numpy as np
 from blake3 import blake3
-from numpy.typing import NDArray
 
-from mwv.xet.chunks import HASH, LARGEST
-from mwv.xet.merkle import spelt
+from mwv.xet.chunks import HASH, Chunks
+from mwv.xet.merkle import hash_text
 from mwv.xet.stored import XORB_CHUNKS
 
 _TAG: Final = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
@@ -38,21 +37,16 @@ class XorbList:
     """Its hash as xet writes it."""
     key: bytes
     """Under which the hashes are keyed; empty if they are plain."""
-    hashes: NDArray[np.uint8]
-    """(chunks, 32)"""
-    lengths: NDArray[np.uint32]
+    chunks: Chunks
 
     def to_bytes(self) -> bytes:
-        """As `from_bytes` takes it: the key, or zeros; for each chunk its length (little-endian) and its hash."""
-        rows = np.hstack([self.lengths.astype("<u4").view(np.uint8).reshape(-1, 4), self.hashes])
-        return self.key.ljust(HASH, b"\0") + rows.tobytes()
+        """As `from_bytes` takes it: the key, or zeros, then the chunks."""
+        return self.key.ljust(HASH, b"\0") + self.chunks.to_bytes()
 
     @classmethod
     def from_bytes(cls, xorb: str, body: bytes) -> "XorbList":
         """What `to_bytes` gave; raises ValueError for anything that cannot be that."""
-        rows = np.frombuffer(body[HASH:], np.uint8).reshape(-1, 4 + HASH)
-        lengths = np.ascontiguousarray(rows[:, :4]).view("<u4")[:, 0].astype(np.uint32)
-        return _checked(cls(xorb, _key(body[:HASH]), np.ascontiguousarray(rows[:, 4:]), lengths))
+        return cls(xorb, _key(body[:HASH]), Chunks.from_bytes(body[HASH:]))
 
 
 def is_asked_for(chunk: bytes) -> bool:
@@ -103,17 +97,10 @@ def _behind_files(body: bytes) -> int:
 def _xorbs(body: bytes, at: int, key: bytes) -> Iterator[XorbList]:
     while body[at : at + HASH] != _END:
         (count,) = struct.unpack_from("<I", body, at + HASH + 4)
-        xorb, at = spelt(body[at : at + HASH]), at + _RECORD
+        xorb, at = hash_text(body[at : at + HASH]), at + _RECORD
         end = at + count * _RECORD
         if count > XORB_CHUNKS or end > len(body):
             raise ValueError("a xorb that is cut or too large")
         rows = np.frombuffer(body, np.uint8, count * _RECORD, at).reshape(count, _RECORD)
-        lengths = np.ascontiguousarray(rows[:, 36:40]).view("<u4")[:, 0].astype(np.uint32)
-        yield _checked(XorbList(xorb, key, np.ascontiguousarray(rows[:, :HASH]), lengths))
+        yield XorbList(xorb, key, Chunks.of_columns(rows[:, 36:40], rows[:, :HASH]))
         at = end
-
-
-def _checked(found: XorbList) -> XorbList:
-    if not ((found.lengths > 0) & (found.lengths <= LARGEST)).all():
-        raise ValueError("lengths of no chunks")
-    return found

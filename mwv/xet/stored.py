@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mwv.hub.terms import Term
 from mwv.xet.chunks import Chunks
-from mwv.xet.merkle import file_hash, spelt
+from mwv.xet.merkle import file_hash, hash_text
 
 XORB_BYTES: Final = 64 << 20
 XORB_CHUNKS: Final = 8192
@@ -67,7 +67,7 @@ class StoredFile:
 def local_file(name: str, chunks: Chunks) -> StoredFile:
     """A file of this machine."""
     ids = np.ascontiguousarray(chunks.hashes[:, :8]).view("<u8")[:, 0].astype(np.uint64)
-    return StoredFile(name, spelt(file_hash(chunks)), chunks.lengths, ids)
+    return StoredFile(name, hash_text(file_hash(chunks)), chunks.lengths, ids)
 
 
 def id_of(chunk: bytes) -> int:

@@ -82,7 +82,7 @@ def shard(_: Path) -> Given:
     def read(data: bytes) -> None:
         with contextlib.suppress(ValueError):
             for told in parse_shard(data):
-                assert XorbList.from_bytes(told.xorb, told.to_bytes()).lengths.tolist() == told.lengths.tolist()
+                assert XorbList.from_bytes(told.xorb, told.to_bytes()).chunks.lengths.tolist() == told.chunks.lengths.tolist()
 
     return lambda data: lambda: read(data)
 

@@ -145,7 +145,7 @@ def test_other_models_are_not_read_when_no_content_changed(
     def never(*_: object) -> None:
         raise AssertionError("no content is to be read")
 
-    monkeypatch.setattr("mwv.site.writer.decode_content", never)
+    monkeypatch.setattr("mwv.site.sharing.decode_content", never)
     write(tmp_path / "site", [synthetic.renamed(family["one"], title="Other title")])
     assert entries(tmp_path / "site")["one"]["title"] == "Other title"
     assert shared(tmp_path / "site") == before

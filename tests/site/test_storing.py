@@ -9,7 +9,7 @@ from mwv.errors import SiteError
 from mwv.hub.terms import Term
 from mwv.site.chunks import decode_chunks, encode_chunks
 from mwv.site.shared import Content, common
-from mwv.site.storing import MODELS, SEVERAL, UNIQUE, Kept, classified, content_of
+from mwv.site.storing import MODELS, SEVERAL, UNIQUE, ChunkedModel, classified, content_of
 from mwv.xet.stored import StoredFile
 
 SIZES = {chunk: 10 + 7 * chunk for chunk in range(40)}
@@ -20,7 +20,7 @@ def stored(name, *ids, terms=()):
 
 
 def kept(slug, *files):
-    return Kept(slug, slug.upper(), files)
+    return ChunkedModel(slug, slug.upper(), files)
 
 
 def plain(runs, size):

@@ -10,8 +10,8 @@ from loophub import Hub, expired_token, status
 from publishkit import Run, published
 from safetensors.numpy import save_file
 
+from mwv.site.journal import JOURNAL
 from mwv.site.manifest import decode
-from mwv.upload.plan import JOURNAL
 
 REPO, BUCKET = "hf://datasets/ann/tall", "hf://buckets/ann/tall/x"
 WHERE = pytest.mark.parametrize("where", [REPO, BUCKET])

@@ -8,15 +8,13 @@ from itertools import count
 import pytest
 
 from mwv.errors import SiteError
+from mwv.site.journal import JOURNAL, decode_journal, encode_journal
 from mwv.upload.plan import (
-    JOURNAL,
     SITE,
     Limits,
     SiteFile,
     Step,
     UploadPlan,
-    decode_journal,
-    encode_journal,
     is_lasting,
     make_plan,
     steps,
@@ -57,7 +55,7 @@ class Place:
 
     def plan(self, new: Files, sites: dict[str, Files], atomic: bool) -> UploadPlan:
         old = sites[self.files[SITE].mark] if SITE in self.files else {}
-        announced = decode_journal(self.journal)
+        announced = decode_journal(self.journal) or frozenset()
         doubted = frozenset() if atomic else {path for path in announced if not is_lasting(path)}
         return make_plan(new, old, {path: file.size for path, file in self.files.items()}, announced, doubted)
 
@@ -117,5 +115,6 @@ def test_foreign_files_are_neither_replaced_nor_deleted():
 def test_a_journal_names_nothing_that_cannot_be_ours():
     text = encode_journal({"a/b.html"}) + b"../up\n/etc/passwd\n.git/config\n\xff\xfe\n"
     assert decode_journal(text) == {"a/b.html"}
-    assert decode_journal(b"something else\na/b.html\n") == frozenset()
+    assert decode_journal(b"something else\na/b.html\n") is None
+    assert decode_journal(encode_journal({"a/b.html"}) + b"c/d.ht") == {"a/b.html"}, "a line that was cut is no path"
     assert not is_lasting(JOURNAL)

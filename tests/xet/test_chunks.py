@@ -10,7 +10,7 @@ from mwv.checkpoint.source import FileSource
 from mwv.xet import chunks as module
 from mwv.xet.chunks import Chunks, chunks_of
 from mwv.xet.gear import GEAR
-from mwv.xet.merkle import file_hash, spelt
+from mwv.xet.merkle import file_hash, hash_text
 
 KIB = 1024
 
@@ -52,7 +52,7 @@ def test_cuts_are_where_the_specification_says(tmp_path, name):
     chunks = chunks_of(FileSource(tmp_path / "file"))
     assert chunks.lengths.tolist() == cut(data)
     assert chunks.size == len(data)
-    assert spelt(file_hash(chunks)) == hf_xet.hash_files([str(tmp_path / "file")])[0].hash
+    assert hash_text(file_hash(chunks)) == hf_xet.hash_files([str(tmp_path / "file")])[0].hash
 
 
 @pytest.mark.parametrize("read", [1, 4096, 200_000])
@@ -67,14 +67,14 @@ def test_a_large_file_has_the_hash_that_the_real_client_gives_it(tmp_path):
     data = np.random.default_rng(3).bytes(40 << 20)
     (tmp_path / "file").write_bytes(data[: 20 << 20] + data[5 << 20 :])
     chunks = chunks_of(FileSource(tmp_path / "file"))
-    assert spelt(file_hash(chunks)) == hf_xet.hash_files([str(tmp_path / "file")])[0].hash
+    assert hash_text(file_hash(chunks)) == hf_xet.hash_files([str(tmp_path / "file")])[0].hash
     # What stands there twice is cut alike, but for where it begins.
     assert len(np.unique(chunks.hashes, axis=0)) < 0.8 * len(chunks.hashes)
 
 
 def test_real_models_have_the_hashes_that_the_real_client_gives_them(bert, smollm2):
     for path in (bert, smollm2):
-        assert spelt(file_hash(chunks_of(FileSource(path)))) == hf_xet.hash_files([str(path)])[0].hash
+        assert hash_text(file_hash(chunks_of(FileSource(path)))) == hf_xet.hash_files([str(path)])[0].hash
 
 
 def test_what_is_remembered_is_what_was_found_or_nothing(tmp_path):
