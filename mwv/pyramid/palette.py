@@ -77,11 +77,11 @@ PALETTES: Final[dict[str, Palette]] = {
         Palette(
             "difference",
             "Difference (red − / green +)",
-            ("5a1a1e", "84262b", "b03238", "d64a4d", "f0706e", "ff9d97"),
-            ("4a4016", "6b5d1c", "907d22", "b69e2a", "d9be3c", "f2da6a"),
-            ("12492a", "17683a", "1d8a4b", "2bab60", "4dcb7d", "86eaa6"),
+            ("45141a", "701f27", "9c2c34", "c84044", "ea6461", "ffa09a"),
+            ("392f0d", "5c4c14", "83691c", "ac8b26", "d1ad36", "f0cf52"),
+            ("0b3a20", "12572f", "197741", "259a58", "45bd76", "78dfa0"),
             "ffffff",
-            "dcecff",
+            "e000ff",
         ),
         _magnitude_only("gray", "Gray", " ".join(_NEUTRAL), "ffff00"),
     )

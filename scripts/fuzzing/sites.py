@@ -163,6 +163,7 @@ def entry() -> ModelEntry:
     """A model of one scene."""
     return ModelEntry(
         **dict.fromkeys(("slug", "title", "source", "format", "architecture", "group", "zoo", "options"), "m"),
+        compares=(),
         **dict.fromkeys(("identity", "digest", "nearest"), "0123456789abcdef"),
         **dict.fromkeys(("parameters", "bytes", "tensors", "rank", "shared", "nearest_shared", "tile_count", "tile_bytes"), 3),
         **dict.fromkeys(("chunk_shared", "chunk_nearest_shared", "order"), -1),
