@@ -342,9 +342,9 @@ def _places(
 
     remote = parse_address(str(destination)) if is_address(str(destination)) else None
     if remote is not None and any(c in remote.path for c in "*?["):
-        raise UsageError(f"{destination}: a site has one place: name it without patterns")
+        raise UsageError(f"{remote}: a site has one place: name it without patterns")
     if remote is not None and remote.path and not is_ours(remote.path):
-        raise UsageError(f"{destination}: name a folder of letters, digits, '.', '-' and '_'")
+        raise UsageError(f"{remote}: name a folder of letters, digits, '.', '-' and '_'")
     if here_only and (remote is not None or space is not None):
         raise UsageError("--serve and --dry-run stay on this machine: leave out --space, and name a folder with -o")
     if private and remote is None and space is None:

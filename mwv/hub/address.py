@@ -74,11 +74,12 @@ def parse_address(text: str) -> Address:
     from huggingface_hub.errors import HfUriError
 
     body = next(text.removeprefix(start) for start in (SCHEME, *_ANY_SLASHES) if text.startswith(start)).strip("/")
+    text = SCHEME + body
     try:
-        found = parse_hf_uri(SCHEME + body)
+        found = parse_hf_uri(text)
     except HfUriError as error:
         forms = "hf://owner/repo, hf://owner/repo@revision/path or hf://buckets/owner/name"
-        raise UsageError(f"{text}: {error.msg} Name it as {forms}") from None
+        raise UsageError(f"{text}: {error.msg.strip()} Name it as {forms}") from None
 
     if found.type == "kernel" or any(part in (".", "..") for part in found.path_in_repo.split("/")):
         raise UsageError(f"{text}: no model, dataset, Space or bucket, or a path that leaves it")

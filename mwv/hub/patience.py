@@ -147,6 +147,8 @@ class PatientClient(httpx2.Client):
             try:
                 with self._slots:
                     response = once()
+            except httpx2.UnsupportedProtocol:
+                raise HubError(f"{_place(request).lstrip(':/')}: no http(s) address; is HF_ENDPOINT right?") from None
             except httpx2.ConnectError as error:
                 self._failed(request, number, self._limits.reconnects, f"cannot be reached ({reason_of(error)})")
             except httpx2.TransportError as error:

@@ -19,6 +19,7 @@ from mwv.hub.pieces import Pieces, Pool
 from mwv.hub.ranges import RemoteRanges
 from mwv.hub.reconstruction import Reconstructions
 from mwv.hub.terms import Reconstruction
+from mwv.hub.transfer import moving
 
 MOST_MATCHES: Final = 10_000
 _MAGIC: Final = "*?["
@@ -82,7 +83,7 @@ class Remote:
             return None
         cached = try_to_load_from_cache(address.repo, file.path, revision=address.revision, repo_type=address.kind)
         if not isinstance(cached, str) and self.access.download:
-            with self.access.hub.asking(replace(address, path=file.path)):
+            with moving(self.access.hub, self.place.at(file.path)):
                 cached = hf_hub_download(address.repo, file.path, revision=address.revision, repo_type=address.kind)
             self.access.hub.wire.add_received(file.size if file.xet else 0)  # hf_xet has a client of its own
         with suppress(OSError):

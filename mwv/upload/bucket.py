@@ -10,10 +10,10 @@ from huggingface_hub import BucketFile
 from mwv.errors import HubError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub, RemoteFile
+from mwv.hub.transfer import moving
 from mwv.upload.plan import SITE, Limits, Step
 from mwv.upload.reading import file_at, listed
 from mwv.upload.target import Advance, Changed, Source, Stored, changes, size_of
-from mwv.upload.transfer import sending
 
 
 class BucketTarget:
@@ -71,7 +71,7 @@ class BucketTarget:
         lacking = {place: path for place, path in wanted.items() if not place.exists()}
         files: list[tuple[str | BucketFile, str | Path]] = [(self._prefix + path, place) for place, path in lacking.items()]
         if files:
-            with sending(self._hub, self.address):
+            with moving(self._hub, self.address):
                 self._hub.api.download_bucket_files(self.address.repo, files, raise_on_missing_files=True)
 
     def store(self, path: str, content: Path, journal: bytes) -> None:
@@ -89,7 +89,7 @@ class BucketTarget:
         """See Target: one batch."""
         contents, delete = changes(step, source, self.sizes, self._stored)
         add: list[tuple[str | Path | bytes, str]] = [(content, self._prefix + path) for path, content in contents.items()]
-        with sending(self._hub, self.address):
+        with moving(self._hub, self.address):
             if SITE in contents:
                 self._check_unchanged()
             self._hub.api.batch_bucket_files(self.address.repo, add=add, delete=[self._prefix + path for path in delete])

@@ -14,10 +14,10 @@ from mwv.errors import HubError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub, Place, RemoteFile
 from mwv.hub.ranges import RemoteRanges
+from mwv.hub.transfer import moving
 from mwv.upload.plan import Limits, Step
 from mwv.upload.reading import each, file_at, listed
 from mwv.upload.target import Advance, Changed, Source, Stored, changes, size_of
-from mwv.upload.transfer import sending
 
 _LACKING: Final = (400, 404, 422)
 """How the Hub refuses a commit that names what its storage does not have."""
@@ -76,7 +76,7 @@ class RepoTarget:
         here = self._scratch / file.content
         if not here.exists():
             there = Place(self.address, replace(self.address, revision=self._head), self._hub.api.endpoint)
-            with sending(self._hub, self.address):
+            with moving(self._hub, self.address):
                 self._scratch.mkdir(parents=True, exist_ok=True)
                 here.write_bytes(RemoteRanges(self._hub, there, file).fetch(0, file.size) if file.size else b"")
         return here
@@ -84,7 +84,7 @@ class RepoTarget:
     def store(self, path: str, content: Path, journal: bytes) -> Stored | None:
         """See Target; nobody sees it before a commit names it, so the journal can wait for that."""
         del journal
-        with sending(self._hub, self.address):
+        with moving(self._hub, self.address):
             addition = CommitOperationAdd(self._prefix + path, content)
             self._hub.api.preupload_lfs_files(self.address.repo, [addition], repo_type=self.address.kind, revision=self._branch)
             if not addition._is_uploaded:  # small, and taken for a text: it travels in the commit
@@ -97,7 +97,7 @@ class RepoTarget:
         """See Target: one commit, which the Hub refuses as a whole if its storage lacks a file."""
         self._stored |= {path: _known(self._prefix + path, found) for path, found in stored.items()}
         try:
-            with sending(self._hub, self.address):
+            with moving(self._hub, self.address):
                 try:
                     self._apply(Step(tuple(stored), journal=journal), lambda _: b"", lambda *_: None)
                 except HfHubHTTPError as error:
@@ -110,7 +110,7 @@ class RepoTarget:
 
     def apply(self, step: Step, source: Source, advance: Advance) -> None:
         """See Target: one commit."""
-        with sending(self._hub, self.address):
+        with moving(self._hub, self.address):
             self._apply(step, source, advance)
 
     def _apply(self, step: Step, source: Source, advance: Advance) -> None:

@@ -10,10 +10,10 @@ import mwv
 from mwv.errors import HubError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub
+from mwv.hub.transfer import moving
 from mwv.upload.plan import Step
 from mwv.upload.repo import RepoTarget
 from mwv.upload.target import Target
-from mwv.upload.transfer import sending
 
 Sdk = Literal["static", "docker"]
 README: Final = "README.md"
@@ -75,7 +75,7 @@ class DockerSpace:
         there = self._target.sizes
         changed = [path for path, content in files.items() if path not in there or self._target.read(path) != content]
         gone = tuple(path for path in there if path.startswith("mwv/") and path not in files)
-        with sending(self._hub, self._target.address):
+        with moving(self._hub, self._target.address):
             self._mount()
             if changed or gone:
                 self._target.apply(Step(tuple(changed), gone), files.__getitem__, lambda *_: None)

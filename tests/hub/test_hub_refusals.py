@@ -155,3 +155,23 @@ def build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client.Hub.__init__, "__defaults__", (Limits(pause=0.01),))
     source = parse_address("hf://ann/tiny")
     builder.build(Settings((ModelSettings(source),), folder / "site", folder / "cache", jobs=2))
+
+
+@pytest.mark.parametrize("kind", ["cas", "cdn"])
+@pytest.mark.parametrize("fault", [status(403), status(500), cut(100), drop()], ids=["403", "500", "cut", "drop"])
+def test_a_download_that_fails_is_one_line(hub: Hub, tmp_path: Path, kind: Any, fault: Any) -> None:
+    hub.put("ann/tiny", {"model.safetensors": saved(weights())})
+    rule = hub.fail(fault, kind, times=None)
+    command = ("build", "hf://ann/tiny", "--download", "-o", f"{tmp_path / 'site'}", "--no-cache")
+    code, text, _ = mwv(*command)
+    assert (code, text.count("\n")) == (1, 1) and rule.hits
+    assert text.startswith("mwv: hf://ann/tiny/model.safetensors: the transfer failed (") and "try again later" in text
+    hub.faults.clear()
+    assert mwv(*command)[0] == 0
+
+
+def test_an_endpoint_that_is_no_address_is_told_at_once(tmp_path: Path) -> None:
+    for endpoint, said in (("nonsense", "nonsense/api/"), ("ftp://host", "ftp://host/api/"), ("", "api/")):
+        code, text, _ = mwv("build", "hf://ann/tiny", "-o", f"{tmp_path}/site", HF_ENDPOINT=endpoint)
+        assert code == 1
+        assert text == f"mwv: {said}models/ann/tiny: no http(s) address; is HF_ENDPOINT right?\n"

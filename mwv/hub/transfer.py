@@ -1,4 +1,4 @@
-"""Failures of the clients that send files in, HubErrors of one line out."""
+"""Failures of the clients that move whole files in, HubErrors of one line out."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _BROKEN: Final = re.compile(r"error sending request for url \(https?://([^/ ]+)"
 
 
 @contextmanager
-def sending(hub: Hub, address: Address) -> Iterator[None]:
+def moving(hub: Hub, address: Address) -> Iterator[None]:
     """Turn what huggingface_hub and hf_xet raise within into HubErrors.
 
     hf_xet, which moves the bytes, tries again by itself (5 times, from 3 s on); what it raises at the end are RuntimeErrors,
