@@ -26,7 +26,7 @@ def encode_chunks(files: Sequence[StoredFile]) -> bytes:
     return (canonical(value) + "\n").encode("ascii")
 
 
-def decode_chunks(content: bytes, where: Path) -> tuple[StoredFile, ...]:
+def decode_chunks(content: bytes, where: Path | str) -> tuple[StoredFile, ...]:
     """The files in it; raises SiteError if it is damaged."""
     try:
         return tuple(map(_file, json.loads(content)["files"]))

@@ -80,7 +80,7 @@ class Folder:
                 raise SiteError(f"{self.root}: cannot be made, {parent} is not a folder that can be written; choose another")
             self._absent = True
             if self._base is not None and "site.json" in self._base.sizes:
-                self.manifest = decode(self._base.read("site.json"), self._base.name)
+                self.manifest = decode(self._base.read("site.json"), self.place("site.json"))
             return
         if not self.root.is_dir():
             raise SiteError(f"{self.root}: is a file; the destination must be a folder")
@@ -163,6 +163,11 @@ class Folder:
                 journal.writelines(f"{path}\n" for path in paths)
         self.strays.update(paths)
 
+    def place(self, path: str = "") -> str:
+        """How messages call the site, or a file of it: as its base is, for with one it is here no longer than a build."""
+        root = str(self.root) if self._base is None else self._base.name
+        return f"{root}/{path}" if path else root
+
     def knows(self, path: str) -> bool:
         """Whether a path is ours: in the manifest, or announced by this build or one that was killed."""
         # A site.json that was not ours has been refused at the beginning; it cannot name itself.
@@ -182,9 +187,9 @@ class Folder:
         except OSError as error:
             raise SiteError(f"{self.root / path}: cannot be read: {error.strerror}; build its model again") from None
 
-    def found(self, path: str) -> tuple[bytes, Path]:
+    def found(self, path: str) -> tuple[bytes, str]:
         """A file of the site, see `read`, and how messages call it."""
-        return self.read(path), self.root / path
+        return self.read(path), self.place(path)
 
     def holds(self, path: str, entry: FileEntry) -> bool:
         """Whether a file of the site is there as the manifest has it."""

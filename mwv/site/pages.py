@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from mwv.checkpoint.checks import MAX_ELEMENTS
@@ -128,7 +127,7 @@ def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
 
 
 def pages_of(
-    templates: Templates, entry: ModelEntry, folder: Path, read: Callable[[str], bytes], tiles: str = ""
+    templates: Templates, entry: ModelEntry, folder: str, read: Callable[[str], bytes], tiles: str = ""
 ) -> tuple[bytes, bytes]:
     """A model's page and its table from the files of its folder; SiteError if they are not what we wrote.
 

@@ -56,7 +56,7 @@ def encode_content(tensors: Sequence[TensorRow]) -> bytes:
     return (canonical(value) + "\n").encode("ascii")
 
 
-def decode_content(content: bytes, where: Path) -> Content:
+def decode_content(content: bytes, where: Path | str) -> Content:
     """The content in such a file; raises SiteError if it is damaged."""
     try:
         value = json.loads(content)

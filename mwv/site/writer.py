@@ -131,7 +131,7 @@ class SiteWriter:
         complete PNG or AVIF.
         """
         if self._elsewhere:
-            raise SiteError(f"{self._folder.root}: has pages alone, of tiles at {self._elsewhere}; build where they are")
+            raise SiteError(f"{self._folder.place()}: has pages alone, of tiles at {self._elsewhere}; build where they are")
         model = replace(model, slug=self._slug(model))
         self._named.add(model.slug)
         paths = tile_paths(model.slug, dict(enumerate(model.scenes)), tile_files)
@@ -253,7 +253,7 @@ class SiteWriter:
         """Take a model out; raises SiteError if there is none of that name."""
         if slug not in self._models:
             known = ", ".join(sorted(self._models)) or "none"
-            raise SiteError(f"{self._folder.root}: has no model {slug!r}; it has {known}")
+            raise SiteError(f"{self._folder.place()}: has no model {slug!r}; it has {known}")
         self._forget(slug)
 
     def finish(self, title: str | None = None, regenerate: bool = False) -> SiteReport:
@@ -336,7 +336,7 @@ class SiteWriter:
             try:
                 page = changes_page(self._templates, self._title, found)
             except ValueError:
-                raise SiteError(f"{self._folder.root}: data of a difference is damaged; build it again") from None
+                raise SiteError(f"{self._folder.place()}: data of a difference is damaged; build it again") from None
             self._put("changes.html", page, "page")
 
     def _write_sharing(self) -> None:
@@ -371,7 +371,7 @@ class SiteWriter:
     def _write_pages(self, slug: str) -> None:
         """The page of a model and its table, made from the model's own data files."""
         folder = self._folder
-        entry, here = self._models[slug], folder.root / slug
+        entry, here = self._models[slug], folder.place(slug)
         made = pages_of(self._templates, entry, here, lambda name: folder.read(f"{slug}/{name}"), self._elsewhere)
         for path, content in zip(_pages(slug), made, strict=True):
             self._put(path, content, "page")

@@ -44,7 +44,7 @@ def check_target(target: Target) -> None:
     """Raise HubError if a target holds files and no site of ours, and SiteError if its `site.json` is not ours or damaged."""
     there = target.sizes
     if SITE in there:
-        decode(target.read(SITE), target.name)
+        decode(target.read(SITE), f"{target.name}/{SITE}")
     elif JOURNAL not in there and (foreign := sorted(there.keys() - set(_OWN))):
         raise HubError(
             f"{target.name}: holds files ({foreign[0]}, …) but no site of mwv; name a folder in it: {target.name}/site"
@@ -60,7 +60,7 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     text = content_of(folder / SITE)
     new = decode(text, folder / SITE)
     before = target.read(SITE) if SITE in there else b""
-    old = decode(before, target.name) if before else Manifest()
+    old = decode(before, f"{target.name}/{SITE}") if before else Manifest()
     of_new, of_old = tile_lists_needed(new, old)
     of_new |= {path for path in tile_lists(new) if (folder / path).exists()}
     target.expect([path for path in of_new | of_old if not (folder / path).is_file()])

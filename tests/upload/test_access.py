@@ -94,3 +94,20 @@ def test_contradictions_are_told_before_any_request(hub: Hub, mwv_build: Run, mo
     done = mwv_build(model, *arguments)
     assert done.code == 2, done
     assert not list(hub.log)
+
+
+@pytest.mark.parametrize("where", ["hf://ann/m", "hf://buckets/ann/b"], ids=["repository", "bucket"])
+def test_what_is_wrong_with_a_site_there_is_told_of_its_address(ann: Hub, mwv_build: Run, model: Path, other: Path, where: str):
+    """Not of the folder in which it is worked on here, which is gone when the line is read."""
+    assert mwv_build(model, other, "-o", where).code == 0
+    assert mwv_build("--remove", "three", "-o", where).err == f"mwv: {where}: has no model 'three'; it has one, two\n"
+    paths = published(ann, where)
+    content = next(path for path in paths if path.startswith("one/content-"))
+    tiles = next(path for path in paths if path.startswith("one/tiles-") and path.endswith(".json"))
+    for path, slug in ((content, "two"), (tiles, "one"), ("site.json", "one")):
+        if where == "hf://ann/m":
+            ann.put("ann/m", {path: b"{}"})
+        else:
+            ann.put_bucket("ann/b", {path: b"{}"})
+        done = mwv_build("--remove", slug, "-o", where)
+        assert done.code == 1 and f"mwv: {where}/{path}: damaged; " in done.err, done
