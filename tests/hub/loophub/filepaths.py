@@ -5,7 +5,7 @@ import mimetypes
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from .caspaths import same_ranges
+from .caspaths import are_signed
 from .refusals import Refused, no_entry
 from .repos import Blob, BucketFile
 from .routes import BUCKET, REPO, Routes
@@ -135,9 +135,9 @@ def whole_file(hub: "Hub", request: Request, store: str, name: str) -> Response:
 
 @ROUTES.on("GET", r"/cdn/xorb/(?P<name>[0-9a-f]{64})")
 def xorb(hub: "Hub", request: Request, name: str) -> Response:
-    """Parts of a xorb; the ranges asked for must be the signed ones, all of them."""
+    """Parts of a xorb; the ranges asked for must be signed ones."""
     check(hub, request)
-    if not same_ranges(request.headers.get("range", ""), request.query["X-Xet-Signed-Range"]):
+    if not are_signed(request.headers.get("range", ""), request.query["X-Xet-Signed-Range"]):
         raise Refused(403, "not the signed range")
     return ranged(request, hub.cas.xorb_size(name), lambda start, stop: hub.cas.xorb_bytes(name, start, stop), CDN_CORS)
 
