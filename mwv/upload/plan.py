@@ -131,7 +131,8 @@ def steps(plan: UploadPlan, limits: Limits) -> Iterator[Step]:
     if (limits.atomic and _fits(whole.add, plan, limits, len(plan.delete))) or not (plan.add or plan.delete):
         yield whole
         return
-    yield Step(journal=encode_journal(plan.announced | plan.add.keys() | set(plan.delete)))
+    if (names := plan.announced | plan.add.keys() | set(plan.delete)) != plan.announced:
+        yield Step(journal=encode_journal(names))
     parts = [part for rank in ((0,), (1,), (2, 3)) for part in _parts(plan, rank, limits)]
     final = parts.pop() if parts else ()
     for part in parts:

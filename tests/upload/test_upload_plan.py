@@ -76,6 +76,7 @@ def test_cut_anywhere_and_gone_on_with(files: int, atomic: bool):
             plan = place.plan(sites[version], sites, atomic)
             todo = list(steps(plan, limits))
             assert sum(len(step.add) + len(step.delete) + (step.journal is not None) for step in todo) <= len(todo) * files
+            assert not todo or todo[0].journal is None or todo[0].journal != place.journal, "says what is said already"
             cut = rng.randint(0, len(todo)) if rng.random() < 0.6 else len(todo)
             for step in todo[:cut]:
                 if not atomic and rng.random() < 0.3:  # a batch that came to pass in part, and then as a whole
