@@ -68,7 +68,8 @@ def publish_site(settings: Settings) -> None:
         failed = _built(settings, folder, target, scratch, outcome)
         shown = (places.window or settings.pages) and SITE in target.sizes
         if not (folder / SITE).is_file() and not shown:
-            raise failed or SiteError(f"{folder}: no site here; build one: mwv build SOURCE -o {folder}")
+            place = folder if settings.remote is None else target.name
+            raise failed or SiteError(f"{place}: holds no site; build one: mwv build SOURCE -o {place}")
         try:
             done = publish(folder, target, _shown, extra) if (folder / SITE).is_file() else None
             if places.docker is not None:
@@ -105,7 +106,8 @@ def _opened(hub: Hub, settings: Settings, scratch: Path) -> _Places:
     docker = settings.space_sdk == "docker"
     if docker and settings.remote is None:
         site = Address("bucket", f"{site.repo}-site")
-    target = open_target(hub, site, scratch / "site-read", private=settings.private)
+    makes = _builds(settings) or settings.remote is None
+    target = open_target(hub, site, scratch / "site-read", private=settings.private, make=makes)
     check_target(target)
     if settings.space is None or settings.space == site:
         return _Places(target)

@@ -42,25 +42,28 @@ def open_space(hub: Hub, address: Address, scratch: Path, *, private: bool, sdk:
     return RepoTarget(hub, address, scratch)
 
 
-def open_target(hub: Hub, address: Address, scratch: Path, *, private: bool = False) -> Target:
-    """The place that an address names, which is made if it is not there: a bucket, a repository, a static Space, a branch.
+def open_target(hub: Hub, address: Address, scratch: Path, *, private: bool = False, make: bool = True) -> Target:
+    """The place that an address names: a bucket, a repository, a static Space, a branch; it is made if it is not there.
 
-    Raises HubError unless the user's token may write there, and if it is public but was wanted `private`.
+    Raises HubError unless the user's token may write there, if it is public but was wanted `private`, and if it is not there
+    and may not be made.
     """
-    _open(hub, address, private, "static")
+    _open(hub, address, private, "static", make=make)
     if address.kind == "bucket":
         return BucketTarget(hub, address, scratch)
     return RepoTarget(hub, address, scratch)
 
 
-def _open(hub: Hub, address: Address, private: bool, sdk: str) -> None:
+def _open(hub: Hub, address: Address, private: bool, sdk: str, *, make: bool = True) -> None:
     who(hub)
     if address.revision is not None and _COMMIT.fullmatch(address.revision):
         raise HubError(f"{address}: a commit cannot be changed; name a branch")
     if not _exists(hub, address, private):
+        if not make:
+            raise HubError(f"{address}: is not there; build a site: mwv build SOURCE -o {address} --stream")
         _make(hub, address, private, sdk)
     _check_write(hub, address)
-    if address.revision is not None:
+    if address.revision is not None and make:
         _ensure_branch(hub, address, address.revision)
 
 

@@ -111,3 +111,17 @@ def test_what_is_wrong_with_a_site_there_is_told_of_its_address(ann: Hub, mwv_bu
             ann.put_bucket("ann/b", {path: b"{}"})
         done = mwv_build("--remove", slug, "-o", where)
         assert done.code == 1 and f"mwv: {where}/{path}: damaged; " in done.err, done
+
+
+@pytest.mark.parametrize("show", [("--pages", "pages"), ("--space", "ann/s"), ("--space", "ann/s", "--space-sdk", "docker")])
+def test_nothing_is_made_to_show_what_is_not_there(ann: Hub, mwv_build: Run, tmp_path: Path, show: tuple[str, ...]):
+    where = "hf://buckets/ann/none"
+    done = mwv_build("-o", where, *show)
+    assert done.code == 1 and f"{where}: is not there; build a site" in done.err
+    assert not ann.buckets and not ann.repos
+    ann.put_bucket("ann/none", {})
+    done = mwv_build("-o", where, "--pages", "pages")
+    assert done.code == 1 and done.err == f"mwv: {where}: holds no site; build one: mwv build SOURCE -o {where}\n"
+    ann.put("ann/empty", {})
+    assert "no revision web" in mwv_build("-o", "hf://ann/empty@web", "--pages", "pages").err
+    assert list(ann.repos["model", "ann/empty"].branches) == ["main"]
