@@ -65,7 +65,9 @@ def read_hdf5(source: Source, shard: int = 0) -> Header:
 def _datasets(place: str, source: Source) -> list[_Dataset]:
     """What a process of its own finds in the file."""
     if not isinstance(source, FileSource):
-        raise UnsupportedError(f"{place}: HDF5 is read from local files alone; download it (--download)")
+        raise UnsupportedError(
+            f"{place}: HDF5 is read from local files alone; download it (--download; from a bucket: hf buckets cp)"
+        )
     # -P: no module of that name in the current folder is taken for ours.
     command = [sys.executable, "-P", "-m", "mwv.checkpoint.hdf5_list", str(source.path.absolute())]
     try:

@@ -175,7 +175,7 @@ def test_what_is_no_hdf5_file_or_cut_short(tmp_path: Path) -> None:
         with pytest.raises(FormatError, match=r"x\.h5: .*fetch it again|x\.h5: .*fetch the file again") as error:
             read(path)
         assert "\n" not in str(error.value)
-    with pytest.raises(UnsupportedError, match="local files alone"):
+    with pytest.raises(UnsupportedError, match=r"local files alone; download it .*from a bucket: hf buckets cp"):
         read_hdf5(MemorySource(whole))
 
 
