@@ -27,7 +27,7 @@ from mwv.store.spool import Spools
 from mwv.store.store import Store, prepare
 from mwv.upload.access import open_space, open_target
 from mwv.upload.plan import SITE, UploadPlan
-from mwv.upload.publish import Published, check_target, publish
+from mwv.upload.publish import check_target, publish
 from mwv.upload.space import DockerSpace, readme
 from mwv.upload.stream import Stream
 from mwv.upload.target import Advance, Target
@@ -67,11 +67,13 @@ def publish_site(settings: Settings) -> None:
         folder = settings.destination if settings.remote is None else scratch / "site"
         failed = _built(settings, folder, target, scratch, outcome)
         shown = (places.window or settings.pages) and SITE in target.sizes
-        if not (folder / SITE).is_file() and not shown:
+        sends = (folder / SITE).is_file()
+        if not sends and not shown:
             place = folder if settings.remote is None else target.name
             raise failed or SiteError(f"{place}: holds no site; build one: mwv build SOURCE -o {place}")
         try:
-            done = publish(folder, target, _shown, extra) if (folder / SITE).is_file() else None
+            if sends:
+                publish(folder, target, _shown, extra)
             if places.docker is not None:
                 places.docker.deploy()
             if places.window is not None:
@@ -88,8 +90,8 @@ def publish_site(settings: Settings) -> None:
                 outcome.write(settings.report, time.monotonic() - begin)
         if settings.pages is not None:
             _write_pages(settings.pages, target)
-    if done is not None:
-        say(_told(target, done))
+    if sends:
+        say(_told(target))
     if settings.space is not None or _is_space(target.address):
         say(f"{hub.api.endpoint}/spaces/{(settings.space or target.address).repo}")
     if settings.pages is not None:
@@ -192,10 +194,11 @@ def _kept(settings: Settings) -> str:
     return "all that was rendered is in the cache: the same command goes on, and sends only what is missing there"
 
 
-def _told(target: Target, done: Published) -> str:
-    plan = done.plan
-    sent = f"{counted(len(plan.add), 'file')} sent ({size(plan.size)})"
-    return f"{target.name}: {sent}, {len(plan.delete):,} deleted" if done.steps else f"{target.name}: unchanged"
+def _told(target: Target) -> str:
+    """What became of a target, archives that a stream brought there before its pages counted in."""
+    done = _upload(target)
+    sent = f"{counted(done.added, 'file')} sent ({size(done.nbytes)})"
+    return f"{target.name}: {sent}, {done.deleted:,} deleted" if done.commits else f"{target.name}: unchanged"
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,15 +28,6 @@ _OWN: Final = (".gitattributes", "README.md", "LICENSE")
 """Files of a repository that are no site's, and hinder none."""
 Progress = Callable[[UploadPlan], AbstractContextManager[Advance]]
 """Shows how far the upload of a plan is."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """What a publication did."""
-
-    plan: UploadPlan
-    steps: int
-    """Commits or batches."""
 
 
 def check_target(target: Target) -> None:
@@ -76,7 +66,7 @@ def plan_of(folder: Path, target: Target) -> UploadPlan:
     return plan
 
 
-def publish(folder: Path, target: Target, progress: Progress, extra: Mapping[str, bytes]) -> Published:
+def publish(folder: Path, target: Target, progress: Progress, extra: Mapping[str, bytes]) -> None:
     """Make `target` hold the site in `folder`; see `plan_of`. If it fails, the target holds the old site or the new one.
 
     `extra` are files beside the site, such as a Space's README; they are replaced where they differ, and never deleted.
@@ -84,12 +74,9 @@ def publish(folder: Path, target: Target, progress: Progress, extra: Mapping[str
     plan = plan_of(folder, target)
     more = {path: content for path, content in extra.items() if path not in target.sizes or target.read(path) != content}
     plan = with_more(plan, more)
-    done = 0
     with progress(plan) as advance:
         for step in steps(plan, target.limits):
             target.apply(step, lambda path: more.get(path, folder / path), advance)
-            done += 1
-    return Published(plan, done)
 
 
 def _tiles(path: str, folder: Path, target: Target) -> TileList:

@@ -53,8 +53,9 @@ def stream(mwv_build: Run, *arguments: str | Path, code: int = 0) -> tuple[str, 
 
 @WHERE
 def test_a_streamed_site_is_the_one_that_is_published_whole(ann: Hub, mwv_build: Run, tall: Path, tmp_path: Path, where: str):
-    _, report = stream(mwv_build, tall, "-o", where)
+    said, report = stream(mwv_build, tall, "-o", where)
     site = published(ann, where)
+    assert f"{where}: {len(site)} files sent (" in said  # archives, too
     assert mwv_build(tall, "--tiles", "pmtiles", "-o", "local").code == 0
     local = {path.relative_to("local").as_posix(): path.read_bytes() for path in Path("local").rglob("*") if path.is_file()}
     assert site == local
