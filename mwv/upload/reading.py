@@ -8,6 +8,7 @@ from typing import Final
 from mwv.errors import AbsentError, HubError
 from mwv.hub.address import Address
 from mwv.hub.client import Hub, RemoteFile
+from mwv.site.folder import LONGEST
 
 _AT_ONCE: Final = 8
 """Files that are read at once; how many requests that makes is limited elsewhere, for all work together."""
@@ -25,9 +26,11 @@ def listed(hub: Hub, address: Address) -> dict[str, RemoteFile]:
 
 
 def file_at(files: Mapping[str, RemoteFile], path: str, name: str) -> RemoteFile:
-    """One of the files at a place of this name; HubError if it is not there."""
+    """One of the files at a place of this name; HubError if it is not there, or longer than any of ours."""
     if (file := files.get(path)) is None:
         raise HubError(f"{name}/{path}: is not there any more; run the same command again")
+    if file.size > LONGEST:
+        raise HubError(f"{name}/{path}: is longer than {LONGEST:,} bytes; it was not written by mwv")
     return file
 
 

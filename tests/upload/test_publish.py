@@ -151,3 +151,15 @@ def test_tiles_of_xorbs_and_sharing_are_published_too(ann: Hub, mwv_build: Run, 
         check(*sources)
     assert mwv_build("--remove", "one", "-o", where).code == 0
     check(finetune)
+
+
+@pytest.mark.parametrize("where", ["hf://ann/m", "hf://buckets/ann/b"])
+def test_a_file_that_is_longer_than_any_of_ours_is_not_fetched(
+    ann: Hub, mwv_build: Run, model: Path, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    assert mwv_build(model, "-o", where).code == 0
+    monkeypatch.setattr("mwv.upload.reading.LONGEST", 1000)
+    ann.log.clear()
+    done = mwv_build(model, "-o", where)
+    assert done.code == 1 and "longer than 1,000 bytes; it was not written by mwv" in done.err
+    assert ann.log.received("cas") == ann.log.received("cdn") == 0
