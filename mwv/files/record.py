@@ -1,7 +1,7 @@
 """Two folders in, one record of what sets their files apart out: JSON of bounded size, of which alone pages are made."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -37,14 +37,10 @@ _ROW: Final = 50
 Record = dict[str, Any]
 
 
-def _unwatched(files: int, nbytes: int) -> None:
-    del files, nbytes
-
-
-def files_record(a: Folder, b: Folder, advance: Callable[[int, int], None] = _unwatched) -> Record:
+def files_record(a: Folder, b: Folder) -> Record:
     """Everything about the files of two folders that hold no weights; FORMAT.md says what is in it.
 
-    Each file is compared and forgotten, so memory is that of the largest pair. `advance` is told of each, and of its bytes.
+    Each file is compared and forgotten, so memory is that of the largest pair.
     """
     pairing = pair(a, b)
     room = _Room(_TEXT)
@@ -56,7 +52,6 @@ def files_record(a: Folder, b: Folder, advance: Callable[[int, int], None] = _un
         files.append(_file(diff, room))
         if PurePosixPath(diff.path).name in TITLES:
             sections.append(_section(diff))
-        advance(1, sum(size or 0 for size in diff.sizes))
     return {
         "version": VERSION,
         "counts": {status: counts[status] for status in ("equal", "changed", "only_a", "only_b", "unread")},
