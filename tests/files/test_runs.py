@@ -53,6 +53,11 @@ def test_an_insertion_is_one_run(tmp_path, at):
     assert sum(run.differing for run in diff.runs) == 10 and len(diff.runs) <= 3
 
 
+def test_two_insertions_close_to_each_other_are_two_runs(tmp_path):
+    diff = compared(tmp_path, NOISE, NOISE[:700_000] + b"one" + NOISE[700_000:703_000] + b"other" + NOISE[703_000:])
+    assert shapes(diff) == [("inserted", 0, 3, 3), ("inserted", 0, 5, 5)]
+
+
 @pytest.mark.parametrize("at", [0, 700_000, 1_499_000])
 def test_a_removal_is_one_run(tmp_path, at):
     diff = compared(tmp_path, NOISE, NOISE[:at] + NOISE[at + 1000 :])
@@ -68,10 +73,10 @@ def test_a_single_bit_is_seen_and_nothing_else(tmp_path):
 def test_values_changed_in_place_stay_in_place(tmp_path):
     rng = random.Random(3)
     other = bytearray(NOISE)
-    for at in range(300_000, 400_000, 9):
+    for at in range(300_000, 400_000, 900):
         other[at] ^= rng.randrange(1, 256)
     diff = compared(tmp_path, NOISE, bytes(other))
-    assert diff.differing == len(range(300_000, 400_000, 9))
+    assert diff.differing == len(range(300_000, 400_000, 900))
     assert len(diff.runs) < 10
 
 

@@ -157,6 +157,8 @@ def test_an_insertion_into_an_array_smears_nothing():
 
 def test_an_element_that_moved_is_told_as_such():
     assert told(["a", "b", "c", "d"], ["b", "c", "d", "a"]) == [("moved", "[0]", "[3]")]
+    # The order of its keys does not count.
+    assert told([{"a": 1, "b": 2}, "x", "y"], ["x", "y", {"b": 2, "a": 1}]) == [("moved", "[0]", "[2]")]
 
 
 def test_scores_of_a_unigram_vocabulary_change_under_their_tokens():
