@@ -11,8 +11,8 @@ from mwv.errors import FormatError
 DEEPEST: Final = 200
 """Objects and arrays in one another."""
 MOST_VALUES: Final = 4_000_000
-LONGEST_CARD: Final = 1 << 20
-"""Bytes of front matter."""
+LONGEST_CARD: Final = 128 << 10
+"""Characters of front matter; real ones have a few thousand, and YAML is read slowly."""
 _FRONT: Final = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|$)", re.DOTALL)
 
 
@@ -48,13 +48,17 @@ def front_matter(text: str) -> tuple[dict[str, Any], str]:
     import yaml
 
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(match[1], Loader=yaml.BaseLoader)):
-            return {}, text
+        depth = 0
+        # Event by event, since the time that the scanner takes grows with the square of the depth.
+        for event in yaml.parse(match[1], Loader=yaml.BaseLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                return {}, text
         # Only strings, lists and mappings: nothing is constructed, and `no` stays what it is.
         value = yaml.load(match[1], Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError):
         return {}, text
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value) or _depth_exceeds(value):
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         return {}, text
     return value, text[match.end() :]
 
