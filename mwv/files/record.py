@@ -38,7 +38,7 @@ Record = dict[str, Any]
 
 
 def files_record(a: Folder, b: Folder) -> Record:
-    """Everything about the files of two folders that hold no weights; FORMAT.md says what is in it.
+    """Everything about the files of two folders that hold no weights.
 
     Each file is compared and forgotten, so memory is that of the largest pair.
     """
