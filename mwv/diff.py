@@ -13,12 +13,14 @@ from mwv.aliases import Copies, Heads
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
 from mwv.comparing import Compared, Comparer, Opposed, oppose
+from mwv.files.record import Record, files_record
 from mwv.hub.address import Origin
 from mwv.measure.pairs import Difference
 from mwv.memory import Memory
 from mwv.places import opened_store
 from mwv.progress import progress, say
 from mwv.pyramid.survey import Traffic
+from mwv.site.files_text import file_lines
 from mwv.site.text import aligned, number, shape, thousands, visible
 
 Measure = Callable[[Difference], float | None]
@@ -45,6 +47,8 @@ class Differences:
     opposed: Opposed
     compared: tuple[Compared, ...]
     traffic: Traffic
+    files: Record | None = None
+    """What sets their other files apart, if both are folders."""
 
     @cached_property
     def pairs(self) -> tuple[tuple[Compared, Difference], ...]:
@@ -97,6 +101,7 @@ class Differences:
             "only_a": [_alone(one) for one in self.alone[0]],
             "only_b": [_alone(one) for one in self.alone[1]],
             "ambiguous": list(self.opposed.matching.ambiguous),
+            "files": self.files,
             "read_bytes": self.traffic.read + self.traffic.hashed,
             "tensors": [{**_about(one), **_numbers(found)} for one, found in self.ordered(by)],
         }
@@ -124,6 +129,9 @@ class Differences:
             yield ""
             yield "not compared, since nothing says which belongs to which:"
             yield from (f"  {visible(line)}" for line in self.opposed.matching.ambiguous)
+        if self.files is not None:
+            yield ""
+            yield from file_lines(self.files, (a, b), most)
 
 
 _HEAD: Final = ("changed", "RMS Δ", "relative", "max |Δ|", "cosine", "SNR dB", "odd")
@@ -210,7 +218,9 @@ def diff(a: Origin, b: Origin, *, jobs: int, cache: Path | None, download: bool 
         Copies(store).note([*opposed.checkpoints[0].shards, *opposed.checkpoints[1].shards])
         for warning in store.warnings:
             say(f"warning: {warning}")
-        return Differences(opposed, compared, comparer.traffic)
+        of_a, of_b = opener.whole_folder(a), opener.whole_folder(b)
+        files = files_record(of_a, of_b) if of_a and of_b else None
+        return Differences(opposed, compared, comparer.traffic, files)
 
 
 def as_json(found: Differences, by: str) -> str:

@@ -58,6 +58,9 @@ class Folder(Protocol):
     def open(self, name: str) -> Source:
         """A file in it; SourceError if that cannot be opened."""
 
+    def inside(self, name: str) -> "Folder":
+        """A folder in it."""
+
 
 @dataclass(frozen=True)
 class LocalFolder:
@@ -124,6 +127,10 @@ class LocalFolder:
     def open(self, name: str) -> FileSource:
         """A regular file in it."""
         return FileSource(self.path / name)
+
+    def inside(self, name: str) -> "LocalFolder":
+        """A folder in it."""
+        return LocalFolder(self.path / name)
 
 
 def _what(path: Path) -> str:

@@ -134,6 +134,10 @@ class HubFolder:
             self._opened[name] = source
         return self._opened[name]
 
+    def inside(self, name: str) -> "HubFolder":
+        """A folder in it."""
+        return HubFolder(self.remote, "/".join(filter(None, (self.path, name))))
+
     def keep_heads(self) -> None:
         """A checkpoint has been opened: what that took to read is kept, and nothing that is read from now on."""
         for source in self._opened.values():

@@ -62,7 +62,7 @@ def open_in(folder: Folder, name: str = "") -> Checkpoint:
     try:
         for file in selection.files:
             sources.append(folder.open(file))
-        with _no_collection():
+        with no_collection():
             return _read(folder, selection, sources)
     except BaseException:
         for source in sources:
@@ -71,7 +71,7 @@ def open_in(folder: Folder, name: str = "") -> Checkpoint:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Without the garbage collector, which would go through the records of many tensors again and again: all are kept."""
     enabled = gc.isenabled()
     gc.disable()

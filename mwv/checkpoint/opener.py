@@ -50,6 +50,13 @@ class Opener:
             return self._on_the_hub(origin)[0]
         return LocalFolder(origin if is_directory(origin) else origin.parent)
 
+    def whole_folder(self, origin: Origin) -> Folder | None:
+        """The folder that was named; None if that was a file in it."""
+        if isinstance(origin, Address):
+            folder, name = self._on_the_hub(origin)
+            return None if name else folder
+        return LocalFolder(origin) if is_directory(origin) else None
+
     def _on_the_hub(self, origin: Address) -> "tuple[HubFolder, str]":
         """The folder of an address, and the name of the file in it that was meant, if one was."""
         from mwv.checkpoint.hub_folder import HubFolder

@@ -78,7 +78,7 @@ def _pieces(source: Source) -> Iterator[memoryview]:
         length = min(_READ, source.size - offset)
         data = b"".join((rest, source.read(offset, length)))
         ends = np.empty(len(data) // SMALLEST + 1, np.int64)
-        found = _cuts(np.frombuffer(data, np.uint8), GEAR, offset + length == source.size, ends)
+        found = cuts(np.frombuffer(data, np.uint8), GEAR, SMALLEST, LARGEST, _MASK, offset + length == source.size, ends)
         view, begin = memoryview(data), 0
         for end in ends[:found].tolist():
             yield view[begin:end]
@@ -87,21 +87,25 @@ def _pieces(source: Source) -> Iterator[memoryview]:
 
 
 @compiled()
-def _cuts(data: Any, gear: Any, last: bool, ends: Any) -> int:
-    """Put the ends of the chunks in `data`, which begins with one, into `ends`; how many. The `last` data end with the file."""
+def cuts(data: Any, gear: Any, smallest: int, largest: int, mask: Any, last: bool, ends: Any) -> int:
+    """Put the ends of the chunks in `data`, which begins with one, into `ends`; how many. The `last` data end with the file.
+
+    A chunk has `smallest` bytes at least, which are 64 or more, and `largest` at most; it ends where the hash has no bit of
+    `mask`.
+    """
     found = begin = 0
     while True:
-        stop = min(begin + LARGEST, data.size)
+        stop = min(begin + largest, data.size)
         end = 0
         h = np.uint64(0)
-        for i in range(begin + SMALLEST - _WINDOW, min(begin + SMALLEST - 1, stop)):
+        for i in range(begin + smallest - _WINDOW, min(begin + smallest - 1, stop)):
             h = (h << np.uint64(1)) + gear[data[i]]
-        for i in range(begin + SMALLEST - 1, stop):
+        for i in range(begin + smallest - 1, stop):
             h = (h << np.uint64(1)) + gear[data[i]]
-            if h & np.uint64(_MASK) == 0:
+            if h & np.uint64(mask) == 0:
                 end = i + 1
                 break
-        if end == 0 and (stop - begin == LARGEST or (last and stop > begin)):
+        if end == 0 and (stop - begin == largest or (last and stop > begin)):
             end = stop
         if end == 0:
             return found

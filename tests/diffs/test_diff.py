@@ -159,3 +159,18 @@ def test_nan_on_both_sides_is_no_difference_and_on_one_is_odd(tmp_path: Path) ->
     found = record(tmp_path / "c", saved(tmp_path / "a", {"w": a}), saved(tmp_path / "b", {"w": b}))
     assert_told(found["tensors"][0], a, b)
     assert found["tensors"][0]["changed"] == found["tensors"][0]["odd"] == 1
+
+
+def test_other_files_of_two_folders_are_compared(tmp_path: Path) -> None:
+    tensors = {"w": np.zeros((2, 2), np.float32)}
+    a, b = saved(tmp_path / "a", tensors), saved(tmp_path / "b", tensors)
+    for folder, size in ((a, 100), (b, 103)):
+        (folder / "config.json").write_text(json.dumps({"vocab_size": size}))
+    files = record(tmp_path / "cache", a, b)["files"]
+    assert [(file["path"], file["status"]) for file in files["files"]] == [("config.json", "changed")]
+    text = ran(a, b, "--cache", tmp_path / "cache")
+    assert "files: 1 changed, 0 equal, 0 only in a, 0 only in b" in text
+    assert "vocab_size: 100 → 103" in text
+    one, other = a / "model.safetensors", b / "model.safetensors"
+    assert record(tmp_path / "cache", one, other)["files"] is None
+    assert "files:" not in ran(one, other, "--cache", tmp_path / "cache")
