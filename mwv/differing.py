@@ -1,7 +1,7 @@
 """Two models that the user compares in, the page that shows how they differ out: scenes of the difference and of both sides."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import prod
 from typing import Any, Final
@@ -15,6 +15,7 @@ from mwv.checkpoint.wording import counted, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, side_canvas
 from mwv.drawing import Drawing, room_for
 from mwv.errors import LostError, SourceError
+from mwv.files.record import files_record
 from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas
 from mwv.memory import Memory
@@ -51,13 +52,14 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
     other = open_model(wanted.source, opener)
     finetune = _is_finetune(wanted, means) if settings.finetune is None else settings.finetune
     label = _label(wanted, base, other, place, settings, finetune)
+    others = _other_files(wanted, means)
     joint = _joint(base, other, label.title)
 
     def report(found: ModelFacts, slug: str, tally: Tally, traffic: Traffic) -> ModelReport:
         hub = HubTraffic(*(after - before for after, before in zip(opener.fetched, fetched, strict=True)))
         return ModelReport(found, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
 
-    inputs = memory.inputs(joint, asdict(replace(label, place=Place())))
+    inputs = memory.inputs(joint, asdict(replace(label, place=Place())), others)
     known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
     if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
         found = ModelFacts(**known["facts"])
@@ -66,10 +68,10 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
     if finetune and not settings.allow_new:
         _refuse_new(opposed, other)
     try:
-        model, slug, drawn = _added(opposed, joint, label, finetune, site, means, memory)
+        model, slug, drawn = _added(opposed, joint, label, finetune, others, site, means, memory)
     except LostError:  # a damaged result came to light, and there may be more
         store.distrust()
-        model, slug, drawn = _added(opposed, joint, label, finetune, site, means, memory)
+        model, slug, drawn = _added(opposed, joint, label, finetune, others, site, means, memory)
     Copies(store).note(joint.shards)
     found = _facts(model, drawn)
     if inputs is not None:
@@ -123,6 +125,13 @@ def _is_finetune(wanted: ModelSettings, means: Means) -> bool:
     return is_finetune_of(card, _called(wanted.against, means))
 
 
+def _other_files(wanted: ModelSettings, means: Means) -> Mapping[str, Any] | None:
+    """What sets the files apart that hold no weights, if two folders are compared."""
+    assert wanted.against is not None
+    a, b = (means.opener.whole_folder(origin) for origin in (wanted.against, wanted.source))
+    return None if a is None or b is None else files_record(a, b)
+
+
 def _called(origin: Origin, means: Means) -> str:
     """What a card would call a model."""
     return origin.repo if isinstance(origin, Address) else means.opener.folder(origin).name
@@ -140,7 +149,14 @@ def _refuse_new(opposed: Opposed, other: Checkpoint) -> None:
 
 
 def _added(
-    opposed: Opposed, joint: Checkpoint, label: Label, finetune: bool, site: SiteWriter, means: Means, memory: Memory
+    opposed: Opposed,
+    joint: Checkpoint,
+    label: Label,
+    finetune: bool,
+    others: Mapping[str, Any] | None,
+    site: SiteWriter,
+    means: Means,
+    memory: Memory,
 ) -> tuple[Model, str, list[Rendering]]:
     """The page of a comparison, its slug, and what was drawn for it."""
     settings, store = means.settings, means.store
@@ -174,7 +190,7 @@ def _added(
     pyramid, canvas = drawn[0].pyramid, opposed.canvas
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, DIFFERENCE)
-    model = _model(opposed, label, scenes, tables[0], told)
+    model = replace(_model(opposed, label, scenes, tables[0], told), others=others)
     picture = overview(pyramid, canvas, store, "png", DIFFERENCE)
     return model, site.add_model(model, _together(files), picture), drawn
 

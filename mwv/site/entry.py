@@ -85,6 +85,7 @@ def model_entry(model: Model, names: list[str], picture: DataFile, files: TileFi
         rank=model.place.rank,
         options=model.options,
         compares=model.compares,
+        others="" if model.others is None else names[-3],
         **_OF_THE_SITE,
         digest=model_digest(model),
         layout=tuple(scene.layout_digest for scene in model.scenes),

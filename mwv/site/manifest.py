@@ -58,6 +58,8 @@ class ModelEntry:
     """Digest of the options that the model was built with."""
     compares: tuple[str, ...]
     """Of a difference: what the two are called that it compares; else empty."""
+    others: str
+    """Name of the record of how other files of two folders differ, in its folder, or empty."""
     shared: int
     """Bytes that other models of the site have, too."""
     nearest: str
@@ -203,7 +205,18 @@ def _paths(models: Iterable[ModelEntry]) -> list[str]:
     names = (
         (m.slug, name)
         for m in models
-        for name in (m.model, m.overview, m.tile_list, m.content, *m.scenes, m.chunks, m.met, *m.stored, m.stored_tiles)
+        for name in (
+            m.model,
+            m.overview,
+            m.tile_list,
+            m.content,
+            *m.scenes,
+            m.chunks,
+            m.others,
+            m.met,
+            *m.stored,
+            m.stored_tiles,
+        )
     )
     return [f"{slug}/{name}" for slug, name in names if name]
 

@@ -153,6 +153,8 @@ class Model:
     place: Place = Place()
     compares: tuple[str, ...] = ()
     """Of a difference: what the two are called that it compares."""
+    others: Mapping[str, Any] | None = None
+    """Of a difference of folders: what sets apart their files that hold no weights, see `mwv/files/record.py`."""
     files: tuple[StoredFile, ...] = ()
     """Its files as xet stores them, where that is to be shown."""
 

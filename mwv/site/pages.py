@@ -1,12 +1,16 @@
 """A model's own data files in, its pages out. Pages come from nothing else, so they can be made again without sources."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jinja2 import TemplateError
+
 from mwv.checkpoint.checks import MAX_ELEMENTS
 from mwv.errors import SiteError
 from mwv.site.data import parse
+from mwv.site.files_page import files_page
 from mwv.site.manifest import ModelEntry
 from mwv.site.templates import Templates
 
@@ -65,6 +69,8 @@ class ModelPage:
     """Whether tiles come from PMTiles archives, which need http."""
     tiles: str
     """Where they are, if elsewhere than in the site."""
+    others: Mapping[str, Any] | None
+    """How other files of two folders differ, where they are compared."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +134,22 @@ def _context(page: ModelPage | TensorsPage) -> dict[str, Any]:
 
 def pages_of(
     templates: Templates, entry: ModelEntry, folder: str, read: Callable[[str], bytes], tiles: str = ""
-) -> tuple[bytes, bytes]:
-    """A model's page and its table from the files of its folder; SiteError if they are not what we wrote.
+) -> tuple[bytes, ...]:
+    """A model's page, its table, and the page of other files if there is one, from the files of its folder.
+
+    Raises SiteError if they are not what we wrote.
 
     `tiles` is the address of the folder that tiles lie in, where they are not in the site.
     """
     try:
         record = _checked(parse(read(entry.model), "model"))
         scenes = [parse(read(name), "scene") for name in entry.scenes]
-        return model_page(templates, entry, record, scenes, tiles), tensors_page(templates, record, scenes)
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        others = json.loads(read(entry.others)) if entry.others else None
+        pages = model_page(templates, entry, record, scenes, tiles, others), tensors_page(templates, record, scenes)
+        if others is None:
+            return pages
+        return *pages, files_page(templates, record["title"], (entry.compares[0], entry.compares[1]), others)
+    except (TemplateError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise SiteError(f"{folder}: its data is damaged; build the model again") from None
 
 
@@ -165,6 +177,7 @@ def model_page(
     record: Mapping[str, Any],
     scenes: Sequence[Mapping[str, Any]],
     tiles: str = "",
+    others: Mapping[str, Any] | None = None,
 ) -> bytes:
     """`<slug>/index.html`; `tiles` as for `pages_of`."""
     page = ModelPage(
@@ -175,6 +188,7 @@ def model_page(
         rows=_table(scenes)[:FIRST_ROWS],
         archives=entry.tile_mode == "pmtiles",
         tiles=tiles,
+        others=others,
     )
     return templates.render("model.html", "../", _context(page))
 

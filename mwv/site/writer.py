@@ -28,7 +28,7 @@ from mwv.site.sharing import stored_files, with_shares
 from mwv.site.sharing_page import sharing_page
 from mwv.site.storing import ChunkedModel
 from mwv.site.templates import Templates, find_templates
-from mwv.site.text import is_slug
+from mwv.site.text import canonical, is_slug
 from mwv.site.tiling import old_stored_tiles, old_tiles, place_tiles
 from mwv.xet.stored import StoredFile
 
@@ -141,6 +141,8 @@ class SiteWriter:
             data += scene_files(model, index, tile_files)
         if model.files:
             data.append(listing_of("chunks", encode_chunks(model.files)))
+        if model.others is not None:
+            data.append(listing_of("files", canonical(model.others).encode("ascii")))
         data.append(listing_of("content", encode_content(model.tensors)))
         data.append(listing_of("tiles", encode_tiles(tiles, model.slug)))
         picture = DataFile(f"overview.{picture_suffix(overview)}", overview)
@@ -359,7 +361,7 @@ class SiteWriter:
         old = self._folder.manifest.models.get(slug)
         if slug not in self._added and old is not None and self._models[slug].stored == old.stored:
             return True
-        return self._models[slug] == old and self._take_over(_pages(slug))
+        return self._models[slug] == old and self._take_over(_pages(self._models[slug]))
 
     def _take_over(self, paths: Sequence[str]) -> bool:
         """Take files over from the old manifest, if all are there and whole."""
@@ -373,7 +375,7 @@ class SiteWriter:
         folder = self._folder
         entry, here = self._models[slug], folder.place(slug)
         made = pages_of(self._templates, entry, here, lambda name: folder.read(f"{slug}/{name}"), self._elsewhere)
-        for path, content in zip(_pages(slug), made, strict=True):
+        for path, content in zip(_pages(entry), made, strict=True):
             self._put(path, content, "page")
 
 
@@ -390,6 +392,7 @@ def _stored_stems(slug: str) -> tuple[str, ...]:
     return tuple(f"{slug}/{kind}-{index}-" for index in (1, 2) for kind in ("scene", "tiles", "chunks"))
 
 
-def _pages(slug: str) -> tuple[str, str]:
-    """Paths of a model's page and of its table."""
-    return f"{slug}/index.html", f"{slug}/tensors.html"
+def _pages(entry: ModelEntry) -> list[str]:
+    """Paths of a model's page, of its table, and of the page of other files if there is one."""
+    names = ("index.html", "tensors.html", *(("files.html",) if entry.others else ()))
+    return [f"{entry.slug}/{name}" for name in names]

@@ -167,7 +167,7 @@ def entry() -> ModelEntry:
         **dict.fromkeys(("identity", "digest", "nearest"), "0123456789abcdef"),
         **dict.fromkeys(("parameters", "bytes", "tensors", "rank", "shared", "nearest_shared", "tile_count", "tile_bytes"), 3),
         **dict.fromkeys(("chunk_shared", "chunk_nearest_shared", "order"), -1),
-        **dict.fromkeys(("chunk_nearest", "chunks", "met", "stored_tiles", "stored_from"), ""),
+        **dict.fromkeys(("chunk_nearest", "chunks", "met", "others", "stored_tiles", "stored_from"), ""),
         stored=(),
         dtypes={"F32": 3},
         date="2026-01-02",

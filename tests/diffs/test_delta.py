@@ -162,7 +162,7 @@ def test_sums_are_those_of_numpy(a: Any, b: Any) -> None:
     rest = b.astype(np.float64)[5:]
     differ = ~((x == y) | (np.isnan(x) & np.isnan(y)))
     finite = np.isfinite(x) & np.isfinite(y)
-    d = (y - x)[finite]
+    d = y[finite] - x[finite]
     assert (found.changed, found.odd, found.grew) == (differ.sum(), (differ & ~finite).sum(), (d > 0).sum())
     assert found.gone_a == (np.isfinite(x) & ~finite).sum()
     assert found.gone_b == (np.isfinite(y) & ~finite).sum() + np.isfinite(rest).sum()

@@ -19,6 +19,7 @@ from mwv.cli import cli
 from mwv.errors import MwvError
 from mwv.pyramid.png import decode_gray
 from mwv.settings import ModelSettings, Settings
+from mwv.site.writer import regenerate
 
 LEVELS = 6
 """Overviews that are compared; pixels of the canvas are cropped at multiples of 2 ** LEVELS."""
@@ -294,6 +295,38 @@ def _snr_of_layer(a: dict[str, Any], b: dict[str, Any], layer: int) -> float:
             noise += float(np.sum((y[both] - x[both]) ** 2))
             signal += float(np.sum(x[both].astype(np.float64) ** 2))
     return float(10 * np.log10(signal / noise))
+
+
+def test_other_files_of_folders_have_a_page(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", weights(0)), write(tmp_path / "b", weights(2))
+    site, cache = tmp_path / "site", tmp_path / "cache"
+    (a / "config.json").write_text('{"hidden_size": 96, "<i>": 1}')
+    (b / "config.json").write_text('{"hidden_size": 128, "<i>": 1}')
+    assert run(a, b, site, cache)["change"] == "new"
+    page, first = ((site / "a-to-b" / name).read_text() for name in ("files.html", "index.html"))
+    assert "hidden_size" in page and "128" in page and "<i>" not in page
+    assert 'href="files.html"' in first and "hidden_size" in first
+    assert run(a, b, site, cache)["change"] == "unchanged"
+    (b / "config.json").write_text('{"hidden_size": 256, "<i>": 1}')
+    again = run(a, b, site, cache)
+    assert again["change"].startswith("changed") and again["tiles"]["rendered"] == 0
+    assert "256" in (site / "a-to-b" / "files.html").read_text()
+    assert len(list((site / "a-to-b").glob("files-*.json"))) == 1
+    before = tree(site)
+    regenerate(site)
+    assert tree(site) == before
+    run(a / "model.safetensors", b / "model.safetensors", tmp_path / "files", cache)
+    assert not list((tmp_path / "files").rglob("files.html"))
+
+
+def test_a_damaged_record_of_other_files_is_an_error_of_one_line(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", weights(0)), write(tmp_path / "b", weights(2))
+    run(a, b, tmp_path / "site", None)
+    (record,) = (tmp_path / "site" / "a-to-b").glob("files-*.json")
+    for content in (b"", b"[", b"[]", b"{}", b'{"counts": 1, "summary": [], "files": [1], "notes": 3}'):
+        record.write_bytes(content)
+        with pytest.raises(MwvError, match="damaged"):
+            regenerate(tmp_path / "site")
 
 
 @pytest.mark.parametrize(
