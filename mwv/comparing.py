@@ -17,7 +17,7 @@ from mwv.decode.packed import PackedTensor
 from mwv.decode.stored import StoredTensor
 from mwv.errors import SourceError
 from mwv.layout.canvas import Canvas, Placement
-from mwv.layout.grid import Grid, grid_of
+from mwv.layout.grid import Grid, grid_of, panels_of, stacked_experts
 from mwv.layout.transformer import arrange
 from mwv.measure import pairs
 from mwv.measure.pairs import Difference, PairSums, combine, difference, pair_sums
@@ -85,11 +85,12 @@ class Compared:
 def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
     """Lay two checkpoints out as one, from their headers alone; SourceError if they have no tensor in common."""
     matching = match(a, b)
-    drawn = tuple(one for m in matching.matches for one in ((m,) if _comparable(m) else apart(m)))
+    experts, names = promised_experts(a.config), {m.name for m in matching.matches}
+    drawn = tuple(one for m in matching.matches for one in ((m,) if _comparable(m, experts) else apart(m, names)))
     if not any(m.a and m.b for m in matching.matches):
         raise SourceError(f"{a.name} and {b.name} have no tensor in common: {_examples(matching)}; nothing can be compared")
     shapes = [(m.name, _shape(m)) for m in drawn]
-    canvas = arrange(shapes, experts=promised_experts(a.config), columns=columns)
+    canvas = arrange(shapes, experts=experts, columns=columns)
     sides = tuple(
         tuple(_subject(checkpoint, _side(drawn, placement, which), placement) for placement in canvas.placements)
         for which, checkpoint in enumerate((a, b))
@@ -108,11 +109,13 @@ def _examples(matching: Matching) -> str:
     return f"one has {shown(of_a)}, the other {shown(of_b)}"
 
 
-def _comparable(found: Match) -> bool:
-    """Whether two can be laid on each other; rows that are folded cannot, since others begin elsewhere."""
+def _comparable(found: Match, experts: int | None) -> bool:
+    """Whether two can be laid on each other; rows that are folded, or parted into experts, cannot: others begin elsewhere."""
     if found.kind != "other rows":
         return found.kind != "other shape"
     shape = _shape(found)
+    if panels_of(found.name, stacked_experts(found.name, shape, experts)) is not None:
+        return False
     return grid_of(shape).row_elements * shape[0] == prod(shape) and grid_of(shape).rows % shape[0] == 0
 
 
@@ -153,7 +156,8 @@ def _subject(checkpoint: Checkpoint, side: Side | None, placement: Placement) ->
     if placement.panel is not None:
         first, elements = placement.panel * grid.elements, grid.elements
     elif side.panel is not None:
-        first, elements = side.panel * grid.elements, grid.elements
+        elements = prod(side.shape)
+        first = side.panel * elements
     else:
         first, elements = 0, info.elements
     tensor = open_tensor(checkpoint.shards, info, grid.row_elements, grid.patch, first, elements)

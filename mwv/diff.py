@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mwv.aliases import Copies, Heads
+from mwv.checkpoint.matching import Match, Side
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
 from mwv.comparing import Compared, Comparer, Opposed, oppose
@@ -56,10 +57,10 @@ class Differences:
         return tuple((one, one.difference) for one in self.compared if one.difference is not None)
 
     @cached_property
-    def alone(self) -> tuple[tuple[Compared, ...], tuple[Compared, ...]]:
-        """What only the first has, and only the second."""
-        single = [one for one in self.compared if one.difference is None]
-        return tuple(one for one in single if one.sides[1] is None), tuple(one for one in single if one.sides[0] is None)
+    def alone(self) -> tuple[tuple[Match, ...], tuple[Match, ...]]:
+        """What only the first has, and only the second; a tensor of all experts of a layer once, though each is laid out."""
+        single = {one.match.name: one.match for one in self.compared if one.difference is None}.values()
+        return tuple(m for m in single if m.b is None), tuple(m for m in single if m.a is None)
 
     @cached_property
     def whole(self) -> Difference:
@@ -98,8 +99,8 @@ class Differences:
             "b": {"name": b.name, "format": b.format},
             "identical": sum(one.identical for one, _ in self.pairs),
             "total": _numbers(self.whole),
-            "only_a": [_alone(one) for one in self.alone[0]],
-            "only_b": [_alone(one) for one in self.alone[1]],
+            "only_a": [_alone(m) for m in self.alone[0]],
+            "only_b": [_alone(m) for m in self.alone[1]],
             "ambiguous": list(self.opposed.matching.ambiguous),
             "files": self.files,
             "read_bytes": self.traffic.read + self.traffic.hashed,
@@ -124,7 +125,7 @@ class Differences:
             if found:
                 yield ""
                 yield f"only in {which}:"
-                yield from (f"  {visible(one.placement.name)} {shape(_shape(one))}" for one in found)
+                yield from (f"  {visible(m.name)} {shape(_only(m).shape)}" for m in found)
         if self.opposed.matching.ambiguous:
             yield ""
             yield "not compared, since nothing says which belongs to which:"
@@ -158,10 +159,11 @@ def _types(one: Compared) -> str:
     return types[0] if len(set(types)) == 1 else " → ".join(types)
 
 
-def _shape(one: Compared) -> tuple[int, ...]:
-    side = one.match.a or one.match.b
+def _only(found: Match) -> Side:
+    """The side of what only one has."""
+    side = found.a or found.b
     assert side is not None
-    return side.shape
+    return side
 
 
 def _about(one: Compared) -> dict[str, Any]:
@@ -181,15 +183,14 @@ def _about(one: Compared) -> dict[str, Any]:
     }
 
 
-def _alone(one: Compared) -> dict[str, Any]:
-    side = one.match.a or one.match.b
-    assert side is not None
+def _alone(found: Match) -> dict[str, Any]:
+    side = _only(found)
     return {"name": side.name, "dtype": side.info.dtype.name, "shape": list(side.shape)}
 
 
 def _numbers(found: Difference) -> dict[str, Any]:
-    """What a program wants of a difference; None for what there is not."""
-    return {
+    """What a program wants of a difference; None for what there is not, or what float64 does not hold."""
+    told = {
         "elements": found.elements,
         "changed": found.changed,
         "odd": found.odd,
@@ -201,6 +202,7 @@ def _numbers(found: Difference) -> dict[str, Any]:
         "cosine": found.cosine,
         "snr": found.snr,
     }
+    return {name: value if value is None or math.isfinite(value) else None for name, value in told.items()}
 
 
 def diff(a: Origin, b: Origin, *, jobs: int, cache: Path | None, download: bool = False) -> Differences:

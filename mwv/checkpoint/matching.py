@@ -6,8 +6,9 @@ tensor that holds all experts of the layer; then those whose names are alike but
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from math import prod
 from typing import Final, Literal
 
@@ -114,9 +115,10 @@ def match(a: Checkpoint, b: Checkpoint) -> Matching:
     return Matching(tuple(matches), ambiguous)
 
 
-def apart(found: Match) -> tuple[Match, Match]:
-    """Two tensors that cannot be compared, each on its own."""
-    return replace(found, b=None, how=""), replace(found, name=f"{found.name} (other shape)", a=None, how="")
+def apart(found: Match, taken: Container[str]) -> tuple[Match, Match]:
+    """Two tensors that cannot be compared, each on its own; the second under a name that is not taken."""
+    names = (f"{found.name} (other shape{f' {i}' if i > 1 else ''})" for i in count(1))
+    return replace(found, b=None, how=""), replace(found, name=next(n for n in names if n not in taken), a=None, how="")
 
 
 def _canonical(checkpoint: Checkpoint) -> dict[str, Side]:
@@ -192,10 +194,10 @@ def _ends(names: Iterable[str]) -> dict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         parts = name.split(".")
-        for count in range(min(_MOST_STRIPPED, max(len(parts) - 2, 0)) + 1):
-            if any(part.isdecimal() for part in parts[:count]):
+        for stripped in range(min(_MOST_STRIPPED, max(len(parts) - 2, 0)) + 1):
+            if any(part.isdecimal() for part in parts[:stripped]):
                 break
-            found[".".join(parts[count:])].append("".join(f"{part}." for part in parts[:count]))
+            found[".".join(parts[stripped:])].append("".join(f"{part}." for part in parts[:stripped]))
     return found
 
 

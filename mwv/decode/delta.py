@@ -18,7 +18,7 @@ from mwv.decode.tensor import Extent, Plain, Samples
 from mwv.errors import SourceChangedError
 
 Metric = Literal["rms", "abs-log", "exact"]
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same values would give other differences."""
 ABS_LOG_EXPONENT: Final = 10
 """Differences of finetunes are small: in units of 2^-10 they lie where weights do."""
@@ -179,15 +179,18 @@ def _parted(raw: bytes) -> tuple[bytes, bytes]:
 def alike(a: Array, b: Array) -> tuple[Array, Array]:
     """Two arrays of numbers as contiguous ones of one type of float, that differ where they do.
 
-    Complex numbers become 0 and their distance. Integers that differ stay apart even where a float64 is too short for them.
+    Complex numbers become 0 and their distance, and infinite or NaN where they are. Integers that differ stay apart even where
+    a float64 is too short for them.
     """
     if a.dtype == b.dtype == np.float32:
         return np.ascontiguousarray(a), np.ascontiguousarray(b)
     if "c" in (a.dtype.kind, b.dtype.kind):
         with np.errstate(all="ignore"):
             away = np.abs(b.astype(np.complex128) - a.astype(np.complex128))
-        away[a == b] = 0.0
-        return np.zeros(away.shape), away
+        # What is not finite stays so on its side, or two NaNs would differ.
+        x, y = (np.where(np.isnan(side), np.nan, np.where(np.isinf(side), np.inf, 0.0)) for side in (a, b))
+        y = np.where(np.isfinite(x) & np.isfinite(y), away, np.where(np.isinf(x) & np.isinf(y), -y, y))
+        return x, np.where(a == b, x, y)
     with np.errstate(all="ignore"):  # signalling NaNs stay NaNs
         x, y = a.astype(np.float64), b.astype(np.float64)
     if a.dtype.kind in "iu" and b.dtype.kind in "iu" and max(a.itemsize, b.itemsize) > 4:

@@ -111,15 +111,17 @@ class Difference:
 
     @property
     def relative(self) -> float | None:
-        """Frobenius norm of b - a over that of a; None where a is zero and b is not."""
+        """Frobenius norm of b - a over that of a; None where a is zero and b is not, or squares are too large."""
+        if not self._squared:
+            return None
         if self.signal:
             return math.sqrt(self.noise / self.signal)
         return None if self.noise else 0.0
 
     @property
     def cosine(self) -> float | None:
-        """Between a and b as vectors, by Σab = (Σa² + Σb² - Σ(b - a)²) / 2; None where one is zero."""
-        if not self.signal or not self.other:
+        """Between a and b as vectors, by Σab = (Σa² + Σb² - Σ(b - a)²) / 2; None where one is zero or too large."""
+        if not self.signal or not self.other or not self._squared:
             return None
         if not self.noise:
             return 1.0
@@ -128,8 +130,15 @@ class Difference:
 
     @property
     def snr(self) -> float | None:
-        """Signal to noise in dB, 10·log10(Σa² / Σ(b - a)²); None where nothing differs, or a is zero."""
-        return 10 * math.log10(self.signal / self.noise) if self.signal and self.noise else None
+        """Signal to noise in dB, 10·log10(Σa² / Σ(b - a)²); None where nothing differs, a is zero, or squares are too large."""
+        if not self.signal or not self.noise or not self._squared:
+            return None
+        return 10 * (math.log10(self.signal) - math.log10(self.noise))
+
+    @property
+    def _squared(self) -> bool:
+        """Whether float64 holds the sums of squares."""
+        return all(map(math.isfinite, (self.noise, self.signal, self.other)))
 
 
 def difference(sums: PairSums, a: TensorStats, b: TensorStats) -> Difference:
@@ -137,7 +146,7 @@ def difference(sums: PairSums, a: TensorStats, b: TensorStats) -> Difference:
     finite = a.elements - a.nan - a.inf, b.elements - b.nan - b.inf
     both = max(finite[0] - sums.gone_a, 0)
     signal, other = (
-        max((stats.rms or 0.0) ** 2 * n - lost, 0.0) if both else 0.0
+        max((stats.rms or 0.0) * (stats.rms or 0.0) * n - lost, 0.0) if both else 0.0
         for stats, n, lost in ((a, finite[0], sums.lost_a), (b, finite[1], sums.lost_b))
     )
     elements = min(a.elements, b.elements)

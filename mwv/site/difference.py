@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from mwv.measure.pairs import Difference
@@ -48,7 +49,7 @@ def difference_facts(
 
 
 def numbers(found: Difference) -> Mapping[str, Any]:
-    """What is told of a difference, to six digits; None for what there is not."""
+    """What is told of a difference, to six digits; None for what there is not, or what float64 does not hold."""
     told = {
         "changed": found.changed,
         "share": found.share,
@@ -62,6 +63,10 @@ def numbers(found: Difference) -> Mapping[str, Any]:
         "snr": found.snr,
         "norm": found.signal**0.5,
     }
-    return {
-        name: float(f"{value:.6g}") if isinstance(value, float) and name != "cosine" else value for name, value in told.items()
-    }
+    return {name: _rounded(value) if name != "cosine" else value for name, value in told.items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if isfinite(value) else None

@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.matching import Matching, match
 from mwv.checkpoint.open import open_checkpoint
+from mwv.comparing import oppose
 
 LAYER = {"self_attn.q_proj.weight": (4, 4), "mlp.up_proj.weight": (8, 4), "input_layernorm.weight": (4,)}
 
@@ -132,3 +133,9 @@ def test_names_of_a_gguf_are_those_of_transformers(tmp_path: Path) -> None:
         "blk.0.ffn_up.weight": "model.layers.0.mlp.up_proj.weight",
     }
     assert {m.how for m in found.matches} == {"same canonical name"}
+
+
+def test_a_tensor_of_another_shape_has_a_name_of_its_own(tmp_path: Path) -> None:
+    shapes = {"w": (3, 4), "w (other shape)": (2, 2)}
+    found = oppose(checkpoint(tmp_path / "a", shapes), checkpoint(tmp_path / "b", {**shapes, "w": (5, 6)}))
+    assert [m.name for m in found.drawn] == ["w", "w (other shape 2)", "w (other shape)"]

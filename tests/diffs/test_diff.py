@@ -174,3 +174,56 @@ def test_other_files_of_two_folders_are_compared(tmp_path: Path) -> None:
     one, other = a / "model.safetensors", b / "model.safetensors"
     assert record(tmp_path / "cache", one, other)["files"] is None
     assert "files:" not in ran(one, other, "--cache", tmp_path / "cache")
+
+
+EXPERTS = "model.layers.0.mlp.experts."
+
+
+def test_other_numbers_of_experts_are_listed_once_each(tmp_path: Path) -> None:
+    norm = {"model.norm.weight": np.ones(8, np.float32)}
+    a, b = (saved(tmp_path / str(n), {f"{EXPERTS}gate_up_proj": np.ones((n, 6, 8), np.float32), **norm}) for n in (4, 6))
+    found = record(tmp_path / "cache", a, b)
+    assert [t["name"] for t in found["tensors"]] == [*norm]
+    assert [t["shape"] for t in found["only_a"]] == [[4, 6, 8]] and [t["shape"] for t in found["only_b"]] == [[6, 6, 8]]
+    text = ran(a, b, "--cache", tmp_path / "cache")
+    assert f"  {EXPERTS}gate_up_proj 4 × 6 × 8" in text
+    assert "2 tensors without" in " ".join(failing(a, b, "--no-cache", "--fail-over", "unmatched=1").lines)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_expert_that_grew_is_compared_with_its_part_of_all(tmp_path: Path, turned: bool) -> None:
+    rng = np.random.default_rng(0)
+    fused = rng.standard_normal((4, 6, 8)).astype(np.float32)
+    grown = rng.standard_normal((4, 9, 8)).astype(np.float32)
+    a = saved(tmp_path / "a", {f"{EXPERTS}up_proj": fused})
+    b = saved(tmp_path / "b", {f"{EXPERTS}{n}.up_proj": grown[n] for n in range(4)})
+    found = record(tmp_path / "cache", *((b, a) if turned else (a, b)))
+    assert len(found["tensors"]) == 4
+    for tensor in found["tensors"]:
+        pair = fused[tensor["expert"]], grown[tensor["expert"], :6]
+        assert_told(tensor, *(pair[::-1] if turned else pair))
+
+
+def test_what_float64_does_not_hold_is_not_told(tmp_path: Path) -> None:
+    large = {"w": np.full((4, 4), 1.7e308), "v": np.full((4, 4), 1e200)}
+    a, b = saved(tmp_path / "a", large), saved(tmp_path / "b", {name: -values for name, values in large.items()})
+    found = {t["name"]: t for t in record(tmp_path / "cache", a, b)["tensors"]}
+    for tensor in found.values():
+        assert tensor["changed"] == 16
+        assert [tensor[name] for name in ("rms", "relative", "cosine", "snr")] == [None] * 4
+    assert found["w"]["max"] is None and found["v"]["max"] == 2e200
+    assert "∞" in ran(a, b, "--no-cache")
+    assert "relative inf is over 1" in " ".join(failing(a, b, "--no-cache", "--fail-over", "relative=1").lines)
+    site = tmp_path / "site"
+    built = CliRunner().invoke(cli, ["build", "--diff", str(a), str(b), "-o", str(site), "--no-cache"], standalone_mode=False)
+    assert built.exception is None
+
+
+def test_complex_values_that_are_not_finite_are_told_like_others(tmp_path: Path) -> None:
+    inf, nan = np.inf, np.nan
+    a = np.array([1 + 2j, nan, inf, inf, nan, 3, 5], np.complex64)
+    b = np.array([1 + 3j, nan, inf, -inf, 2, inf, 5], np.complex64)
+    x, y = (saved(tmp_path / n, {"w": values}) for n, values in (("a", a), ("b", b)))
+    (found,) = record(tmp_path / "cache", x, y)["tensors"]
+    assert (found["changed"], found["odd"], found["max"]) == (4, 3, 1.0)
+    assert found["rms"] == pytest.approx(0.5**0.5)
