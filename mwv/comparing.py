@@ -89,7 +89,7 @@ def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
     drawn = tuple(one for m in matching.matches for one in ((m,) if _comparable(m, experts) else apart(m, names)))
     if not any(m.a and m.b for m in matching.matches):
         raise SourceError(f"{a.name} and {b.name} have no tensor in common: {_examples(matching)}; nothing can be compared")
-    shapes = [(m.name, _shape(m)) for m in drawn]
+    shapes = [(m.name, shape_of(m)) for m in drawn]
     canvas = arrange(shapes, experts=experts, columns=columns)
     sides = tuple(
         tuple(_subject(checkpoint, _side(drawn, placement, which), placement) for placement in canvas.placements)
@@ -113,13 +113,13 @@ def _comparable(found: Match, experts: int | None) -> bool:
     """Whether two can be laid on each other; rows that are folded, or parted into experts, cannot: others begin elsewhere."""
     if found.kind != "other rows":
         return found.kind != "other shape"
-    shape = _shape(found)
+    shape = shape_of(found)
     if panels_of(found.name, stacked_experts(found.name, shape, experts)) is not None:
         return False
     return grid_of(shape).row_elements * shape[0] == prod(shape) and grid_of(shape).rows % shape[0] == 0
 
 
-def _shape(found: Match) -> tuple[int, ...]:
+def shape_of(found: Match) -> tuple[int, ...]:
     """What is laid out: of two with other numbers of rows the longer."""
     sides = [side.shape for side in (found.a, found.b) if side is not None]
     return max(sides, key=lambda shape: shape[:1])

@@ -10,9 +10,8 @@ from mwv.aliases import Copies
 from mwv.checkpoint.card import is_finetune_of, read_card
 from mwv.checkpoint.facts import dtype_counts, facts
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.matching import Match
 from mwv.checkpoint.wording import counted, shown
-from mwv.comparing import Compared, Comparer, Opposed, oppose, side_canvas
+from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas
 from mwv.drawing import Drawing, room_for
 from mwv.errors import LostError, SourceError
 from mwv.files.record import files_record
@@ -246,13 +245,8 @@ def _delta_rows(opposed: Opposed, drawing: Drawing, drawn: Rendering) -> list[Te
                 strides=None,
                 note="",
             )
-        rows.append(replace(row, shape=_shape(found)))
+        rows.append(replace(row, shape=shape_of(found)))
     return rows
-
-
-def _shape(found: Match) -> tuple[int, ...]:
-    shapes = [side.shape for side in (found.a, found.b) if side is not None]
-    return max(shapes, key=lambda shape: shape[:1])
 
 
 def _rows(opposed: Opposed, which: int, canvas: Canvas, drawn: Rendering) -> list[TensorRow]:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 HANG_UP = -1
@@ -122,13 +122,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def read_body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self.exactly(int(self.headers.get("Content-Length") or 0))
         pieces = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            pieces.append(self.rfile.read(size))
+        while size := int((self.rfile.readline() or self.hung_up()).split(b";")[0], 16):
+            pieces.append(self.exactly(size))
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(pieces)
+
+    def exactly(self, size: int) -> bytes:
+        """So many bytes; a client that was killed while it sent them has hung up."""
+        body = self.rfile.read(size)
+        return body if len(body) == size else self.hung_up()
+
+    def hung_up(self) -> NoReturn:
+        raise ConnectionResetError("the client hung up while it sent")
 
     def serve(self) -> None:
         body = self.read_body()
