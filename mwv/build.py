@@ -16,7 +16,6 @@ from mwv.checkpoint.wording import counted
 from mwv.differing import build_difference
 from mwv.drawing import Drawing, draw, estimate, room_needed
 from mwv.errors import LostError, ModelsFailedError, MwvError
-from mwv.layout.canvas import Canvas
 from mwv.meeting import Meeting
 from mwv.memory import Memory, remember_source
 from mwv.places import check_room, check_targets, opened_store
@@ -136,8 +135,7 @@ def build_model(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
     checkpoint = open_model(wanted.source, opener)
 
     def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic, haul: "Haul | None" = None) -> ModelReport:
-        requests, nbytes = (after - before for after, before in zip(opener.fetched, fetched, strict=True))
-        hub = HubTraffic(requests, nbytes)
+        hub = HubTraffic.since(fetched, opener.fetched)
         return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin, haul)
 
     label = label_of(wanted, checkpoint, place, settings)
@@ -155,7 +153,7 @@ def build_model(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
         model, slug, rendering = _added(drawing, label, site, means, memory)
     remember_source(store, label.identity, checkpoint.pinned.address if checkpoint.pinned else wanted.source)
     Copies(store).note(checkpoint.shards)
-    facts = _facts(model, drawing.canvas)
+    facts = ModelFacts.of(model, sum(model.dtypes.values()), _damaged(model))
     if inputs is not None:
         memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
     haul = None if rendering.streamed is None else rendering.streamed.haul
@@ -179,18 +177,6 @@ def _added(drawing: Drawing, label: Label, site: SiteWriter, means: Means, memor
     return model, site.add_model(model, tiles, overview(pyramid, canvas, store, settings.tile_format)), rendering
 
 
-def _facts(model: Model, canvas: Canvas) -> ModelFacts:
-    scene = model.scenes[0]
-    return ModelFacts(
-        name=model.title,
-        source=model.source,
-        parameters=model.parameters,
-        tensors=len(model.tensors),
-        elements=sum(model.dtypes.values()),
-        nbytes=model.nbytes,
-        width=canvas.bounds.width,
-        height=canvas.bounds.height,
-        levels=scene.levels,
-        tiles=len(scene.tiles),
-        damaged=sum(any(stats.nan or stats.inf for stats in row.stats) for row in model.tensors),
-    )
+def _damaged(model: Model) -> int:
+    """Tensors with NaN or infinite elements."""
+    return sum(any(stats.nan or stats.inf for stats in row.stats) for row in model.tensors)

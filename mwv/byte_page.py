@@ -65,11 +65,11 @@ def build_bytes(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
             except LostError:  # a damaged result came to light, and there may be more
                 means.store.distrust()
                 model, slug, tally, traffic = _added(stream, label, site, means, memory)
-            facts = _facts(model)
+            facts = ModelFacts.of(model, model.nbytes)
             if inputs is not None:
                 memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
-    requests, nbytes = (after - before for after, before in zip(means.opener.fetched, fetched, strict=True))
-    return ModelReport(facts, slug, site.change(slug), tally, traffic, HubTraffic(requests, nbytes), time.monotonic() - begin)
+    hub = HubTraffic.since(fetched, means.opener.fetched)
+    return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
 
 
 def dry_run_bytes(wanted: ModelSettings, settings: Settings, opener: Opener) -> None:
@@ -240,21 +240,4 @@ def _model(stream: Stream, label: Label, files: tuple[ByteFile, ...], scenes: tu
         tensors=rows,
         scenes=scenes,
         notes=tuple(f"Left out: {line}" for line in stream.left_out),
-    )
-
-
-def _facts(model: Model) -> ModelFacts:
-    scene = model.scenes[0]
-    return ModelFacts(
-        name=model.title,
-        source=model.source,
-        parameters=0,
-        tensors=len(model.tensors),
-        elements=model.nbytes,
-        nbytes=model.nbytes,
-        width=scene.canvas.bounds.width,
-        height=scene.canvas.bounds.height,
-        levels=scene.levels,
-        tiles=sum(len(scene.tiles) for scene in model.scenes),
-        damaged=0,
     )

@@ -21,18 +21,14 @@ from mwv.layout.grid import Grid, grid_of, panels_of, stacked_experts
 from mwv.layout.transformer import arrange
 from mwv.measure import pairs
 from mwv.measure.pairs import Difference, PairSums, combine, difference, pair_sums
-from mwv.measure.stats import TensorStats
 from mwv.memory import Memory
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.render import for_all
 from mwv.pyramid.survey import SLAB_BANDS, Blobs, Subject, Survey, Traffic
+from mwv.site.collect import Learnt
 
 _BUFFER: Final = 64 << 20
 """Bytes of tensors kept between hashing and measuring."""
-
-
-Learnt = tuple[Sequence[bytes], TensorStats]
-"""Value digests of all bands of a tensor, and its statistics."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -189,20 +189,8 @@ def _alone(found: Match) -> dict[str, Any]:
 
 
 def _numbers(found: Difference) -> dict[str, Any]:
-    """What a program wants of a difference; None for what there is not, or what float64 does not hold."""
-    told = {
-        "elements": found.elements,
-        "changed": found.changed,
-        "odd": found.odd,
-        "grew": found.grew,
-        "max": found.largest,
-        "mean": found.mean,
-        "rms": found.rms,
-        "relative": found.relative,
-        "cosine": found.cosine,
-        "snr": found.snr,
-    }
-    return {name: value if value is None or math.isfinite(value) else None for name, value in told.items()}
+    """What a program wants of a difference."""
+    return {"elements": found.elements, **found.numbers()}
 
 
 def diff(a: Origin, b: Origin, *, jobs: int, cache: Path | None, download: bool = False) -> Differences:

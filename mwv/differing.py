@@ -10,7 +10,7 @@ from mwv.aliases import Copies
 from mwv.checkpoint.card import is_finetune_of, read_card
 from mwv.checkpoint.facts import dtype_counts, facts
 from mwv.checkpoint.info import Checkpoint
-from mwv.checkpoint.wording import counted, shown
+from mwv.checkpoint.wording import counted, listed, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas
 from mwv.drawing import Drawing, room_for
 from mwv.errors import LostError, SourceError
@@ -55,7 +55,7 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
     joint = _joint(base, other, label.title)
 
     def report(found: ModelFacts, slug: str, tally: Tally, traffic: Traffic) -> ModelReport:
-        hub = HubTraffic(*(after - before for after, before in zip(opener.fetched, fetched, strict=True)))
+        hub = HubTraffic.since(fetched, opener.fetched)
         return ModelReport(found, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
 
     inputs = memory.inputs(joint, asdict(replace(label, place=Place())), others)
@@ -72,13 +72,12 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
         store.distrust()
         model, slug, drawn = _added(opposed, joint, label, finetune, others, site, means, memory)
     Copies(store).note(joint.shards)
-    found = _facts(model, drawn)
+    found = ModelFacts.of(model, model.parameters)
     if inputs is not None:
         memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(found)})
     tally, traffic = Tally(), Traffic()
     for one in drawn:
-        for name, value in vars(one.tally).items():
-            setattr(tally, name, getattr(tally, name) + value)
+        tally.add(one.tally)
         traffic.read += one.traffic.read
         traffic.hashed += one.traffic.hashed
     return report(found, slug, tally, traffic)
@@ -140,7 +139,7 @@ def _refuse_new(opposed: Opposed, other: Checkpoint) -> None:
     """Raise SourceError if a finetune has what its base lacks, or has reshaped it."""
     new = [m.b.name for m in opposed.matching.matches if m.b is not None and m.kind not in ("same shape", "only a")]
     if new:
-        names = ", ".join(map(shown, new[:_LISTED])) + (f" and {len(new) - _LISTED} more" if len(new) > _LISTED else "")
+        names = listed(list(map(shown, new)), _LISTED)
         raise SourceError(
             f"{other.name}: is a finetune with {counted(len(new), 'tensor')} new or of another shape: {names};"
             " give --allow-new to compare it all the same"
@@ -297,20 +296,3 @@ def _together(files: Sequence[TileFiles]) -> TileFiles:
     first = files[0]
     paths = {key: path for one in files for key, path in one.paths.items()}
     return replace(first, paths=paths, fresh=frozenset().union(*(one.fresh for one in files)))
-
-
-def _facts(model: Model, drawn: Sequence[Rendering]) -> ModelFacts:
-    scene = model.scenes[0]
-    return ModelFacts(
-        name=model.title,
-        source=model.source,
-        parameters=model.parameters,
-        tensors=len(model.tensors),
-        elements=model.parameters,
-        nbytes=model.nbytes,
-        width=scene.canvas.bounds.width,
-        height=scene.canvas.bounds.height,
-        levels=scene.levels,
-        tiles=sum(len(one.pyramid.tiles) for one in drawn),
-        damaged=0,
-    )

@@ -11,6 +11,7 @@ from mwv.checkpoint.wording import counted, plural
 from mwv.errors import SiteError
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Traffic
+from mwv.site.model import Model
 from mwv.site.text import amount, size
 
 if TYPE_CHECKING:
@@ -37,6 +38,24 @@ class ModelFacts:
     damaged: int
     """Tensors with NaN or infinite elements."""
 
+    @classmethod
+    def of(cls, model: Model, elements: int, damaged: int = 0) -> "ModelFacts":
+        """What the page of a model says of it, which shows so many elements."""
+        bounds = model.scenes[0].canvas.bounds
+        return cls(
+            name=model.title,
+            source=model.source,
+            parameters=model.parameters,
+            tensors=len(model.tensors),
+            elements=elements,
+            nbytes=model.nbytes,
+            width=bounds.width,
+            height=bounds.height,
+            levels=model.scenes[0].levels,
+            tiles=sum(len(scene.tiles) for scene in model.scenes),
+            damaged=damaged,
+        )
+
 
 @dataclass(frozen=True)
 class HubTraffic:
@@ -47,6 +66,11 @@ class HubTraffic:
     nbytes: int = 0
     """That came."""
     sent: int = 0
+
+    @classmethod
+    def since(cls, before: tuple[int, int], now: tuple[int, int]) -> "HubTraffic":
+        """What came between two looks at requests and bytes."""
+        return cls(*(after - earlier for after, earlier in zip(now, before, strict=True)))
 
     def record(self) -> dict[str, int]:
         """Its entry in the report."""

@@ -104,9 +104,7 @@ def _draw(
             tiles[index] = replace(tiles[index], archives=archives(pyramid.tiles, pyramid.levels, True, store, jobs))
         found = tiles[index].archives.values() if mode == "pmtiles" else pyramid.tiles.values()
         paths.update((key, store.path(key)) for key in found)
-        tally.rendered += renderer.tally.rendered
-        tally.reused += renderer.tally.reused
-        tally.written += renderer.tally.written
+        tally.add(renderer.tally)
     files = TileFiles("png", paths, _mode(mode), fresh=store.made & paths.keys())
     data: dict[int, list[DataFile]] = {
         index: class_files(scene, tiles[index], files, index, model.files) for index, scene in enumerate(scenes, 1)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
-from mwv.checkpoint.wording import shown
+from mwv.checkpoint.wording import listed, shown
 
 _MOST_STRIPPED: Final = 5
 """Leading components that are taken off at most."""
@@ -216,9 +216,8 @@ def _ambiguous(a: Mapping[str, Side], b: Mapping[str, Side]) -> Iterator[str]:
         first, second = ([before + end for before in of[end]] for of in ends)
         if end.count(".") and not told.issuperset((*first, *second)) and _fits(a[first[0]], b[second[0]]):
             told.update((*first, *second))
-            yield f"{shown(end)}: {_listed(first)} and {_listed(second)} may or may not belong together"
+            yield f"{shown(end)}: {_quoted(first)} and {_quoted(second)} may or may not belong together"
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(shown, names[:_NAMED])) + more
+def _quoted(names: Sequence[str]) -> str:
+    return listed([shown(name) for name in names], _NAMED)

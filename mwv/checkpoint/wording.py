@@ -1,5 +1,7 @@
 """Names as files and users give them, and numbers of things, in; text for one line of a message out."""
 
+from collections.abc import Sequence
+
 
 def printable(text: str, longest: int = 1000) -> str:
     """`text` on one line: control characters escaped, cut in the middle beyond `longest` characters."""
@@ -23,3 +25,9 @@ def plural(count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """A number of things, such as 1 tensor or 2,000 tensors."""
     return f"{count:,} {noun}{plural(count)}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -135,6 +135,21 @@ class Difference:
             return None
         return 10 * (math.log10(self.signal) - math.log10(self.noise))
 
+    def numbers(self) -> dict[str, float | None]:
+        """What is told of it; None for what there is not, or what float64 does not hold."""
+        told = {
+            "changed": self.changed,
+            "odd": self.odd,
+            "grew": self.grew,
+            "max": self.largest,
+            "mean": self.mean,
+            "rms": self.rms,
+            "relative": self.relative,
+            "cosine": self.cosine,
+            "snr": self.snr,
+        }
+        return {name: value if value is None or math.isfinite(value) else None for name, value in told.items()}
+
     @property
     def _squared(self) -> bool:
         """Whether float64 holds the sums of squares."""

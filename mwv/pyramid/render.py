@@ -54,6 +54,12 @@ class Tally:
     reused: int = 0
     written: int = 0
 
+    def add(self, other: "Tally") -> None:
+        """Count what another did, too."""
+        self.rendered += other.rendered
+        self.reused += other.reused
+        self.written += other.written
+
 
 @dataclass(frozen=True, eq=False)
 class Pyramid:

@@ -11,7 +11,7 @@ from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import dtype_counts, facts, parameters, uncounted
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.names import canonical_names
-from mwv.checkpoint.wording import counted
+from mwv.checkpoint.wording import counted, listed
 from mwv.decode.wording import remark
 from mwv.layout.canvas import Canvas
 from mwv.layout.transformer import layout_digest_input
@@ -132,19 +132,13 @@ def _notes(checkpoint: Checkpoint, shown: Sequence[TensorInfo], rows: Sequence[T
         notes.append(f"{counted(hidden, 'tensor')} not shown, as asked for.")
     reserved = {placement.name for placement in canvas.placements if placement.tensor is None}
     if reserved:
-        notes.append(f"Missing from these files, their places are kept: {_listed(sorted(reserved))}.")
+        notes.append(f"Missing from these files, their places are kept: {listed(sorted(reserved), _NAMED)}.")
     unknown = set(checkpoint.index_names) - reserved - {t.name for t in checkpoint.tensors}
     if unknown and not hidden:
-        notes.append(f"Missing from these files, and of unknown shape: {_listed(sorted(unknown))}.")
+        notes.append(f"Missing from these files, and of unknown shape: {listed(sorted(unknown), _NAMED)}.")
     if lacking := uncounted(shown):
         notes.append(f"Parameters are counted {lacking}: their stored numbers are shown.")
     bad = [row.name for row in rows if any(stats.nan or stats.inf for stats in row.stats)]
     if bad:
-        notes.append(f"NaN or Inf in {_listed(bad)}.")
+        notes.append(f"NaN or Inf in {listed(bad, _NAMED)}.")
     return tuple(notes)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

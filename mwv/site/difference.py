@@ -28,16 +28,16 @@ def difference_facts(
     """The field `difference` of a scene, as FORMAT.md has it: columns over its placements, null where only one side has it."""
     found = [line.difference for line in lines]
     whole = sum((one for one in found if one is not None), start=Difference())
-    columns: dict[str, list[Any]] = {
-        name: [None if one is None else numbers(one)[name] for one in found] for name in numbers(whole)
-    }
+    total = numbers(whole)
+    told = [None if one is None else numbers(one) for one in found]
+    columns = {name: [None if one is None else one[name] for one in told] for name in total}
     return {
         "a": titles[0],
         "b": titles[1],
         "metric": metric,
         "finetune": finetune,
         "ambiguous": list(ambiguous),
-        "total": numbers(whole),
+        "total": total,
         "identical": sum(one is not None and not one.changed for one in found),
         "compared": sum(one is not None for one in found),
         "columns": columns,
@@ -50,19 +50,7 @@ def difference_facts(
 
 def numbers(found: Difference) -> Mapping[str, Any]:
     """What is told of a difference, to six digits; None for what there is not, or what float64 does not hold."""
-    told = {
-        "changed": found.changed,
-        "share": found.share,
-        "odd": found.odd,
-        "grew": found.grew,
-        "max": found.largest,
-        "mean": found.mean,
-        "rms": found.rms,
-        "relative": found.relative,
-        "cosine": found.cosine,
-        "snr": found.snr,
-        "norm": found.signal**0.5,
-    }
+    told = {"share": found.share, **found.numbers(), "norm": found.signal**0.5}
     return {name: _rounded(value) if name != "cosine" else value for name, value in told.items()}
 
 
