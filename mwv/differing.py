@@ -7,13 +7,13 @@ from math import prod
 from typing import Any, Final
 
 from mwv.aliases import Copies
-from mwv.checkpoint.card import is_finetune_of, read_card
 from mwv.checkpoint.facts import dtype_counts, facts
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.wording import counted, listed, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas
 from mwv.drawing import Drawing, room_for
 from mwv.errors import LostError, SourceError
+from mwv.files.card import is_finetune_of, read_card
 from mwv.files.record import files_record
 from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas

@@ -260,7 +260,14 @@ def test_a_finetune_with_new_tensors_is_refused_until_it_is_allowed(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "card", ["base_model: owner/other", "base_model: owner/base\nbase_model_relation: quantized", "base_model: [", "- 1"]
+    "card",
+    [
+        "base_model: owner/other",
+        "base_model: " + 5000 * "[",
+        "base_model: owner/base\nbase_model_relation: quantized",
+        "base_model: [",
+        "- 1",
+    ],
 )
 def test_other_cards_make_no_finetune(tmp_path: Path, card: str) -> None:
     a, b = write(tmp_path / "base", weights(0)), write(tmp_path / "tuned", weights(2, 364), f"---\n{card}\n---\n")

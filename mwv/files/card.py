@@ -1,9 +1,11 @@
-"""A model's folder in, what its model card says at its head out, as huggingface_hub reads README.md."""
+"""A model's folder in, what its model card says at its head out, and whether that makes it a finetune of another."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from mwv.checkpoint.folder import Folder
+from mwv.errors import UNUSABLE
+from mwv.files.parse import front_matter
 
 _NAME: Final = "README.md"
 _LONGEST: Final = 64 << 10
@@ -14,18 +16,15 @@ def read_card(folder: Folder) -> Mapping[str, Any]:
     """The fields of the card's head; none if there is no card, or none that can be read."""
     if not folder.has(_NAME):
         return {}
-    from huggingface_hub import ModelCard  # late: only comparisons ask
-
     try:
         source = folder.open(_NAME)
         try:
             text = source.read(0, min(source.size, _LONGEST)).decode("utf-8", "replace")
         finally:
             source.close()
-        card = vars(ModelCard(text, ignore_metadata_errors=True).data)
-    except Exception:
+    except UNUSABLE:
         return {}
-    return card
+    return front_matter(text)[0]
 
 
 def is_finetune_of(card: Mapping[str, Any], base: str) -> bool:
