@@ -5,11 +5,12 @@ import time
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mwv.aliases import Copies, Heads
+from mwv.byte_difference import build_byte_difference
 from mwv.byte_page import build_bytes, dry_run_bytes
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
@@ -69,7 +70,7 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
         for rank, wanted in enumerate(models):
             place = Place(zoo, rank) if zoo else Place()
             try:
-                page = build_bytes if wanted.layout == "hilbert" else build_difference if wanted.against else build_model
+                page = _PAGES[wanted.layout == "hilbert", wanted.against is not None]
                 outcome.models.append(page(wanted, place, site, means))
             except MwvError as error:
                 if stream is not None:
@@ -180,3 +181,12 @@ def _added(drawing: Drawing, label: Label, site: SiteWriter, means: Means, memor
 def _damaged(model: Model) -> int:
     """Tensors with NaN or infinite elements."""
     return sum(any(stats.nan or stats.inf for stats in row.stats) for row in model.tensors)
+
+
+_PAGES: Final = {
+    (False, False): build_model,
+    (False, True): build_difference,
+    (True, False): build_bytes,
+    (True, True): build_byte_difference,
+}
+"""What makes a page: of bytes or not, a comparison or not."""

@@ -14,6 +14,7 @@ from mwv.checkpoint.matching import Match, Side
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
 from mwv.comparing import Compared, Comparer, Opposed, oppose
+from mwv.files.pairing import pair
 from mwv.files.record import Record, files_record
 from mwv.hub.address import Origin
 from mwv.measure.pairs import Difference
@@ -209,7 +210,7 @@ def diff(a: Origin, b: Origin, *, jobs: int, cache: Path | None, download: bool 
         for warning in store.warnings:
             say(f"warning: {warning}")
         of_a, of_b = opener.whole_folder(a), opener.whole_folder(b)
-        files = files_record(of_a, of_b) if of_a and of_b else None
+        files = files_record(pair(of_a, of_b)) if of_a and of_b else None
         return Differences(opposed, compared, comparer.traffic, files)
 
 

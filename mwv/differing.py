@@ -14,6 +14,7 @@ from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_ca
 from mwv.drawing import Drawing, room_for
 from mwv.errors import LostError, SourceError
 from mwv.files.card import is_finetune_of, read_card
+from mwv.files.pairing import pair
 from mwv.files.record import files_record
 from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas
@@ -127,7 +128,7 @@ def _other_files(wanted: ModelSettings, means: Means) -> Mapping[str, Any] | Non
     """What sets the files apart that hold no weights, if two folders are compared."""
     assert wanted.against is not None
     a, b = (means.opener.whole_folder(origin) for origin in (wanted.against, wanted.source))
-    return None if a is None or b is None else files_record(a, b)
+    return None if a is None or b is None else files_record(pair(a, b))
 
 
 def _called(origin: Origin, means: Means) -> str:

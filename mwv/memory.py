@@ -121,20 +121,20 @@ class Memory:
         if self._settled(source) and source.identity:
             self._index.remember_many("xet", {hash_key(source.identity): name.encode()})
 
-    def stream(self, sources: Sequence[Source], version: int) -> bytes | None:
-        """What was learnt of files one after the other, if all are unchanged since."""
-        key = self._stream_key(sources, version)
+    def stream(self, sources: Sequence[Source], how: object) -> bytes | None:
+        """What was learnt in some way of files, if all are unchanged since."""
+        key = self._stream_key(sources, how)
         return None if key is None else self._index.recall("streams", key)
 
-    def remember_stream(self, sources: Sequence[Source], version: int, learnt: bytes) -> None:
+    def remember_stream(self, sources: Sequence[Source], how: object, learnt: bytes) -> None:
         """Keep what was learnt of files that were seen not to have changed meanwhile."""
-        if (key := self._stream_key(sources, version)) is not None:
+        if (key := self._stream_key(sources, how)) is not None:
             self._index.remember_many("streams", {key: learnt})
 
-    def _stream_key(self, sources: Sequence[Source], version: int) -> str | None:
+    def _stream_key(self, sources: Sequence[Source], how: object) -> str | None:
         if not all(map(self._settled, sources)):
             return None
-        return key_of("stream", version, [spelt(source.identity) for source in sources if source.identity])
+        return key_of("stream", how, [spelt(source.identity) for source in sources if source.identity])
 
     def inputs(self, checkpoint: Checkpoint, *others: Any) -> str | None:
         """Key of all that a model's pages follow from: files, `others`, this program; None if a file may still change."""

@@ -11,9 +11,9 @@ from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import open_checkpoint, open_in
 from mwv.checkpoint.shards import ShardName, shard_name
 from mwv.checkpoint.source import Source, is_directory
-from mwv.checkpoint.stream import Found, Stream, files_below, gather
+from mwv.checkpoint.stream import Files, Stream, files_below, gather
 from mwv.errors import SourceError
-from mwv.hub.address import Address, Origin, Pinned
+from mwv.hub.address import Address, Origin
 
 if TYPE_CHECKING:
     from mwv.checkpoint.hub_folder import HubFolder
@@ -70,22 +70,17 @@ class Opener:
 
         What comes through a pipe is kept in a `folder` meanwhile.
         """
-        found: list[Found] = []
-        notes: list[str] = []
-        pinned: list[Pinned] = []
-        for origin in origins:
-            if isinstance(origin, Address):
-                files, place = self._remote_files(origin)
-                pinned.append(place)
-                more: list[str] = []
-            else:
-                files, more = files_below(origin, folder)
-            found += files
-            notes += more
+        named = [self.files(origin, folder) for origin in origins]
         what = str(origins[0]) if len(origins) == 1 else f"{origins[0]} and {len(origins) - 1} more"
-        return gather(found, notes, what, pinned[0] if len(pinned) == len(origins) == 1 else None)
+        found = [one for files in named for one in files.found]
+        notes = [note for files in named for note in files.notes]
+        return gather(found, notes, what, named[0].pinned if len(named) == 1 else None)
 
-    def _remote_files(self, address: Address) -> tuple[list[Found], Pinned]:
+    def files(self, origin: Origin, folder: Callable[[], Path]) -> Files:
+        """The file that is named, or all in the folder that is; raises as `stream` does."""
+        return self._remote_files(origin) if isinstance(origin, Address) else files_below(origin, folder)
+
+    def _remote_files(self, address: Address) -> Files:
         """The file that an address names, or all files in the folder and in those below."""
         from mwv.checkpoint.hub_folder import HubFolder
         from mwv.hub.remote import is_pattern
@@ -107,7 +102,8 @@ class Opener:
 
             return opened
 
-        return [(at, opens(at)) for at in names], remote.place.pinned(path)
+        inside = None if name else f"{path}/" if path else ""
+        return Files([(at, opens(at)) for at in names], (), inside, remote.place.pinned(path))
 
     def expand(self, address: Address) -> list[Address]:
         """The models that an address names if its path is a pattern, of a set of shards the first; else itself."""

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,11 +30,12 @@ _SPARE: Final = 200
 
 
 class Part(NamedTuple):
-    """Bytes of one file."""
+    """Bytes of one file; or, where they are not there, as many of nothing."""
 
     file: int
     begin: int
     end: int
+    there: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,39 @@ class Stream:
     """Where they lie on the Hub, if all of them lie in one place."""
 
     @property
+    def form(self) -> str:
+        """What tells it from other ways to lay the same files one after the other."""
+        return ""
+
+    @property
+    def lengths(self) -> list[int]:
+        """What each file takes up."""
+        return [source.size for source in self.sources]
+
+    @cached_property
     def ends(self) -> list[int]:
         """The byte after the last of each file."""
-        return list(accumulate(source.size for source in self.sources))
+        return list(accumulate(self.lengths))
 
     @property
     def length(self) -> int:
         """Bytes in all."""
-        return sum(source.size for source in self.sources)
+        return self.ends[-1]
 
-    def parts(self, begin: int, end: int, ends: Sequence[int]) -> Iterator[Part]:
-        """What a range of the stream is made of; `ends` as above."""
+    def parts(self, begin: int, end: int) -> Iterator[Part]:
+        """What a range of the stream is made of."""
+        ends = self.ends
         file = bisect_right(ends, begin)
         while begin < end:
             start = ends[file - 1] if file else 0
             last = min(end, ends[file])
             yield Part(file, begin - start, last - start)
             begin, file = last, file + 1
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError if a file has been replaced."""
+        for source in self.sources:
+            source.check_unchanged()
 
     def checkpoint(self, name: str) -> Checkpoint:
         """The files as if they were those of a model without tensors."""
@@ -81,28 +99,36 @@ def gather(found: Sequence[Found], notes: Sequence[str], what: str, pinned: Pinn
 
     Raises SourceError if nothing is left; `what` is what the user named.
     """
-    _let_open(len(found), what)
-    sources, names, left_out = [], [], list(notes)
-    for name, opens in found:
-        try:
-            source = opens()
-        except UNUSABLE as error:
-            left_out.append(f"{printable(name)}: {why(error, name)}")
-            continue
-        if source.size:
-            sources.append(source)
-            names.append(name)
-        else:
-            left_out.append(f"{printable(name)}: is empty")
-            source.close()
-    if not sources:
+    let_open(len(found), what)
+    left_out = list(notes)
+    opened = [(name, source) for name, opens in found if (source := open_or_note(name, opens, left_out)) is not None]
+    if not opened:
         raise SourceError(f"{what}: holds no bytes; there is nothing to show" + (f" ({left_out[0]})" if left_out else ""))
-    if (more := len(left_out) - _MOST_NOTES) > 0:
-        left_out[_MOST_NOTES:] = [f"{more} more files"]
-    return Stream(tuple(sources), told_apart(names), tuple(left_out), pinned)
+    names, sources = zip(*opened, strict=True)
+    return Stream(sources, told_apart(names), shortened(left_out), pinned)
 
 
-def _let_open(count: int, what: str) -> None:
+def open_or_note(name: str, opens: Callable[[], Source], notes: list[str]) -> Source | None:
+    """A file; None, and a note, if it cannot be opened or is empty."""
+    try:
+        source = opens()
+    except UNUSABLE as error:
+        notes.append(f"{printable(name)}: {why(error, name)}")
+        return None
+    if source.size:
+        return source
+    notes.append(f"{printable(name)}: is empty")
+    source.close()
+    return None
+
+
+def shortened(notes: Sequence[str]) -> tuple[str, ...]:
+    """The first of many notes, and how many more there are."""
+    more = len(notes) - _MOST_NOTES
+    return tuple(notes) if more <= 0 else (*notes[:_MOST_NOTES], f"{more} more files")
+
+
+def let_open(count: int, what: str) -> None:
     """See that so many files can be open at once; raises SourceError if the system does not allow it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + _SPARE
@@ -155,16 +181,27 @@ class Spooled(FileSource):
         return self._content
 
 
-def files_below(path: Path, folder: Callable[[], Path]) -> tuple[list[Found], list[str]]:
-    """A file, or all files in a folder and in those below, by name; links are followed, but into no folder twice. And notes.
+class Files(NamedTuple):
+    """What an address or a path names."""
+
+    found: Sequence[Found]
+    notes: Sequence[str]
+    """What was left out, and why."""
+    folder: str | None
+    """What the names begin with, if a folder was named."""
+    pinned: Pinned | None = None
+
+
+def files_below(path: Path, folder: Callable[[], Path]) -> Files:
+    """A file, or all files in a folder and in those below, by name; links are followed, but into no folder twice.
 
     What comes through a pipe is kept in a `folder` first, so that it can be read more than once.
     """
     if path == STDIN:
         piped = not is_file(path)
-        return [("stdin", lambda: Spooled(STDIN, folder(), "stdin") if piped else FileSource(STDIN, "stdin"))], []
+        return Files([("stdin", lambda: Spooled(STDIN, folder(), "stdin") if piped else FileSource(STDIN, "stdin"))], [], None)
     if is_file(path):
-        return [(str(path.absolute()), lambda: FileSource(path))], []
+        return Files([(str(path.absolute()), lambda: FileSource(path))], [], None)
     if not path.is_dir():
         FileSource(path)  # says what is wrong
     found: list[Found] = []
@@ -186,7 +223,7 @@ def files_below(path: Path, folder: Callable[[], Path]) -> tuple[list[Found], li
             raise SourceError(f"{printable(str(path))}: more than {MOST_FILES:,} files; name some of them")
     for name in sorted(names):
         found.append((str(path.absolute().name / name.relative_to(path)), _opens(name)))
-    return found, notes
+    return Files(found, notes, f"{path.absolute().name}/")
 
 
 def _opens(path: Path) -> Callable[[], Source]:

@@ -241,7 +241,7 @@ def _settings(
         (rest["png"], "--png shows one model"),
         (source_url, "--source-url is where one model lies"),
     ):
-        if said is not None and (demo or len(sources) != 1 + diff) and not (layout == "hilbert" and sources):
+        if said is not None and (demo or len(sources) != 1 + diff) and not (layout == "hilbert" and sources and not diff):
             raise UsageError(f"{what}: give exactly one source with it")
     url = "" if source_url is None else folder_address(source_url)
     if url is None:
@@ -257,12 +257,12 @@ def _settings(
     if demo:
         sources += _demo(root)
     folds = None if columns == "auto" else int(columns)
-    if layout == "hilbert":  # all on one page
+    if diff:
+        against, sources = sources[0], sources[1:]
+        models = tuple(ModelSettings(source, title, columns=folds, layout=layout, against=against) for source in sources)
+    elif layout == "hilbert":  # all on one page
         sources, more = sources[:1], sources[1:]
         models = tuple(ModelSettings(source, title, url=url, layout=layout, more=more) for source in sources)
-    elif diff:
-        against, sources = sources[0], sources[1:]
-        models = tuple(ModelSettings(source, title, columns=folds, against=against) for source in sources)
     else:
         models = tuple(ModelSettings(source, title, only=only, columns=folds, url=url) for source in sources)
     return Settings(
@@ -317,7 +317,6 @@ def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any
     if sources < 2:
         raise UsageError("--diff compares: name the original first, then what became of it (mwv build --diff A B)")
     contrary = (
-        ("--layout hilbert", others["layout"] == "hilbert"),
         ("--demo", others["demo"]),
         ("--only", others["only"]),
         ("--source-url", others["source_url"]),

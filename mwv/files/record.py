@@ -1,4 +1,4 @@
-"""Two folders in, one record of what sets their files apart out: JSON of bounded size, of which alone pages are made."""
+"""Pairs of files in, one record of what sets their files apart out: JSON of bounded size, of which alone pages are made."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,15 +7,14 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from mwv.checkpoint.folder import Folder
 from mwv.files.compare import CardDiff, FileDiff, compare_pair
 from mwv.files.lines import Line, TextDiff, compare_texts
-from mwv.files.pairing import pair
+from mwv.files.pairing import Pairing
 from mwv.files.runs import ByteDiff, Run
 from mwv.files.structure import Change, JsonDiff, spelt
 from mwv.files.summary import TITLES, facts, sides
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of records and of how files are compared; belongs in the key of a record that is kept."""
 _TEXT: Final = 4_000_000
 """Characters of all rows of all files."""
@@ -37,12 +36,11 @@ _ROW: Final = 50
 Record = dict[str, Any]
 
 
-def files_record(a: Folder, b: Folder) -> Record:
-    """Everything about the files of two folders that hold no weights.
+def files_record(pairing: Pairing) -> Record:
+    """Everything about pairs of files that hold no weights.
 
     Each file is compared and forgotten, so memory is that of the largest pair.
     """
-    pairing = pair(a, b)
     room = _Room(_TEXT)
     files, sections = [], []
     counts: Counter[str] = Counter()

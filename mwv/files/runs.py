@@ -1,7 +1,8 @@
 """Two Sources of any bytes in, which runs of bytes they have in common out; what is inserted smears nothing after it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from mwv.checkpoint.source import Source
-from mwv.files.align import Gap, align, gaps
+from mwv.files.align import Block, Gap, align, gaps
 from mwv.xet.chunks import chunks_of, cuts
 from mwv.xet.gear import GEAR
 
@@ -68,8 +69,25 @@ def compare_bytes(a: Source, b: Source) -> ByteDiff:
             old, new = (np.frombuffer(s.read(i, n - i), np.uint8) for s, i, n in ((a, gap.a, gap.a_end), (b, gap.b, gap.b_end)))
             runs += (run._replace(a=run.a + gap.a, b=run.b + gap.b) for run in _refined(old, new))
         else:
-            runs.append(_run(gap, _differing(a, b, gap)))
+            runs += _laid(gap, partial(_differing, a, b))
     return ByteDiff(tuple(_covering(runs, a.size, b.size)))
+
+
+def in_fewer(diff: ByteDiff, a: Source, b: Source, most: int) -> ByteDiff:
+    """The same in at most `most` runs, or a few: equal ones that are too short to count become part of what lies around them.
+
+    What lies between two that are kept is laid start to start or end to end, so all after it stands where it stood.
+    """
+    least = 1
+    kept = [run for run in diff.runs if run.kind == "equal"]
+    while 2 * len(kept) + 1 > most and kept:
+        least *= 2
+        kept = [run for run in kept if run.a_length >= least]
+    if least == 1:
+        return diff
+    blocks = [Block(run.a, run.b, run.a_length) for run in kept]
+    between = gaps(blocks, Gap(0, a.size, 0, b.size))
+    return ByteDiff(tuple(_covering([run for gap in between for run in _laid(gap, partial(_differing, a, b))], a.size, b.size)))
 
 
 def _numbered(a: Sequence[bytes], b: Sequence[bytes]) -> tuple[list[int], list[int]]:
@@ -114,19 +132,29 @@ def _trimmed(a: NDArray[np.uint8], b: NDArray[np.uint8], gap: Gap) -> Iterator[R
     other = np.flatnonzero(a[i_end - rest : i_end][::-1] != b[j_end - rest : j_end][::-1])
     tail = int(other[0]) if other.size else rest
     gap = Gap(i + head, i_end - tail, j + head, j_end - tail)
-    n = min(gap.a_end - gap.a, gap.b_end - gap.b)
-    yield _run(gap, int(np.count_nonzero(a[gap.a : gap.a + n] != b[gap.b : gap.b + n])))
+    yield from _laid(gap, lambda i, j, n: int(np.count_nonzero(a[i : i + n] != b[j : j + n])))
 
 
-def _differing(a: Source, b: Source, gap: Gap) -> int:
-    """Bytes that are others, start to start, as far as both sides go."""
+def _differing(a: Source, b: Source, i: int, j: int, n: int) -> int:
+    """Of `n` bytes from `i` and from `j` on how many are others."""
     count = 0
-    n = min(gap.a_end - gap.a, gap.b_end - gap.b)
     for at in range(0, n, _READ):
         length = min(_READ, n - at)
-        old, new = (np.frombuffer(s.read(i + at, length), np.uint8) for s, i in ((a, gap.a), (b, gap.b)))
+        old, new = (np.frombuffer(s.read(start + at, length), np.uint8) for s, start in ((a, i), (b, j)))
         count += int(np.count_nonzero(old != new))
     return count
+
+
+def _laid(gap: Gap, differing: Callable[[int, int, int], int]) -> Iterator[Run]:
+    """A gap as one run, start to start; or, if more is equal then, as one that only a side has and one laid end to end."""
+    i, i_end, j, j_end = gap
+    n = min(i_end - i, j_end - j)
+    from_start = differing(i, j, n)
+    if i_end - i != j_end - j and n and (from_end := differing(i_end - n, j_end - n, n)) < from_start:
+        yield _run(Gap(i, i_end - n, j, j_end - n), 0)
+        yield _run(Gap(i_end - n, i_end, j_end - n, j_end), from_end)
+    else:
+        yield _run(gap, from_start)
 
 
 def _run(gap: Gap, differing: int) -> Run:

@@ -6,11 +6,11 @@ read again only where that cannot be; then they must give the digest they gave b
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from blake3 import blake3
@@ -110,6 +110,25 @@ def _places(turn: Turn) -> NDArray[np.int32]:
     return found
 
 
+class _Chunk(NamedTuple):
+    """What a tile shows: its bytes, 0 in holes, and where there are any; None if everywhere."""
+
+    codes: NDArray[np.uint8]
+    there: NDArray[np.bool_] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are there."""
+        return self.codes.size if self.there is None else int(np.count_nonzero(self.there))
+
+    def digest(self) -> bytes:
+        """Of the bytes, and of where holes are."""
+        hashed = blake3(self.codes.data)
+        if self.there is not None:
+            hashed.update(np.packbits(self.there).data)
+        return hashed.digest()
+
+
 @dataclass(eq=False)
 class ByteContent:
     """What scenes of bytes show. Safe from several threads as long as no two work on one block."""
@@ -124,18 +143,17 @@ class ByteContent:
     def __post_init__(self) -> None:
         """Nothing is read yet."""
         stream = self.stream
-        self._ends = stream.ends
         self._length = stream.length
         self._curve = Curve(self._length)
         self.canvas = byte_canvas(self._length)
         self.plan: Plan = make_plan(self.canvas)
         self._corners = [tuple(map(int, placement.name.split(","))) for placement in self.canvas.placements]
         self._lock = Lock()
-        self._held: OrderedDict[int, bytes] = OrderedDict()
+        self._held: OrderedDict[int, _Chunk] = OrderedDict()
         self._drawn: set[int] = set()
         self._digests: dict[int, bytes] = dict(enumerate(self.known.chunks)) if self.known else {}
         self._parts: dict[tuple[int, int], bytes] = {}
-        """Digest of the part of a file in a chunk."""
+        """Digest of the bytes of a file in a chunk."""
         self._counts = np.zeros((len(stream.sources), 256), np.int64)
 
     def expect_all(self) -> None:
@@ -160,8 +178,10 @@ class ByteContent:
         for x in range(0, cols, TILE):
             chunk, turn = self._chunk(index, row, col + x)
             place = _places(turn)[row % TILE : row % TILE + STRIP]
-            bytes_ = np.frombuffer(self._bytes(chunk), np.uint8)
-            unroll(bytes_, place, codes[:, x : x + TILE], real[:, x : x + TILE])
+            shown = self._shown(chunk)
+            unroll(shown.codes, place, codes[:, x : x + TILE], real[:, x : x + TILE])
+            if shown.there is not None:
+                real[:, x : x + TILE] &= np.pad(shown.there, (0, CHUNK - shown.there.size))[place]
         return Unrolled(codes, real)
 
     def expect(self, bands: Iterable[tuple[int, int]]) -> None:
@@ -171,8 +191,9 @@ class ByteContent:
             lacking = sorted(chunks - self._held.keys())
         for chunk in lacking:
             for part in self._stream_parts(chunk):
-                source = self.stream.sources[part.file]
-                source.expect([Range(part.begin, part.end, self.stream.names[part.file])])
+                if part.there:
+                    source = self.stream.sources[part.file]
+                    source.expect([Range(part.begin, part.end, self.stream.names[part.file])])
 
     def release(self, index: int, band: int) -> None:
         """Nothing: several scenes are drawn from a block; `done` lets go of it."""
@@ -207,52 +228,64 @@ class ByteContent:
                 yield chunk
 
     def _stream_parts(self, chunk: int) -> Iterator[Part]:
-        return self.stream.parts(chunk * CHUNK, min((chunk + 1) * CHUNK, self._length), self._ends)
+        return self.stream.parts(chunk * CHUNK, min((chunk + 1) * CHUNK, self._length))
 
     def _digest(self, chunk: int) -> bytes:
         digest = self._digests.get(chunk)
         if digest is not None:
             return digest
         parts = list(self._stream_parts(chunk))
-        pieces = [self._read(part) for part in parts]
-        data = b"".join(pieces) if len(pieces) > 1 else pieces[0]
-        digest = blake3(data).digest()
-        counts = [count_bytes(np.frombuffer(piece, np.uint8)) for piece in pieces]
+        pieces = list(map(self._read, parts))
+        shown = _joined(parts, pieces)
+        digest = shown.digest()
+        files = {part.file for part in parts if part.there}
+        of = {file: [piece for part, piece in zip(parts, pieces, strict=True) if part.file == file] for file in files}
+        found = {file: b"".join(own) for file, own in of.items()}
+        counts = {file: count_bytes(np.frombuffer(own, np.uint8)) for file, own in found.items()}
         with self._lock:
-            for part, piece, count in zip(parts, pieces, counts, strict=True):
-                self._parts[chunk, part.file] = digest if len(parts) == 1 else blake3(piece).digest()
-                self._counts[part.file] += count
+            for file, own in found.items():
+                self._parts[chunk, file] = digest if len(parts) == 1 else blake3(own).digest()
+                self._counts[file] += counts[file]
             self._digests[chunk] = digest
-            self.traffic.hashed += len(data)
-            self._hold(chunk, data)
+            self.traffic.hashed += shown.nbytes
+            self._hold(chunk, shown)
         return digest
 
     def _read(self, part: Part) -> bytes:
-        return self.stream.sources[part.file].read(part.begin, part.end - part.begin)
+        return self.stream.sources[part.file].read(part.begin, part.end - part.begin) if part.there else b""
 
-    def _hold(self, chunk: int, data: bytes) -> None:
-        self._held[chunk] = data
+    def _hold(self, chunk: int, shown: _Chunk) -> None:
+        self._held[chunk] = shown
         while len(self._held) * CHUNK > self.room and len(self._held) > 1:
             self._held.popitem(last=False)
 
-    def _bytes(self, chunk: int) -> bytes:
+    def _shown(self, chunk: int) -> _Chunk:
         """The bytes of a chunk, which give its digest."""
         digest = self._digest(chunk)
         with self._lock:
-            data = self._held.get(chunk)
-            if data is not None:
+            shown = self._held.get(chunk)
+            if shown is not None:
                 if chunk not in self._drawn:
                     self._drawn.add(chunk)
-                    self.traffic.hashed -= len(data)
-                    self.traffic.read += len(data)
-                return data
+                    self.traffic.hashed -= shown.nbytes
+                    self.traffic.read += shown.nbytes
+                return shown
         parts = list(self._stream_parts(chunk))
-        data = b"".join(map(self._read, parts))
-        if blake3(data).digest() != digest:
+        shown = _joined(parts, list(map(self._read, parts)))
+        if shown.digest() != digest:
             name = self.stream.names[parts[0].file]
             raise SourceChangedError(f"{name}: its bytes changed while they were being read; build again")
         with self._lock:
             self._drawn.add(chunk)
-            self.traffic.read += len(data)
-            self._hold(chunk, data)
-        return data
+            self.traffic.read += shown.nbytes
+            self._hold(chunk, shown)
+        return shown
+
+
+def _joined(parts: Sequence[Part], pieces: Sequence[bytes]) -> _Chunk:
+    """Bytes one after the other, with holes between them."""
+    filled = (piece if part.there else bytes(part.end - part.begin) for part, piece in zip(parts, pieces, strict=True))
+    codes = np.frombuffer(pieces[0] if len(parts) == 1 and parts[0].there else b"".join(filled), np.uint8)
+    if all(part.there for part in parts):
+        return _Chunk(codes, None)
+    return _Chunk(codes, np.repeat([part.there for part in parts], [part.end - part.begin for part in parts]))

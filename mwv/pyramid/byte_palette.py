@@ -1,4 +1,4 @@
-"""The name of a palette of bytes, or of entropies, in, the colours of all 256 codes out; the page is given the same tables."""
+"""A kind of scene of bytes in, its palettes out, with the colours of all 256 codes; the page is given the same tables."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mwv.pyramid.palette import GROUND, PALETTES, blend, rgb
+from mwv.pyramid.change_kernels import BYTE_LEVELS, CHANGE_LEVELS
+from mwv.pyramid.palette import DIFFERENCE, GROUND, PALETTES, blend, rgb
 
 _RAMPS: Final = {name: PALETTES[name].balanced for name in ("gray", "viridis", "cividis")}
 _BRIGHT: Final = (
@@ -76,7 +77,33 @@ def entropy_tables() -> tuple[Table, ...]:
     return (table("entropy", "Entropy (blue low / red high)", _ENTROPY), *ramps)
 
 
+@cache
+def change_tables() -> tuple[Table, ...]:
+    """Palettes of scenes of kind `byte-changes`; black is what is the same in both."""
+    red_green, signed = PALETTES[DIFFERENCE], PALETTES["signed"]
+
+    def table(name: str, title: str, changes: tuple[tuple[str, ...], ...], alone: tuple[tuple[str, ...], ...]) -> Table:
+        ramps = (*((ramp, CHANGE_LEVELS) for ramp in changes), *((ramp, BYTE_LEVELS) for ramp in alone))
+        colours = (blend(ramp, level * 255 // (levels - 1)) for ramp, levels in ramps for level in range(levels))
+        return Table(name, title, (rgb(GROUND), (0, 0, 0), *colours))
+
+    return (
+        table(
+            "byte-changes",
+            "Changes (red − / green +)",
+            (red_green.positive, red_green.negative, red_green.balanced),
+            (("2e1760", "a77bff"), ("0b3f6e", "6cc6ff")),
+        ),
+        table(
+            "byte-changes-safe",
+            "Changes (blue − / orange +)",
+            (signed.positive, signed.negative, signed.balanced[:-1]),
+            (("5a1f45", "e58fc4"), ("00483c", "3fd6b0")),
+        ),
+    )
+
+
 def export() -> dict[str, Any]:
     """All tables, ready for JSON: by kind of scene a list of [name, title, RRGGBB of each code]."""
-    kinds = {"bytes": byte_tables(), "entropy": entropy_tables()}
+    kinds = {"bytes": byte_tables(), "entropy": entropy_tables(), "byte-changes": change_tables()}
     return {kind: [[t.name, t.title, t.array().tobytes().hex()] for t in tables] for kind, tables in kinds.items()}

@@ -75,23 +75,31 @@ class _EntropyStrip(_Strip):
         return self.planes[-1]
 
 
-class _OfPlanes:
-    """What both kinds have in common. A plane holds up to 2**32: of the largest canvas, a pixel of the top has 2**22 bytes."""
+class OfPlanes:
+    """What all kinds of bytes have in common.
+
+    A plane holds up to 2**32: of the largest canvas, a pixel of the top has 2**22 bytes.
+    """
 
     name: str
     _planes: int
-    _strip: type[_Strip]
+    _strip: Any
+    """A class that `of_width` gives a `Strip` of."""
 
     def strip(self, width: int) -> Any:
+        """An empty strip of this many leaf pixels across."""
         return self._strip.of_width(width, self._planes)
 
     def empty(self, height: int, width: int) -> Planes:
+        """Sums over nothing."""
         return np.zeros((self._planes, height, width), self._type)
 
     def put(self, part: Planes, whole: Planes, y: int, x: int) -> None:
+        """Let sums take the place of a part of larger ones."""
         whole[:, y : y + part.shape[1], x : x + part.shape[2]] = part
 
     def reduce(self, below: Planes, whole: Planes, y: int, x: int) -> None:
+        """Sums over 2 × 2 pixels."""
         _, height, width = below.shape
         kernels.halve(below, whole[:, y : y + height // 2, x : x + width // 2])
 
@@ -104,6 +112,7 @@ class _OfPlanes:
         return _HEADER.pack(_MAGIC, len(summary.counts), stored.itemsize) + isal_zlib.compress(body, 1)
 
     def unpack(self, body: bytes) -> Summary[Planes] | None:
+        """What was packed, or None if the body is damaged."""
         if len(body) < _HEADER.size:
             return None
         magic, levels, itemsize = _HEADER.unpack_from(body)
@@ -124,7 +133,7 @@ class _OfPlanes:
     _type: type[np.unsignedinteger[Any]] = np.uint32
 
 
-class _Bytes(_OfPlanes):
+class _Bytes(OfPlanes):
     name = "bytes"
     _planes = kernels.PLANES
     _strip = _ByteStrip
@@ -133,7 +142,7 @@ class _Bytes(_OfPlanes):
         kernels.prevailing(sums, out)
 
 
-class _Entropy(_OfPlanes):
+class _Entropy(OfPlanes):
     name = "entropy"
     _planes = 2
     _strip = _EntropyStrip

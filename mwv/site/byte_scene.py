@@ -9,19 +9,20 @@ from mwv.layout.canvas import Canvas, Grid, Placement, Role
 from mwv.layout.hilbert import Curve, Square, anchor, box, outline
 from mwv.pyramid.byte_kernels import LOCAL, classes
 from mwv.site.data import DATA_VERSION, DataFile, placement_columns, script, tensor_columns, tile_map
-from mwv.site.model import ByteFile, ByteScene, TensorRow, TileFiles
+from mwv.site.model import Beside, ByteFile, ByteScene, TensorRow, TileFiles
 from mwv.site.text import canonical
 
 _RUN: Final = 64
 """Files in a script of details."""
 
 
-def byte_files(scene: ByteScene, index: int, tensors: Sequence[TensorRow], files: TileFiles) -> Iterator[DataFile]:
+def byte_files(scene: ByteScene, index: int, files: TileFiles) -> Iterator[DataFile]:
     """All data files of the scene; the last is `scene-<index>-<hash>.js`, which names the others."""
+    tensors = byte_rows(scene.files)
     tiles, pieces = tile_map(scene, index, files)
     details = [_details(scene, index, first) for first in range(0, len(scene.files), _RUN)]
     yield from (*pieces, *details)
-    ends = list(accumulate(file.size for file in scene.files))
+    ends = list(accumulate(file.length for file in scene.files))
     curve = Curve(ends[-1])
     rest = [[*square[:3]] for square in curve.squares(ends[-1], curve.width * curve.height)]
     if curve.width > curve.height:
@@ -43,12 +44,25 @@ def byte_files(scene: ByteScene, index: int, tensors: Sequence[TensorRow], files
         "curve": [curve.width, curve.height],
         "ends": ends,
         "rest": rest,
-        "areas": [_area(list(curve.squares(end - file.size, end))) for file, end in zip(scene.files, ends, strict=True)],
+        "areas": [_area(list(curve.squares(end - file.length, end))) for file, end in zip(scene.files, ends, strict=True)],
         "classes": [class_counts(file) for file in scene.files],
         "entropy": [round(entropy(file.counts), 4) for file in scene.files],
         **({"local": LOCAL} if scene.kind == "entropy" else {}),
+        **({} if scene.beside is None else {"beside": _beside(scene.beside, index)}),
     }
     yield script(f"scene-{index}", "scene", canonical(facts))
+
+
+def byte_rows(files: Sequence[ByteFile]) -> tuple[TensorRow, ...]:
+    """Files as rows of a table of tensors."""
+    return tuple(TensorRow(file.name, "bytes", (file.size,), file.name, 0, file.size, file.digest, ()) for file in files)
+
+
+def _beside(beside: Beside, index: int) -> dict[str, Any]:
+    """How the files lie beside others; the scene of changes has the stretches, the sides name it."""
+    changes = index - ("both", "a", "b").index(beside.side)
+    told = {"side": beside.side, "scene": changes, "titles": beside.titles, "sizes": beside.sizes, "changes": beside.changes}
+    return told | ({"stretches": beside.stretches} if beside.side == "both" else {})
 
 
 def class_counts(file: ByteFile) -> list[int]:
@@ -76,7 +90,7 @@ def _placed(files: Sequence[ByteFile]) -> Canvas:
     """Files as placements without pieces: the curve tells where their bytes lie."""
     role = Role("", None, "")
     placements = tuple(
-        Placement(file.name, i, None, Grid(1, file.size, file.size, file.size), role, ()) for i, file in enumerate(files)
+        Placement(file.name, i, None, Grid(1, file.length, file.length, file.length), role, ()) for i, file in enumerate(files)
     )
     return Canvas(box([Square(0, 0, 1, 0)]), placements, ())
 

@@ -137,7 +137,7 @@ def scene_files(model: Model, index: int, files: TileFiles) -> list[File]:
     if isinstance(scene, ByteScene):
         from mwv.site.byte_scene import byte_files  # late: it is made of what is here
 
-        return list(byte_files(scene, index, model.tensors, files))
+        return list(byte_files(scene, index, files))
     tensors = model.tensors if scene.tensors is None else scene.tensors
     details = detail_files(index, tensors)
     tiles, pieces = tile_map(scene, index, files)

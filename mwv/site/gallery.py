@@ -97,7 +97,9 @@ class GalleryPage:
     nbytes: int
     """Of the models."""
     differences: int
-    """Cards that compare two models."""
+    """Cards that compare two models or files."""
+    changes: bool
+    """Whether there is a page of how models differ."""
     sharing: bool
     """Whether there is a page of what models share by chunks."""
 
@@ -117,6 +119,7 @@ def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry])
         parameters=sum(model.parameters for model in own),
         nbytes=sum(model.bytes for model in own),
         differences=len(models) - len(own),
+        changes=sum(model.compares_weights for model in models) > 1,
         sharing=any(model.chunk_shared >= 0 for model in models),
     )
     return templates.render("gallery.html", "", vars(page))

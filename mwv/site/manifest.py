@@ -102,6 +102,11 @@ class ModelEntry:
     tile_count: int
     tile_bytes: int
 
+    @property
+    def compares_weights(self) -> bool:
+        """Whether it is a difference of models rather than of bytes."""
+        return bool(self.compares) and self.format != "bytes"
+
 
 _LISTS: Final = {"compares": str, "layout": str, "scenes": str, "stored": str, "tags": str, "overview_size": int}
 

@@ -69,7 +69,8 @@ class Scene:
 class ByteScene:
     """A canvas on a page that shows the bytes of files along a curve; fields as in `Scene`."""
 
-    kind: Literal["bytes", "entropy"]
+    kind: str
+    """"bytes", "entropy" or "byte-changes"."""
     title: str
     canvas: Canvas
     layout_digest: str
@@ -77,6 +78,8 @@ class ByteScene:
     tiles: Mapping[TileId, str]
     files: tuple["ByteFile", ...]
     archives: Mapping[tuple[int, int] | None, str] = field(default_factory=dict)
+    beside: "Beside | None" = None
+    """Of scenes of files that lie beside others."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,26 @@ class ByteFile:
     """One of the files whose bytes a page shows, in the order of the curve."""
 
     name: str
+    length: int
+    """Bytes that it takes up on the curve: its own, and holes."""
     size: int
     digest: str
     counts: tuple[int, ...]
     """How often each byte occurs in it."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """How files of two sides lie beside each other. The scene of their changes is followed by those of sides a and b."""
+
+    side: Literal["both", "a", "b"]
+    titles: tuple[str, str]
+    sizes: tuple[tuple[int | None, int | None], ...]
+    """Of each file on both sides; None where it is not."""
+    changes: tuple[tuple[int, int, int, int], ...]
+    """Of each file how many bytes are equal, changed, only in a, only in b."""
+    stretches: tuple[tuple[int, ...], ...]
+    """Of each file kind (0 equal, 1 changed, 2 only in a, 3 only in b) and length of each stretch, one after the other."""
 
 
 @dataclass(frozen=True)

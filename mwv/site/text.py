@@ -24,7 +24,9 @@ def visible(text: str) -> str:
 def slugify(text: str) -> str:
     """A folder name of lower-case letters, digits, dots, dashes and underscores made from any text."""
     slug = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:80].rstrip("-._") or "model"
-    return f"{slug}-model" if slug in _RESERVED else slug
+    if slug in _RESERVED:
+        return f"{slug}-model"
+    return slug if is_slug(slug) else "-".join(slug.rsplit(".", 1))  # of a page of bytes: "config.json"
 
 
 def is_slug(text: str) -> bool:

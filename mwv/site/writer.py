@@ -331,7 +331,7 @@ class SiteWriter:
 
     def _write_changes(self) -> None:
         """The page of how models differ, if the site has two differences."""
-        entries = [entry for _, entry in sorted(self._models.items()) if entry.compares]
+        entries = [entry for _, entry in sorted(self._models.items()) if entry.compares_weights]
         if len(entries) > 1:
             self._folder.expect(f"{entry.slug}/{entry.scenes[0]}" for entry in entries)
             found = [(entry, self.record(entry.slug)) for entry in entries]

@@ -59,8 +59,9 @@ mwv.CompareDialog = class {
     const { scene } = this.compare.view;
     const { record, scenes } = scene.folder;
     const own = models.find(({ slug }) => slug === record.slug);
+    const kind = (/** @type {any} */ facts) => (facts.base === undefined ? facts : scenes[facts.base]).kind;
     const all = scenes
-      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index)
+      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index && kind(facts) === kind(scene.facts))
       .map((/** @type {any} */ facts) => {
         const { layout } = facts.base === undefined ? facts : scenes[facts.base];
         const [reason, rank] = layout === scene.facts.layout ? ["", 0] : scene.facts.curve ? ["Another layout", 2] : ["Not everything is in both", 1];

@@ -122,7 +122,11 @@ mwv.CurveScene = class extends mwv.Scene {
 };
 
 /** The scene of some facts that a folder has told. @param {any} folder @param {number} [index] @returns {any} */
-mwv.sceneOf = (folder, index = 0) => (folder.scenes[index].curve ? new mwv.CurveScene(folder, index) : new mwv.Scene(folder, index));
+mwv.sceneOf = function (folder, index = 0) {
+  const { curve, beside } = folder.scenes[index];
+  const Kind = beside ? mwv.AlignedScene : curve ? mwv.CurveScene : mwv.Scene;
+  return new Kind(folder, index);
+};
 
 /** What a byte is, for people: hexadecimal, decimal, character. @param {number} byte */
 mwv.byteText = function (byte) {
@@ -132,7 +136,10 @@ mwv.byteText = function (byte) {
 };
 
 /** The value of a reading of a scene of bytes. @param {any} reading */
-mwv.byteReading = function ({ scene, level, code }) {
+mwv.byteReading = function (reading) {
+  const { scene, level, code, elements } = reading;
+  if (scene.facts.kind === "byte-changes") return mwv.changeReading(reading);
+  if (scene.beside && !scene.own(elements[0], scene.beside.side)) return "nothing";
   if (code instanceof Promise) return "…";
   if (code === null) return "";
   if (scene.facts.kind === "entropy") return `≈ ${mwv.entropyOf(code).toFixed(2)} bits per byte`;
@@ -153,11 +160,12 @@ mwv.byteSpan = function ({ cols: [from, to] }) {
 };
 
 /** What else is told of a reading: its class, where it lies among all, whose entropy it is. @param {any} reading */
-mwv.byteLines = function ({ scene, level, elements, code }) {
+mwv.byteLines = function ({ scene, level, elements, code, bytes }) {
   const [{ placement, cols }] = elements;
   const begin = scene.begin(placement);
   const lines = [];
-  if (scene.count > 1) lines.push(`${mwv.byteSpan({ cols: [begin + cols[0], begin + cols[1]] })} of all`);
+  if (scene.facts.kind === "byte-changes") return level === 0 && bytes ? [scene.named(mwv.CHANGE_CLASSES[mwv.changeClass(code)][1])] : [];
+  if (scene.count > 1 && !scene.beside) lines.push(`${mwv.byteSpan({ cols: [begin + cols[0], begin + cols[1]] })} of all`);
   if (scene.facts.kind === "entropy" && level < 5) {
     const { local } = scene.facts;
     const first = begin + cols[0] - ((begin + cols[0]) % local);
@@ -175,6 +183,7 @@ mwv.namedByte = function ({ scene, selected }, text) {
   const clean = text.trim().toLowerCase().replace(/[\s_,\u202f]/g, "");
   if (!/^(0x[0-9a-f]+|[0-9a-f]+h|\d+)$/.test(clean)) return null;
   const number = clean.endsWith("h") && !clean.startsWith("0x") ? parseInt(clean, 16) : Number(clean);
+  if (scene.beside && selected >= 0) return scene.placed(selected, number);
   const [begin, end] = selected < 0 ? [0, scene.length] : [scene.begin(selected), scene.ends[selected]];
   return number < end - begin ? begin + number : null;
 };
@@ -184,12 +193,15 @@ mwv.byteFacts = function (scene, file) {
   const { size, thousands, number } = mwv.text;
   const { bytes } = scene.facts.tensors;
   const begin = scene.begin(file);
+  if (scene.facts.kind === "byte-changes") return mwv.besideFacts(scene, file);
   const share = (/** @type {number} */ count) => `${number((100 * count) / bytes[file], 3)} %`;
   /** @type {[string, string][]} */
   const rows = [["Size", `${size(bytes[file])} (${thousands(bytes[file])} bytes)`]];
-  if (scene.ends.length > 1) rows.push(["Bytes of all", `${thousands(begin)} – ${thousands(scene.ends[file] - 1)}`]);
+  if (scene.beside && !bytes[file]) return [["Size", "not there"]];
+  if (scene.ends.length > 1 && !scene.beside) rows.push(["Bytes of all", `${thousands(begin)} – ${thousands(scene.ends[file] - 1)}`]);
   rows.push(["Entropy", `${number(scene.facts.entropy[file], 4)} bits per byte`]);
   mwv.BYTE_CLASSES.forEach(([name], kind) => rows.push([name[0].toUpperCase() + name.slice(1), share(scene.facts.classes[file][kind])]));
+  if (scene.beside) rows.push(...mwv.besideFacts(scene, file).slice(2));
   return rows;
 };
 

@@ -22,6 +22,7 @@ mwv.CurveOutlines = mwv.OutlineLayer.extend({
   paint() {
     this.prepare();
     this.cover();
+    this.coverHoles();
     const { scene, view } = this;
     const seen = this.bySize
       .map((/** @type {number} */ file) => ({ placement: file, rect: this.onScreen(...scene.facts.areas[file][0]) }))
@@ -44,6 +45,23 @@ mwv.CurveOutlines = mwv.OutlineLayer.extend({
       const [x0, y0] = [Math.max(Math.round(left), -9), Math.max(Math.round(top), -9)];
       const [x1, y1] = [Math.min(Math.round(left + width), this.view.width + 9), Math.min(Math.round(top + height), this.view.height + 9)];
       context.fillRect(x0, y0, x1 - x0, y1 - y0);
+    }
+  },
+
+  /** Cover what one side has nothing of with the ground, hatched: in tiles it has the code of zero, too. */
+  coverHoles() {
+    const { context, scene, view } = this;
+    this.holes ??= scene.holes ?? [];
+    for (const hole of this.holes) {
+      if (hole.length * view.scale * view.scale < 4) continue;
+      hole.squares ??= scene.squares(hole.first, hole.length);
+      for (const [x, y, side] of hole.squares) {
+        const [left, top, size] = this.onScreen(x, y, side, side);
+        if (size < 0.5 || left > view.width || top > view.height || left + size < 0 || top + size < 0) continue;
+        context.fillStyle = `#${mwv.colours.ground}`;
+        context.fillRect(left, top, size, size);
+        this.hatch([left, top, size, size]);
+      }
     }
   },
 

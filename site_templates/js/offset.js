@@ -51,7 +51,8 @@ mwv.Offset = class {
   }
 
   accept() {
-    const byte = mwv.namedByte(this.view, this.field.value);
+    const { scene, selected } = this.view;
+    const byte = mwv.namedByte({ scene, selected: scene.count === 1 ? 0 : selected }, this.field.value);
     if (byte === null) {
       this.field.setAttribute("aria-invalid", "true");
       this.field.select();

@@ -20,6 +20,7 @@
   mwv.panel = new mwv.Panel(find("tensor"), view);
   mwv.changes = new mwv.Changes(find("changes"), view);
   mwv.offset = new mwv.Offset(find("offset"), view);
+  mwv.byteChanges = new mwv.ByteChanges(find("byte-changes"), view);
   mwv.table = new mwv.Table(find("table"), view, find("toggle-table"));
   mwv.compare = new mwv.Compare(find("comparing"), view, find("compare"), find("comparison"));
 

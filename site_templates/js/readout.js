@@ -159,9 +159,10 @@ mwv.Readout = class {
       this.show(reading);
     }
     const classes = mwv.classesUnder(this.view, reading, x, y).catch(() => []);
-    [reading.stored, reading.classes] = await Promise.all([mwv.storedLines(scene, elements[0]), classes]);
+    const bytes = mwv.bytesBeside(reading).catch(() => null);
+    [reading.stored, reading.classes, reading.bytes] = await Promise.all([mwv.storedLines(scene, elements[0]), classes, bytes]);
     if (turn !== this.turn) return;
-    if (reading.stored.length || reading.classes.length) this.show(reading);
+    if (reading.stored.length || reading.classes.length || reading.bytes) this.show(reading);
     const element = this.single(reading);
     if (!element || scene.facts.curve) return;
     try {
@@ -314,7 +315,9 @@ mwv.roleText = function (scene, placement) {
 };
 
 /** "row 12, column 345" or "rows 0–63, columns 64–127". @param {any} element */
-mwv.placeText = function ({ rows, cols }, scene = null) {
+mwv.placeText = function (element, scene = null) {
+  const { rows, cols } = element;
+  if (scene?.beside) return scene.span(element);
   if (scene?.facts.curve) return mwv.byteSpan({ cols });
   const span = (/** @type {string} */ what, /** @type {number[]} */ [from, to]) =>
     from === to ? `${what} ${mwv.text.thousands(from)}` : `${what}s ${mwv.text.thousands(from)}–${mwv.text.thousands(to)}`;
@@ -326,6 +329,7 @@ mwv.readingText = function (reading) {
   const { scene, elements } = reading;
   const spans = elements.map((/** @type {any} */ { placement, rows, cols }) => {
     const span = (/** @type {number[]} */ [from, to]) => (from === to ? from : `${from}–${to}`);
+    if (scene.beside) return `${mwv.text.visible(scene.name(placement))}, ${scene.span({ placement, rows, cols })}`;
     return `${mwv.text.visible(scene.name(placement))} [${scene.facts.curve ? "" : `${span(rows)}, `}${span(cols)}]`;
   });
   return `${spans.join("; ")} ${mwv.readingValue(reading)}`.trim();

@@ -67,9 +67,10 @@ mwv.rows = function (scene) {
   const rows = placements.tensor.map((/** @type {number} */ tensor, /** @type {number} */ placement) => {
     const made = { ...row(placement, tensor, scene.name(placement)), ...scene.role(placement) };
     if (tensor < 0) return { ...made, shape: scene.grid(placement).slice(0, 2) };
+    if (scene.facts.kind === "byte-changes") return { ...made, elements: made.bytes, ...mwv.besideRow(scene, placement) };
     if (scene.facts.curve) {
       const { classes, entropy } = scene.facts;
-      const shares = classes[placement].map((/** @type {number} */ n, /** @type {number} */ kind) => [`class${kind}`, (100 * n) / made.bytes]);
+      const shares = classes[placement].map((/** @type {number} */ n, /** @type {number} */ kind) => [`class${kind}`, made.bytes ? (100 * n) / made.bytes : null]);
       return { ...made, elements: made.bytes, begin: scene.begin(placement), entropy: entropy[placement], ...Object.fromEntries(shares) };
     }
     const [, , , elements] = scene.grid(placement);
@@ -145,13 +146,14 @@ mwv.CHANGE_COLUMNS = [
   { key: "snr", title: "SNR dB", number: true, show: (/** @type {any} */ row) => (row.snr === null ? "–" : row.snr.toFixed(1)) },
 ];
 
-/** The columns of the table of a model. @param {any} folder */
-mwv.tableColumns = function (folder) {
+/** The columns of the table of a scene. @param {any} scene */
+mwv.tableColumns = function ({ folder, facts }) {
+  if (facts.kind === "byte-changes") return mwv.BESIDE_COLUMNS;
+  if (facts.curve) return mwv.BYTE_COLUMNS;
   if (folder.scenes[0].difference) {
     const kept = mwv.COLUMNS.filter(({ key }) => !["bytes", "rms", "minimum", "maximum", "zeros", "odd"].includes(key));
     return kept.toSpliced(4, 0, ...mwv.CHANGE_COLUMNS);
   }
-  if (folder.scenes[0].curve) return mwv.BYTE_COLUMNS;
   const stored = mwv.storedIn(folder);
   const at = mwv.COLUMNS.findIndex(({ key }) => key === "rms");
   return mwv.COLUMNS.toSpliced(at, 0, ...(stored ? mwv.STORED_COLUMNS.slice(0, stored.sharing ? 2 : 1) : []));
@@ -214,6 +216,9 @@ mwv.wantedRows = function (rows, { query, dtype, stack, layer, odd, sort, down }
  */
 mwv.records = function (scene, rows) {
   const { tensors, placements } = scene.facts;
+  if (scene.facts.kind === "byte-changes") {
+    return rows.map((/** @type {any} */ { name, sizeA, sizeB, same, changed, onlyA, onlyB }) => ({ name, sizeA, sizeB, same, changed, onlyA, onlyB }));
+  }
   if (scene.facts.curve) {
     const kinds = ["zero", "control", "text", "high", "full"];
     return rows.map((/** @type {any} */ { name, begin, bytes, entropy, tensor }) => {
@@ -221,7 +226,7 @@ mwv.records = function (scene, rows) {
       return { name, begin, bytes, entropy, ...Object.fromEntries(counts), digest: tensors.digest[tensor] };
     });
   }
-  const stored = mwv.tableColumns(scene.folder).filter((column) => mwv.STORED_COLUMNS.includes(column));
+  const stored = mwv.tableColumns(scene).filter((column) => mwv.STORED_COLUMNS.includes(column));
   return rows.map((row) => {
     const { name, dtype, shape, elements, bytes, rms, minimum, maximum, nan, inf, stack, layer, slot, expert, tensor, placement } = row;
     const missing = tensor < 0;

@@ -25,18 +25,28 @@ mwv.Table = class {
     this.down = false;
     /** Elements of the rows in the page, by their place in the list. @type {Map<number, HTMLElement>} */
     this.shown = new Map();
-    this.columns = mwv.tableColumns(view.scene.folder);
-    section.classList.toggle("of-changes", Boolean(view.scene.folder.scenes[0].difference));
-    section.classList.toggle("of-bytes", this.columns === mwv.BYTE_COLUMNS);
-    this.build();
+    this.attach();
     button.addEventListener("click", () => this.open(section.hidden));
     view.addEventListener("scene", () => {
       this.rows = null;
+      if (mwv.tableColumns(view.scene).map(({ key }) => key).join() !== this.columns.map(({ key }) => key).join()) this.attach();
       if (!section.hidden) this.fill();
     });
     view.addEventListener("select", () => this.follow());
     mwv.state.add("l", new mwv.Listing(this));
     addEventListener("resize", () => section.hidden || this.resize(section.offsetHeight));
+  }
+
+  /** Take the columns of the scene. */
+  attach() {
+    const { scene } = this.view;
+    this.columns = mwv.tableColumns(scene);
+    this.ofFiles = Boolean(scene.facts.curve);
+    this.section.classList.toggle("of-changes", !this.ofFiles && Boolean(scene.folder.scenes[0].difference));
+    this.section.classList.toggle("of-bytes", this.columns === mwv.BYTE_COLUMNS);
+    this.section.classList.toggle("of-pairs", this.columns === mwv.BESIDE_COLUMNS);
+    [this.sort, this.down] = ["", false];
+    this.build();
   }
 
   build() {
@@ -69,7 +79,7 @@ mwv.Table = class {
       element("div", { class: "heads", role: "rowgroup" }, element("div", { class: "line", role: "row", "aria-rowindex": 1 }, ...this.heads)),
       this.body
     );
-    this.empty = element("p", { class: "empty", hidden: "" }, this.columns === mwv.BYTE_COLUMNS ? "No file fits." : "No tensor fits.");
+    this.empty = element("p", { class: "empty", hidden: "" }, this.ofFiles ? "No file fits." : "No tensor fits.");
     this.section.replaceChildren(
       this.grip(),
       element(
@@ -237,7 +247,7 @@ mwv.Table = class {
     const { thousands, plural, size } = mwv.text;
     const [elements, bytes] = this.listed.reduce(([a, b], row) => [a + row.elements, b + row.bytes], [0, 0]);
     const of = this.listed.length === rows.length ? "" : ` of ${thousands(rows.length)}`;
-    const told = this.columns === mwv.BYTE_COLUMNS ? ["file", ""] : ["tensor", ` · ${thousands(elements)} element${plural(elements)}`];
+    const told = this.ofFiles ? ["file", ""] : ["tensor", ` · ${thousands(elements)} element${plural(elements)}`];
     this.count.textContent = `${thousands(this.listed.length)}${of} ${told[0]}${plural(rows.length)}${told[1]}${bytes ? ` · ${size(bytes)}` : ""}`;
     this.columns.forEach(({ key }, i) => {
       const state = key !== this.sort ? "none" : this.down ? "descending" : "ascending";

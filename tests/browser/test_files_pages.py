@@ -11,6 +11,7 @@ from serving import served
 from test_accessibility import LAPTOP, PHONE, audit
 
 from mwv.checkpoint.folder import LocalFolder
+from mwv.files.pairing import pair
 from mwv.files.record import files_record
 from mwv.site.files_page import files_page
 from mwv.site.templates import Templates, find_templates
@@ -39,7 +40,7 @@ def file(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (site / path).write_bytes(content)
     (site / "pair").mkdir()
     (site / "index.html").touch()
-    record = files_record(LocalFolder(a), LocalFolder(b))
+    record = files_record(pair(LocalFolder(a), LocalFolder(b)))
     (site / "pair" / "files.html").write_bytes(files_page(templates, "Base → Tuned", ("Base", "Tuned"), record))
     return site / "pair" / "files.html"
 

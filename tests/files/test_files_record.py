@@ -14,12 +14,13 @@ from mwv.checkpoint.opener import Opener
 from mwv.files import compare as compare_module
 from mwv.files import pairing as pairing_module
 from mwv.files import record as record_module
+from mwv.files.pairing import pair
 from mwv.files.record import files_record
 from mwv.hub.address import origin_of
 
 
 def record_of(a, b):
-    found = files_record(LocalFolder(a), LocalFolder(b))
+    found = files_record(pair(LocalFolder(a), LocalFolder(b)))
     assert json.loads(json.dumps(found)) == found
     return found
 
@@ -257,7 +258,7 @@ def test_repositories_are_compared_like_folders(hub, tuned, tmp_path):
         hub.put(f"ann/{side.name}", files)
     opener = Opener(print)
     folders = [opener.whole_folder(origin_of(f"hf://ann/{name}")) for name in "ab"]
-    assert files_record(*folders) == record_of(a, b)
+    assert files_record(pair(*folders)) == record_of(a, b)
     # What the listing shows to be equal is not asked for.
     assert hub.log.of("resolve", path="*/config.json")
     assert not hub.log.of("resolve", path="*/vocab.txt")

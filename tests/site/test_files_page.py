@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mwv.checkpoint.folder import LocalFolder
+from mwv.files import pairing
 from mwv.files.record import files_record
 from mwv.site.files_page import files_page
 from mwv.site.files_text import file_lines
@@ -51,7 +52,7 @@ def pair(folder, a, b):
         for name, content in files.items():
             path = folder / side / name
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    record = files_record(*(LocalFolder(folder / side) for side in "ab"))
+    record = files_record(pairing.pair(*(LocalFolder(folder / side) for side in "ab")))
     return json.loads(json.dumps(record))
 
 
