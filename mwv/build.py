@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from mwv.adding import Added, Adding
 from mwv.aliases import Copies, Heads
 from mwv.byte_difference import build_byte_difference
 from mwv.byte_page import build_bytes, dry_run_bytes
@@ -16,17 +17,15 @@ from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
 from mwv.differing import build_difference
 from mwv.drawing import Drawing, draw, estimate, room_needed
-from mwv.errors import LostError, ModelsFailedError, MwvError
+from mwv.errors import ModelsFailedError, MwvError
 from mwv.meeting import Meeting
-from mwv.memory import Memory, remember_source
+from mwv.memory import remember_source
 from mwv.places import check_room, check_targets, opened_store
 from mwv.progress import say
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.picture import overview, write_picture
-from mwv.pyramid.render import Tally
-from mwv.pyramid.survey import Traffic
-from mwv.rendering import Means, Rendering, render, tile_files
-from mwv.report import HubTraffic, ModelFacts, ModelReport, Outcome
+from mwv.rendering import Means, render, tile_files
+from mwv.report import HubTraffic, ModelReport, Outcome
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import make_model, make_scene
 from mwv.site.folder import Base
@@ -39,7 +38,6 @@ from mwv.storing import show_stored, stored_files
 from mwv.wanted import chosen, label_of, last_name, open_model, source_date
 
 if TYPE_CHECKING:
-    from mwv.pyramid.stream import Haul
     from mwv.upload.stream import Stream
 
 
@@ -130,39 +128,25 @@ def _opener(settings: Settings, store: Store) -> Opener:
 
 def build_model(wanted: ModelSettings, place: Place, site: SiteWriter, means: Means) -> ModelReport:
     """Render one checkpoint and add it to the site, unless the site has it already as it would become."""
-    settings, store, opener = means.settings, means.store, means.opener
-    begin, fetched = time.monotonic(), opener.fetched
-    memory = Memory(store)
-    checkpoint = open_model(wanted.source, opener)
+    adding = Adding(place, site, means)
+    checkpoint = open_model(wanted.source, means.opener)
+    label = label_of(wanted, checkpoint, place, means.settings)
+    inputs = adding.memory.inputs(checkpoint, asdict(replace(label, place=Place())))
 
-    def report(facts: ModelFacts, slug: str, tally: Tally, traffic: Traffic, haul: "Haul | None" = None) -> ModelReport:
-        hub = HubTraffic.since(fetched, opener.fetched)
-        return ModelReport(facts, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin, haul)
+    def add() -> Added:
+        drawing = draw(checkpoint, wanted)
+        check_room(checkpoint.name, room_needed(drawing, means.settings), means.settings)
+        added = _added(drawing, label, adding)
+        remember_source(means.store, label.identity, checkpoint.pinned.address if checkpoint.pinned else wanted.source)
+        Copies(means.store).note(checkpoint.shards)
+        return added
 
-    label = label_of(wanted, checkpoint, place, settings)
-    inputs = memory.inputs(checkpoint, asdict(replace(label, place=Place())))
-    known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
-    if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
-        facts = ModelFacts(**known["facts"])
-        return report(facts, slug, Tally(reused=facts.tiles), Traffic())
-    drawing = draw(checkpoint, wanted)
-    check_room(checkpoint.name, room_needed(drawing, settings), settings)
-    try:
-        model, slug, rendering = _added(drawing, label, site, means, memory)
-    except LostError:  # a damaged result came to light, and there may be more
-        store.distrust()
-        model, slug, rendering = _added(drawing, label, site, means, memory)
-    remember_source(store, label.identity, checkpoint.pinned.address if checkpoint.pinned else wanted.source)
-    Copies(store).note(checkpoint.shards)
-    facts = ModelFacts.of(model, sum(model.dtypes.values()), _damaged(model))
-    if inputs is not None:
-        memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(facts)})
-    haul = None if rendering.streamed is None else rendering.streamed.haul
-    return report(facts, slug, rendering.tally, rendering.traffic, haul)
+    return adding.run(label, inputs, add)
 
 
-def _added(drawing: Drawing, label: Label, site: SiteWriter, means: Means, memory: Memory) -> tuple[Model, str, Rendering]:
-    """The model of a drawing, its slug, and its tiles in the site; raises LostError if the cache loses a result on the way."""
+def _added(drawing: Drawing, label: Label, adding: Adding) -> Added:
+    """The page of a drawing, in the site."""
+    means, memory = adding.means, adding.memory
     settings, store = means.settings, means.store
     rendering = render(drawing, means, memory)
     canvas, pyramid = drawing.canvas, rendering.pyramid
@@ -175,7 +159,10 @@ def _added(drawing: Drawing, label: Label, site: SiteWriter, means: Means, memor
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size)
     files = stored_files(drawing.checkpoint, memory, settings.jobs, rendering.traffic) if settings.xorbs else ()
     model = make_model(drawing.checkpoint, drawing.shown, scene, rendering.learnt, label, files)
-    return model, site.add_model(model, tiles, overview(pyramid, canvas, store, settings.tile_format)), rendering
+    slug = adding.site.add_model(model, tiles, overview(pyramid, canvas, store, settings.tile_format))
+    haul = None if rendering.streamed is None else rendering.streamed.haul
+    elements = sum(model.dtypes.values())
+    return Added(model, slug, elements, rendering.tally, rendering.traffic, _damaged(model), haul)
 
 
 def _damaged(model: Model) -> int:

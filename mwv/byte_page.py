@@ -17,7 +17,6 @@ from mwv.checkpoint.wording import counted
 from mwv.errors import UsageError
 from mwv.hub.address import Address, Origin, Pinned
 from mwv.layout.hilbert import MOST_BYTES
-from mwv.memory import Memory
 from mwv.places import check_room, spare_place
 from mwv.progress import say
 from mwv.pyramid.byte_content import ByteContent
@@ -45,16 +44,15 @@ _TITLES: Final = ("Bytes", "Entropy")
 def build_bytes(wanted: ModelSettings, place: Place, site: SiteWriter, means: Means) -> ModelReport:
     """Render files and add their page to the site, unless the site has it already as it would become."""
     adding = Adding(place, site, means)
-    memory = adding.memory
     with ExitStack() as stack:
         stream = _opened(wanted, means.opener, spool(means.settings, stack))
         origins = wanted.source, *wanted.more
         label = byte_label(wanted, _title(wanted, stream), origins, stream.pinned, place, means.settings)
-        inputs = memory.inputs(stream.checkpoint(label.title), stream.names, asdict(replace(label, place=Place())))
+        inputs = adding.memory.inputs(stream.checkpoint(label.title), stream.names, asdict(replace(label, place=Place())))
 
         def add() -> Added:
             check_room(label.title, int(stream.length * _SITE_BYTES), means.settings)
-            return _added(stream, label, site, means, memory)
+            return _added(stream, label, adding)
 
         return adding.run(label, inputs, add)
 
@@ -133,10 +131,11 @@ def byte_label(
     )
 
 
-def _added(stream: Stream, label: Label, site: SiteWriter, means: Means, memory: Memory) -> Added:
+def _added(stream: Stream, label: Label, adding: Adding) -> Added:
     """The page, in the site; raises LostError if the cache loses a result on the way."""
+    means = adding.means
     settings, store = means.settings, means.store
-    drawn = draw(label.title, (stream,), lambda contents: [(contents[0], kind) for kind in _KINDS], means, memory)
+    drawn = draw(label.title, (stream,), lambda own: [(own[0], kind) for kind in _KINDS], means, adding.memory)
     files = byte_files(stream, drawn.learnt[0])
     names = zip(_KINDS, _TITLES, drawn.pyramids, strict=True)
     scenes, tiles = with_tiles(
@@ -150,7 +149,7 @@ def _added(stream: Stream, label: Label, site: SiteWriter, means: Means, memory:
     if settings.png is not None:
         write_picture(drawn.pyramids[0], drawn.canvas, store.get, settings.png, settings.png_size, seen)
     model = _model(stream, label, files, tuple(scenes))
-    slug = site.add_model(model, tiles, overview(drawn.pyramids[0], drawn.canvas, store, "png", seen))
+    slug = adding.site.add_model(model, tiles, overview(drawn.pyramids[0], drawn.canvas, store, "png", seen))
     return Added(model, slug, model.nbytes, drawn.tally, drawn.traffic)
 
 

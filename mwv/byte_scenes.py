@@ -102,8 +102,7 @@ def _draw(
     for stream, content in zip(streams, contents, strict=True):
         stream.check_unchanged()
         memory.remember_stream(stream.sources, (VERSION, stream.form), content.learnt().to_bytes())
-        traffic.read += content.traffic.read
-        traffic.hashed += content.traffic.hashed
+        traffic.add(content.traffic)
     return Drawn(contents[0].canvas, tuple(content.learnt() for content in contents), pyramids, tally, traffic)
 
 

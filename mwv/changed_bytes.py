@@ -1,13 +1,18 @@
 """Pairs of files in, the scenes of how their bytes differ out: the changes, and both sides with holes for what they lack."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from mwv.byte_scenes import Drawn, byte_files, draw, layout_digest, look, with_tiles
 from mwv.checkpoint.source import Source
+from mwv.checkpoint.stream import let_open, open_or_note
+from mwv.checkpoint.wording import printable
 from mwv.files.beside import Absent, Side
+from mwv.files.pairing import Pairing
+from mwv.files.record import files_record
 from mwv.files.runs import compare_bytes, in_fewer
 from mwv.files.stretches import KINDS, VERSION, Stretches
 from mwv.memory import Memory
@@ -22,7 +27,8 @@ from mwv.site.model import Beside, ByteFile, ByteScene, TileFiles
 
 ABSENT: Final = Absent()
 """The side of a pair that is not there."""
-_MOST: Final = 20_000
+_SHOWN: Final = ("changed", "only_a", "only_b")
+_MOST: Final = 100_000
 """Stretches of a page; a browser gets them all."""
 _FEWEST: Final = 16
 """Stretches of a file, however many files there are."""
@@ -37,6 +43,21 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class OtherFiles:
+    """The files of two folders that hold no weights."""
+
+    record: Mapping[str, Any] | None = None
+    """What sets them apart; None unless two folders are compared."""
+    pairs: Sequence[Pair] = ()
+    """Those that differ."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that is read of them."""
+        return tuple(source for pair in self.pairs for source in (pair.a, pair.b) if source is not ABSENT)
+
+
+@dataclass(frozen=True, eq=False)
 class Changes:
     """The scenes of a page, and what was drawn for them."""
 
@@ -45,6 +66,21 @@ class Changes:
     drawn: Drawn
     look: Look
     """Of the first scene."""
+
+
+def other_files(pairing: Pairing, stack: ExitStack) -> OtherFiles:
+    """Compare files, and open those that differ until `stack` ends."""
+    record = files_record(pairing)
+    shown = [two for two, file in zip(pairing.pairs, record["files"], strict=True) if file["status"] in _SHOWN]
+    let_open(2 * len(shown), "these folders")
+    pairs = []
+    for two in shown:
+        found = [ABSENT if place is None else open_or_note(two.path, place.open, []) or ABSENT for place in (two.a, two.b)]
+        for source in found:
+            stack.callback(source.close)
+        if found != [ABSENT, ABSENT]:
+            pairs.append(Pair(printable(two.path), found[0], found[1]))
+    return OtherFiles(record, pairs)
 
 
 def sides(title: str, pairs: Sequence[Pair], memory: Memory) -> tuple[Side, Side]:
@@ -83,14 +119,19 @@ def _laid(pair: Pair, most: int, memory: Memory) -> Stretches:
     return found
 
 
-def draw_changes(title: str, titles: tuple[str, str], both: tuple[Side, Side], means: Means, memory: Memory) -> Changes:
-    """The scenes of changes and of both sides; raises LostError if the cache loses a result on the way."""
-    drawn = draw(title, both, lambda of: ((BothContent(*of), CHANGES), (of[0], BYTES), (of[1], BYTES)), means, memory)
+def draw_changes(
+    title: str, titles: tuple[str, str], both: tuple[Side, Side], means: Means, memory: Memory, of: str = ""
+) -> Changes:
+    """The scenes of changes and of both sides; raises LostError if the cache loses a result on the way.
+
+    `of` begins the names of the scenes.
+    """
+    drawn = draw(title, both, lambda own: ((BothContent(*own), CHANGES), (own[0], BYTES), (own[1], BYTES)), means, memory)
     files = [byte_files(side, learnt) for side, learnt in zip(both, drawn.learnt, strict=True)]
     told: tuple[tuple[Literal["both", "a", "b"], str, Sequence[ByteFile]], ...] = (
-        ("both", "Difference", _together(both, files)),
-        ("a", titles[0], files[0]),
-        ("b", titles[1], files[1]),
+        ("both", f"{of}Difference", _together(both, files)),
+        ("a", f"{of}{titles[0]}", files[0]),
+        ("b", f"{of}{titles[1]}", files[1]),
     )
     scenes = [
         ByteScene(

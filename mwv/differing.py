@@ -1,24 +1,24 @@
 """Two models that the user compares in, the page that shows how they differ out: scenes of the difference and of both sides."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from math import prod
 from typing import Any, Final
 
+from mwv.adding import Added, Adding
 from mwv.aliases import Copies
+from mwv.changed_bytes import OtherFiles, draw_changes, other_files, sides
 from mwv.checkpoint.facts import dtype_counts, facts
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.wording import counted, listed, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas
 from mwv.drawing import Drawing, room_for
-from mwv.errors import LostError, SourceError
+from mwv.errors import SourceError
 from mwv.files.card import is_finetune_of, read_card
 from mwv.files.pairing import pair
-from mwv.files.record import files_record
 from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas
-from mwv.memory import Memory
 from mwv.places import check_room
 from mwv.progress import progress
 from mwv.pyramid.keys import key_of
@@ -28,12 +28,12 @@ from mwv.pyramid.plan import make_plan
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Subject, Traffic
 from mwv.rendering import Means, Rendering, render, tile_files
-from mwv.report import HubTraffic, ModelFacts, ModelReport
+from mwv.report import ModelReport
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import difference_scene, tensor_row
 from mwv.site.difference import Line, difference_facts
 from mwv.site.identity import identity_of
-from mwv.site.model import Label, Model, Place, Scene, TensorRow, TileFiles
+from mwv.site.model import ByteScene, Label, Model, Place, Scene, TensorRow, TileFiles
 from mwv.site.text import slugify, visible
 from mwv.site.writer import SiteWriter
 from mwv.wanted import label_of, last_name, open_model
@@ -44,44 +44,27 @@ _LISTED: Final = 20
 
 def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, means: Means) -> ModelReport:
     """Compare a model with the one that it is held against, and add the page to the site, unless it is there already."""
-    settings, store, opener = means.settings, means.store, means.opener
-    begin, fetched = time.monotonic(), opener.fetched
-    memory = Memory(store)
+    settings = means.settings
+    adding = Adding(place, site, means)
     assert wanted.against is not None
-    base = open_model(wanted.against, opener)
-    other = open_model(wanted.source, opener)
+    base = open_model(wanted.against, means.opener)
+    other = open_model(wanted.source, means.opener)
     finetune = _is_finetune(wanted, means) if settings.finetune is None else settings.finetune
     label = _label(wanted, base, other, place, settings, finetune)
-    others = _other_files(wanted, means)
-    joint = _joint(base, other, label.title)
+    with ExitStack() as stack:
+        others = _other_files(wanted, means, stack)
+        joint = _joint(base, other, others, label.title)
+        inputs = adding.memory.inputs(joint, asdict(replace(label, place=Place())), others.record)
 
-    def report(found: ModelFacts, slug: str, tally: Tally, traffic: Traffic) -> ModelReport:
-        hub = HubTraffic.since(fetched, opener.fetched)
-        return ModelReport(found, slug, site.change(slug), tally, traffic, hub, time.monotonic() - begin)
+        def add() -> Added:
+            opposed = oppose(base, other, wanted.columns)
+            if finetune and not settings.allow_new:
+                _refuse_new(opposed, other)
+            added = _added(opposed, joint, label, finetune, others, adding)
+            Copies(means.store).note((*base.shards, *other.shards))
+            return added
 
-    inputs = memory.inputs(joint, asdict(replace(label, place=Place())), others)
-    known = memory.outcome(inputs) if inputs is not None and settings.png is None else None
-    if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], place)) is not None:
-        found = ModelFacts(**known["facts"])
-        return report(found, slug, Tally(reused=found.tiles), Traffic())
-    opposed = oppose(base, other, wanted.columns)
-    if finetune and not settings.allow_new:
-        _refuse_new(opposed, other)
-    try:
-        model, slug, drawn = _added(opposed, joint, label, finetune, others, site, means, memory)
-    except LostError:  # a damaged result came to light, and there may be more
-        store.distrust()
-        model, slug, drawn = _added(opposed, joint, label, finetune, others, site, means, memory)
-    Copies(store).note(joint.shards)
-    found = ModelFacts.of(model, model.parameters)
-    if inputs is not None:
-        memory.remember_outcome(inputs, {"seal": site.seal(slug), "facts": asdict(found)})
-    tally, traffic = Tally(), Traffic()
-    for one in drawn:
-        tally.add(one.tally)
-        traffic.read += one.traffic.read
-        traffic.hashed += one.traffic.hashed
-    return report(found, slug, tally, traffic)
+        return adding.run(label, inputs, add)
 
 
 def _label(
@@ -104,13 +87,13 @@ def _label(
     )
 
 
-def _joint(base: Checkpoint, other: Checkpoint, title: str) -> Checkpoint:
+def _joint(base: Checkpoint, other: Checkpoint, others: OtherFiles, title: str) -> Checkpoint:
     """Both as one, as far as files and notes go."""
     notes = [f"{one.name}: {line}" for one in (base, other) for line in one.left_out]
     return Checkpoint(
         name=visible(title),
         format=base.format if base.format == other.format else f"{base.format} → {other.format}",
-        shards=(*base.shards, *other.shards),
+        shards=(*base.shards, *other.shards, *others.sources),
         tensors=(),
         config={"a": base.config, "b": other.config},
         left_out=tuple(notes),
@@ -124,11 +107,11 @@ def _is_finetune(wanted: ModelSettings, means: Means) -> bool:
     return is_finetune_of(card, _called(wanted.against, means))
 
 
-def _other_files(wanted: ModelSettings, means: Means) -> Mapping[str, Any] | None:
-    """What sets the files apart that hold no weights, if two folders are compared."""
+def _other_files(wanted: ModelSettings, means: Means, stack: ExitStack) -> OtherFiles:
+    """What sets the files apart that hold no weights, if two folders are compared; open until `stack` ends."""
     assert wanted.against is not None
     a, b = (means.opener.whole_folder(origin) for origin in (wanted.against, wanted.source))
-    return None if a is None or b is None else files_record(pair(a, b))
+    return OtherFiles() if a is None or b is None else other_files(pair(a, b), stack)
 
 
 def _called(origin: Origin, means: Means) -> str:
@@ -147,32 +130,23 @@ def _refuse_new(opposed: Opposed, other: Checkpoint) -> None:
         )
 
 
-def _added(
-    opposed: Opposed,
-    joint: Checkpoint,
-    label: Label,
-    finetune: bool,
-    others: Mapping[str, Any] | None,
-    site: SiteWriter,
-    means: Means,
-    memory: Memory,
-) -> tuple[Model, str, list[Rendering]]:
-    """The page of a comparison, its slug, and what was drawn for it."""
+def _added(opposed: Opposed, joint: Checkpoint, label: Label, finetune: bool, others: OtherFiles, adding: Adding) -> Added:
+    """The page of a comparison, in the site."""
+    means, memory = adding.means, adding.memory
     settings, store = means.settings, means.store
     elements = sum(placement.grid.elements for placement in opposed.canvas.placements)
     check_room(joint.name, room_for(3 * elements), settings)
     # Both sides come first: what is read to draw them is hashed and measured on the way.
-    sides = [_side(opposed, which) for which in (0, 1)]
-    drawn_sides = [render(drawing, means, memory) for drawing in sides]
+    halves = [_side(opposed, which) for which in (0, 1)]
+    drawn_sides = [render(drawing, means, memory) for drawing in halves]
     with progress(joint.name, len(opposed.canvas.placements), "tensor") as advance:
         learnt = opposed.with_learnt(drawn_sides[0].learnt, drawn_sides[1].learnt)
         comparer = Comparer(learnt, store, memory, settings.jobs, advance=advance)
         compared = comparer.run()
     subjects = tuple(_difference(one, settings) for one in compared)
     between = Drawing(joint, (), opposed.canvas, make_plan(opposed.canvas), subjects)
-    drawings, drawn = [between, *sides], [render(between, means, memory), *drawn_sides]
-    drawn[0].traffic.hashed += comparer.traffic.hashed
-    drawn[0].traffic.read += comparer.traffic.read
+    drawings, drawn = [between, *halves], [render(between, means, memory), *drawn_sides]
+    drawn[0].traffic.add(comparer.traffic)
     titles = (opposed.checkpoints[0].name, opposed.checkpoints[1].name)
     told = difference_facts(titles, settings.metric, finetune, [_line(one) for one in compared], opposed.matching.ambiguous)
     tables = [
@@ -180,7 +154,8 @@ def _added(
         *(_rows(opposed, which, drawings[1 + which].canvas, drawn[1 + which]) for which in (0, 1)),
     ]
     names = ("Difference", *titles)
-    scenes, files = [], []
+    scenes: list[Scene | ByteScene] = []
+    files: list[TileFiles] = []
     for index, (title, drawing, done, rows) in enumerate(zip(names, drawings, drawn, tables, strict=True)):
         scene = difference_scene(title, drawing.canvas, done.pyramid, rows, told if index == 0 else None)
         scene, tiles = tile_files(scene, done.pyramid, means)
@@ -189,9 +164,20 @@ def _added(
     pyramid, canvas = drawn[0].pyramid, opposed.canvas
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, DIFFERENCE)
-    model = replace(_model(opposed, label, scenes, tables[0], told), others=others)
-    picture = overview(pyramid, canvas, store, "png", DIFFERENCE)
-    return model, site.add_model(model, _together(files), picture), drawn
+    tally, traffic = Tally(), Traffic()
+    for done in drawn:
+        tally.add(done.tally)
+        traffic.add(done.traffic)
+    if others.pairs:
+        both = sides(joint.name, others.pairs, memory)
+        changes = draw_changes(joint.name, titles, both, means, memory, "Files: ")
+        scenes += changes.scenes
+        files.append(changes.tiles)
+        tally.add(changes.drawn.tally)
+        traffic.add(changes.drawn.traffic)
+    model = replace(_model(opposed, label, scenes, tables[0], told), others=others.record)
+    slug = adding.site.add_model(model, _together(files), overview(pyramid, canvas, store, "png", DIFFERENCE))
+    return Added(model, slug, model.parameters, tally, traffic)
 
 
 def _difference(one: Compared, settings: Settings) -> Subject | None:
@@ -270,7 +256,7 @@ def _by_tensor(canvas: Canvas, drawn: Rendering) -> dict[int, list[Any]]:
     return found
 
 
-def _model(opposed: Opposed, label: Label, scenes: Sequence[Scene], rows: Sequence[TensorRow], told: Any) -> Model:
+def _model(opposed: Opposed, label: Label, scenes: Sequence[Scene | ByteScene], rows: Sequence[TensorRow], told: Any) -> Model:
     a, b = opposed.checkpoints
     notes = [f"{one.name}: left out {line}" for one in (a, b) for line in one.left_out]
     if told["ambiguous"]:

@@ -23,6 +23,16 @@ _REFINED: Final = 32 << 20
 _SAME: Final = 0.5
 """Of two gaps of one length, differing bytes that may be values changed in place rather than other content."""
 _READ: Final = 8 << 20
+_SPREAD: Final = 2_654_435_769
+"""2**32 over the golden ratio: multiples of it are spread evenly (Knuth)."""
+_CLOSE: Final = 16_000_000
+"""Cells of the table in which two short stretches are aligned byte by byte; 4,000 bytes each, some milliseconds."""
+_CELLS: Final = 2_000_000_000
+"""Cells of all such tables."""
+_GRAM: Final = 8
+"""Bytes in common within such stretches that are no chance."""
+_GRAMS: Final = 4 << 20
+"""Bytes of longer stretches, of both sides together, in which all such short pieces are looked for."""
 
 
 class Run(NamedTuple):
@@ -60,31 +70,30 @@ def compare_bytes(a: Source, b: Source) -> ByteDiff:
     Memory: 50 bytes a chunk of 64 KiB, and what is cut into smaller ones, 64 MiB at most.
     """
     runs: list[Run] = []
-    left = _REFINED
+    left, room = _REFINED, _Room(_CELLS, _GRAMS)
     cut_a, cut_b = chunks_of(a), chunks_of(b)
     ends_a, ends_b = (np.concatenate(([0], np.cumsum(cut.lengths, dtype=np.int64))) for cut in (cut_a, cut_b))
     for gap in _gaps(_numbered([bytes(h) for h in cut_a.hashes], [bytes(h) for h in cut_b.hashes]), ends_a, ends_b):
         size = max(gap.a_end - gap.a, gap.b_end - gap.b)
         if (left := left - size) >= 0:
             old, new = (np.frombuffer(s.read(i, n - i), np.uint8) for s, i, n in ((a, gap.a, gap.a_end), (b, gap.b, gap.b_end)))
-            runs += (run._replace(a=run.a + gap.a, b=run.b + gap.b) for run in _refined(old, new))
+            runs += (run._replace(a=run.a + gap.a, b=run.b + gap.b) for run in _refined(old, new, room))
         else:
             runs += _laid(gap, partial(_differing, a, b))
     return ByteDiff(tuple(_covering(runs, a.size, b.size)))
 
 
 def in_fewer(diff: ByteDiff, a: Source, b: Source, most: int) -> ByteDiff:
-    """The same in at most `most` runs, or a few: equal ones that are too short to count become part of what lies around them.
+    """The same in at most `most` runs, or a few: the shorter equal ones become part of what lies around them.
 
     What lies between two that are kept is laid start to start or end to end, so all after it stands where it stood.
     """
-    least = 1
-    kept = [run for run in diff.runs if run.kind == "equal"]
-    while 2 * len(kept) + 1 > most and kept:
-        least *= 2
-        kept = [run for run in kept if run.a_length >= least]
-    if least == 1:
+    equal = [run for run in diff.runs if run.kind == "equal"]
+    if len(diff.runs) <= most:
         return diff
+    # The longest; of those that are equally long some here and some there, so that no long part is without.
+    order = sorted(range(len(equal)), key=lambda at: (-equal[at].a_length, at * _SPREAD % 2**32))
+    kept = [equal[at] for at in sorted(order[: max(most // 4, 1)])]
     blocks = [Block(run.a, run.b, run.a_length) for run in kept]
     between = gaps(blocks, Gap(0, a.size, 0, b.size))
     return ByteDiff(tuple(_covering([run for gap in between for run in _laid(gap, partial(_differing, a, b))], a.size, b.size)))
@@ -103,7 +112,15 @@ def _gaps(numbers: tuple[list[int], list[int]], ends_a: NDArray[np.int64], ends_
         yield Gap(int(ends_a[i]), int(ends_a[i_end]), int(ends_b[j]), int(ends_b[j_end]))
 
 
-def _refined(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Iterator[Run]:
+@dataclass(eq=False)
+class _Room:
+    """Cells of tables, and bytes of long stretches, that may still be looked at."""
+
+    cells: int
+    grams: int
+
+
+def _refined(a: NDArray[np.uint8], b: NDArray[np.uint8], room: _Room) -> Iterator[Run]:
     """What differs between bytes whose chunks do."""
     n = min(a.size, b.size)
     if a.size == b.size and np.count_nonzero(a != b) < _SAME * n:
@@ -111,7 +128,33 @@ def _refined(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Iterator[Run]:
         return
     (pieces_a, ends_a), (pieces_b, ends_b) = _pieces(a), _pieces(b)
     for gap in _gaps(_numbered(pieces_a, pieces_b), ends_a, ends_b):
-        yield from _trimmed(a, b, gap)
+        for part in gaps(list(_close(a, b, gap, room)), gap):
+            yield from _trimmed(a, b, part)
+
+
+def _close(a: NDArray[np.uint8], b: NDArray[np.uint8], gap: Gap, room: _Room) -> Iterator[Block]:
+    """What of a gap is equal for `_GRAM` bytes at least; nothing where that would take too long to find."""
+    i, i_end, j, j_end = gap
+    n, m = i_end - i, j_end - j
+    if n * m <= min(_CLOSE, room.cells):
+        room.cells -= n * m
+        found = align(a[i:i_end].tolist(), b[j:j_end].tolist())
+        yield from (Block(i + x, j + y, length) for x, y, length in found if length >= _GRAM)
+    elif n + m <= room.grams and min(n, m) >= _GRAM:
+        room.grams -= n + m
+        x_end, y_end = i, j  # neighbouring blocks share bytes
+        for x, y, length in align(*_grams(a[i:i_end], b[j:j_end])):
+            over = max(x_end - (i + x), y_end - (j + y), 0)
+            if length + _GRAM - 1 > over:
+                yield Block(i + x + over, j + y + over, length + _GRAM - 1 - over)
+                x_end, y_end = i + x + length + _GRAM - 1, j + y + length + _GRAM - 1
+
+
+def _grams(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[list[int], list[int]]:
+    """The bytes from each place on, `_GRAM` of them, as numbers that are equal where these are."""
+    words = [np.lib.stride_tricks.sliding_window_view(data, _GRAM).copy().view(np.uint64).ravel() for data in (a, b)]
+    _, numbers = np.unique(np.concatenate(words), return_inverse=True)
+    return numbers[: words[0].size].tolist(), numbers[words[0].size :].tolist()
 
 
 def _pieces(data: NDArray[np.uint8]) -> tuple[list[bytes], NDArray[np.int64]]:

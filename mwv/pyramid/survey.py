@@ -61,6 +61,11 @@ class Traffic:
     read: int = 0
     hashed: int = 0
 
+    def add(self, other: "Traffic") -> None:
+        """Count what another did, too."""
+        self.read += other.read
+        self.hashed += other.hashed
+
 
 @dataclass
 class _Entry:

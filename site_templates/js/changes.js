@@ -94,6 +94,8 @@ mwv.Changes = class {
     );
     this.draw();
     view.addEventListener("select", () => this.mark());
+    // Beside bytes of other files, `mwv.ByteChanges` tells about these.
+    view.addEventListener("scene", () => (section.hidden = Boolean(view.scene.facts.curve)));
   }
 
   summary() {
