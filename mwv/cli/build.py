@@ -316,7 +316,11 @@ def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any
         return
     if sources < 2:
         raise UsageError("--diff compares: name the original first, then what became of it (mwv build --diff A B)")
+    hilbert = others["layout"] == "hilbert"
     contrary = (
+        ("--layout hilbert with --diff-metric", hilbert and rest["metric"] != "rms"),
+        ("--layout hilbert with --finetune", hilbert and rest["finetune"] is not None),
+        ("--layout hilbert with --allow-new", hilbert and rest["allow_new"]),
         ("--demo", others["demo"]),
         ("--only", others["only"]),
         ("--source-url", others["source_url"]),

@@ -54,7 +54,9 @@ def proven(found, rows, a, b):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=300), st.lists(st.tuples(st.integers(0, 300), st.integers(0, 40), st.binary(max_size=40)), max_size=5))
+@given(
+    st.binary(max_size=300), st.lists(st.tuples(st.integers(0, 300), st.integers(0, 40), st.binary(max_size=40)), max_size=5)
+)
 def test_both_files_are_there_whatever_became_of_them(tmp_path_factory, a, edits):
     b = a
     for at, gone, new in edits:

@@ -1,4 +1,4 @@
-"""In: two files beside each other. Out: every pixel of every level of their changes, as float64 makes it from the same bytes."""
+"""In: two files beside each other. Out: every pixel of every level of their changes, as float64 makes it."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,9 @@ def rows_of(sides):
         column = []
         for part in side.parts(0, side.length):
             n = part.end - part.begin
-            column.append(np.frombuffer(side.sources[0].read(part.begin, n), np.uint8).astype(int) if part.there else np.full(n, -1))
+            column.append(
+                np.frombuffer(side.sources[0].read(part.begin, n), np.uint8).astype(int) if part.there else np.full(n, -1)
+            )
         columns.append(np.concatenate(column))
     return np.stack(columns, axis=1)
 
