@@ -121,7 +121,9 @@ mwv.View = class extends EventTarget {
     const chosen = this.selected;
     this.selected = -1;
     this.tell("scene");
-    if (chosen >= 0) this.tell("select");
+    // Where everything stands at the same place, what was chosen still is.
+    if (chosen >= 0 && before?.facts.layout === scene.facts.layout) this.select(chosen);
+    else if (chosen >= 0) this.tell("select");
   }
 
   /** Another scene is in sight beside the own one from now on, or none is. @param {any} other */
