@@ -254,6 +254,42 @@ def finetune(bench: Bench) -> Iterator[Row]:
     )
 
 
+def diff(bench: Bench) -> Iterator[Row]:
+    """How far two models differ of which every tensor changed: the numbers, and the page of three scenes."""
+    base, tuned = bench.llama, bench.model("tuned", bench.llama)
+    place = bench.folder / "difference"
+    elements = bench.together.least.of_models("elements")
+    say("comparing two models")
+    run(MWV, "diff", base, tuned, "--no-cache", "--jobs", "1")
+    runs = (run(MWV, "diff", base, tuned, "--cache", place / f"cache-{i}", "--jobs", "1") for i in range(bench.repeats))
+    numbers = Series(tuple(runs))
+    again = run(MWV, "diff", base, tuned, "--cache", place / "cache-0", "--jobs", "1")
+    floor = min(float(module("differing", base, tuned)) for _ in range(bench.repeats))
+    each, ratio = elements / numbers.least.seconds, numbers.least.seconds / floor
+    how = f"whole command, both files hashed and measured: {numbers.text()}; {ratio:.1f} × what numpy takes for the sums alone"
+    detail = {"value": each, "ratio": ratio, "floor": floor, "runs": numbers.facts()}
+    yield Row("diff", "mwv diff, every tensor changed, 1 thread", f"{millions(each)} elements/s", "", None, how, detail)
+    yield Row("diff", "the same again", f"{again.seconds:.2f} s", "", None, "whole command, once; reads headers alone")
+    page = build(["--diff", base, tuned], place, bench.jobs)
+    alone = 2 * bench.together.least.seconds
+    how = f"whole command, once: {page.seconds:.1f} s; a build of each model alone takes {alone:.1f} s for two scenes"
+    figure, detail = f"{millions(elements / page.seconds)} elements/s", {"value": page.seconds / alone, "run": page.facts()}
+    yield Row("diff", f"page of their difference and both sides, {bench.jobs} threads", figure, "", None, how, detail)
+
+
+def hilbert(bench: Bench) -> Iterator[Row]:
+    """Bytes of a file, and of two beside each other."""
+    base, tuned = bench.llama, bench.model("tuned", bench.llama)
+    nbytes = base.stat().st_size
+    hashing = float(module("hashing", base, str(bench.jobs)))
+    for what, sources, scenes in (("bytes of a file", [base], 2), ("bytes of two files", ["--diff", base, tuned], 3)):
+        say(f"showing {what}")
+        found = build(sources, bench.folder / f"bytes-{scenes}", bench.jobs, "--layout", "hilbert")
+        how = f"whole command, once: {found.seconds:.1f} s for {scenes} scenes of noise; hashing a file: {hashing:.2f} s"
+        figure, detail = f"{nbytes / found.seconds / 1e6:,.0f} MB/s", {"value": nbytes / found.seconds, "run": found.facts()}
+        yield Row("hilbert", f"{what}, {bench.jobs} threads", figure, "", None, how, detail)
+
+
 def memory(bench: Bench) -> Iterator[Row]:
     """Peak memory."""
     peaks = [run.peak for run in bench.together.runs]
@@ -339,6 +375,8 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "bert": bert,
     "second": second,
     "finetune": finetune,
+    "diff": diff,
+    "hilbert": hilbert,
     "memory": memory,
     "size": size,
     "page": page,

@@ -153,6 +153,17 @@ def write_finetune(path: Path, base: Path) -> str:
     return str(name)
 
 
+def write_tuned(path: Path, base: Path) -> None:
+    """A copy of a safetensors file in which the last bit of half of all values is another."""
+    rng = np.random.default_rng(2)
+    with open(base, "rb") as old, open(path, "wb") as new:
+        length = old.read(8)
+        new.write(length + old.read(int.from_bytes(length, "little")))
+        while piece := old.read(2 * PIECE):
+            values = np.frombuffer(piece, np.uint16)
+            new.write((values ^ (np.frombuffer(rng.bytes(values.size), np.uint8) & 1)).data)
+
+
 def q4_k_blocks(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
     """Valid Q4_K blocks (count × 144 bytes) whose values are about normal around zero.
 
@@ -222,6 +233,9 @@ def write(kind: str, path: Path, argument: str) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "finetune":
         return write_finetune(path, Path(argument))
+    if kind == "tuned":
+        write_tuned(path, Path(argument))
+        return "every tensor changed"
     if kind in ("8B", "70B"):
         model = LLAMA_8B if kind == "8B" else LLAMA_70B
         write_safetensors(path, model, int(argument))
