@@ -84,7 +84,8 @@ def other_files(pairing: Pairing, stack: ExitStack) -> OtherFiles:
 
 
 def sides(title: str, pairs: Sequence[Pair], memory: Memory) -> tuple[Side, Side]:
-    """Lay files side by side; files that are known to be equal are not read."""
+    """Lay files side by side; those that are known to be equal are not read for that, and are one file from then on."""
+    pairs = [pair._replace(b=pair.a) if _known_equal(pair) else pair for pair in pairs]
     most = max(_MOST // len(pairs), _FEWEST)
     with progress(f"{title}: aligning", len(pairs), "file", "MB") as advance:
 
@@ -99,11 +100,15 @@ def sides(title: str, pairs: Sequence[Pair], memory: Memory) -> tuple[Side, Side
     return Side(columns[0], names, which=0, laid=found), Side(columns[1], names, which=1, laid=found)
 
 
+def _known_equal(pair: Pair) -> bool:
+    return pair.a.identity is not None and pair.a.identity == pair.b.identity
+
+
 def _laid(pair: Pair, most: int, memory: Memory) -> Stretches:
     _, a, b = pair
     if a is ABSENT or b is ABSENT:
         return Stretches.alone(int(a is ABSENT), max(a.size, b.size))
-    if a.identity is not None and a.identity == b.identity:
+    if a is b:
         return Stretches.equal(a.size)
     how = "beside", VERSION, most
     body = memory.stream((a, b), how)

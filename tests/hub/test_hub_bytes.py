@@ -46,3 +46,27 @@ def test_a_folder_or_a_file_is_shown_and_fetched_once(hub: Hub, tmp_path: Path, 
     here = run(tmp_path, *(str(local / name) for name in names), out="here")
     assert here["tiles"]["rendered"] == 0  # type: ignore[index]
     assert tiles(tmp_path / "here") == tiles(tmp_path / "site")
+
+
+def test_two_folders_there_are_compared_and_read_at_most_twice(hub: Hub, tmp_path: Path) -> None:
+    new = {**FILES, "a/data.bin": FILES["a/data.bin"][:1000] + b"inserted" + FILES["a/data.bin"][1000:]}
+    hub.put("ann/files", FILES)
+    hub.put("ben/files", new)
+    first = run(tmp_path, "--diff", "hf://ann/files/a", "hf://ben/files/a", out="site")
+    (scene,) = (tmp_path / "site").glob("*/scene-0-*.js")
+    told = json.loads(scene.read_text().removeprefix("mwv.scene(").removesuffix(");\n"))
+    assert told["tensors"]["name"] == ["b/notes.txt", "data.bin"]
+    assert told["beside"]["changes"][1] == [len(FILES["a/data.bin"]), 0, 0, 8]
+    both = 2 * len(FILES["a/data.bin"]) + len(FILES["a/b/notes.txt"])
+    assert first["hub"]["bytes"] <= 2 * both + 200_000  # type: ignore[index]
+    again = run(tmp_path, "--diff", "hf://ann/files/a", "hf://ben/files/a", out="other")
+    assert again["tiles"]["rendered"] == again["bytes"]["read"] == 0  # type: ignore[index]
+    assert again["hub"]["bytes"] < 200_000  # type: ignore[index]
+    here = tmp_path / "here" / "a"
+    for name, content in FILES.items():
+        if name.startswith("a/"):
+            path = here / name.removeprefix("a/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    mixed = run(tmp_path, "--diff", str(here), "hf://ben/files/a", out="mixed")
+    assert mixed["tiles"]["rendered"] == 0  # type: ignore[index]
