@@ -214,11 +214,11 @@ mwv.changeLegend = function (scene, colours) {
   return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, words)];
 };
 
-/** The strip of the legend of changes: codes in the order in which they stand there, and marks at places of it. @param {any} scene */
-mwv.changeStrip = function (scene) {
+/** The strip of the legend of changes: codes in the order in which they stand there, and marks at places of it. */
+mwv.changeStrip = function () {
   const run = (/** @type {number} */ first, /** @type {number} */ count) => Array.from({ length: count }, (_, i) => first + i);
   const codes = [...run(44, 42).reverse(), 1, ...run(2, 42), ...run(128, 64), ...run(192, 64)];
-  return { codes, marks: [[0, "−255"], [42.5, "0"], [85, "+255"], [117, scene.named("{a}")], [181, scene.named("{b}")]] };
+  return { codes, marks: [[0, "−255"], [42.5, "0"], [85, "+255"], [117, "removed"], [181, "added"]] };
 };
 
 /** Columns where rows are pairs of files. */

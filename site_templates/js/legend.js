@@ -204,7 +204,7 @@ mwv.Legend = class {
     const open = box.hasAttribute("open");
     const [width, thick] = open ? [320, 14] : [240, 15];
     const changes = colours.kind === "byte-changes";
-    const strip = changes ? mwv.changeStrip(view.scene) : null;
+    const strip = changes ? mwv.changeStrip() : null;
     const codes = strip?.codes ?? colours.table.map((_, code) => code);
     const place = (/** @type {number} */ at) => (at / codes.length) * width;
     const bars = codes.map((code, at) =>
