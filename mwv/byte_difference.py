@@ -1,6 +1,6 @@
 """Two files or folders of any kind in, the page of how their bytes differ out: `--layout hilbert` with `--diff`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -11,8 +11,7 @@ from mwv.changed_bytes import ABSENT, Pair, draw_changes, sides
 from mwv.checkpoint.formats import by_name
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
-from mwv.checkpoint.source import Source
-from mwv.checkpoint.stream import STDIN, Files, let_open, open_or_note, shortened
+from mwv.checkpoint.stream import STDIN, Files, Found, let_open, open_or_note, shortened
 from mwv.checkpoint.wording import printable
 from mwv.errors import SourceError, UsageError
 from mwv.files import pairing
@@ -81,7 +80,7 @@ def _pairs(a: Files, b: Files, titles: tuple[str, str]) -> tuple[list[Pair], tup
     pairs = []
     for path in sorted(of_a.keys() | of_b.keys()):
         found = [
-            (open_or_note(f"{title}: {path}", own[path], notes) if path in own else None) or ABSENT
+            (open_or_note(own[path], f"{title}: {path}", notes) if path in own else None) or ABSENT
             for own, title in zip((of_a, of_b), titles, strict=True)
         ]
         if found != [ABSENT, ABSENT]:
@@ -93,11 +92,11 @@ def _pairs(a: Files, b: Files, titles: tuple[str, str]) -> tuple[list[Pair], tup
     return pairs, shortened(notes)
 
 
-def _by_path(files: Files, titles: tuple[str, str]) -> Mapping[str, Callable[[], Source]]:
-    """What opens files by their paths in the folder; of a file that was named alone by what the pair is called."""
+def _by_path(files: Files, titles: tuple[str, str]) -> Mapping[str, Found]:
+    """Files by their paths in the folder; one that was named alone by what the pair is called."""
     if files.folder is None:
-        return {titles[1] if titles[0] == titles[1] else " → ".join(titles): files.found[0][1]}
-    return {name.removeprefix(files.folder): opens for name, opens in files.found}
+        return {titles[1] if titles[0] == titles[1] else " → ".join(titles): files.found[0]}
+    return {found.name.removeprefix(files.folder): found for found in files.found}
 
 
 def _other_files(origins: tuple[Origin, Origin], opener: Opener) -> Mapping[str, Any] | None:

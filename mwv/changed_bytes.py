@@ -8,10 +8,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from mwv.byte_scenes import Drawn, byte_files, draw, layout_digest, look, with_tiles
 from mwv.checkpoint.source import Source
-from mwv.checkpoint.stream import let_open, open_or_note
+from mwv.checkpoint.stream import Found, let_open, open_or_note
 from mwv.checkpoint.wording import printable
 from mwv.files.beside import Absent, Side
-from mwv.files.pairing import Pairing
+from mwv.files.pairing import Pairing, Place
 from mwv.files.record import files_record
 from mwv.files.runs import compare_bytes, in_fewer
 from mwv.files.stretches import KINDS, VERSION, Stretches
@@ -75,7 +75,7 @@ def other_files(pairing: Pairing, stack: ExitStack) -> OtherFiles:
     let_open(2 * len(shown), "these folders")
     pairs = []
     for two in shown:
-        found = [ABSENT if place is None else open_or_note(two.path, place.open, []) or ABSENT for place in (two.a, two.b)]
+        found = [ABSENT if place is None else _opened(two.path, place) or ABSENT for place in (two.a, two.b)]
         for source in found:
             stack.callback(source.close)
         if found != [ABSENT, ABSENT]:
@@ -83,18 +83,25 @@ def other_files(pairing: Pairing, stack: ExitStack) -> OtherFiles:
     return OtherFiles(record, pairs)
 
 
+def _opened(path: str, place: Place) -> Source | None:
+    return open_or_note(Found(path, place.open, place.folder.place(place.name)), path, [])
+
+
 def sides(title: str, pairs: Sequence[Pair], memory: Memory) -> tuple[Side, Side]:
     """Lay files side by side; those that are known to be equal are not read for that, and are one file from then on."""
     pairs = [pair._replace(b=pair.a) if _known_equal(pair) else pair for pair in pairs]
     most = max(_MOST // len(pairs), _FEWEST)
+    how = "beside", VERSION, most
     with progress(f"{title}: aligning", len(pairs), "file", "MB") as advance:
 
         def laid(pair: Pair) -> Stretches:
-            found = _laid(pair, most, memory)
+            body = memory.stream((pair.a, pair.b), how)
+            found = _laid(pair, most, body)
             advance(1, pair.a.size + pair.b.size)
             return found
 
         found = tuple(map(laid, pairs))
+    memory.remember_streams(((pair.a, pair.b), how, laid.to_bytes()) for pair, laid in zip(pairs, found, strict=True))
     names = tuple(pair.name for pair in pairs)
     columns = tuple(pair.a for pair in pairs), tuple(pair.b for pair in pairs)
     return Side(columns[0], names, which=0, laid=found), Side(columns[1], names, which=1, laid=found)
@@ -104,14 +111,13 @@ def _known_equal(pair: Pair) -> bool:
     return pair.a.identity is not None and pair.a.identity == pair.b.identity
 
 
-def _laid(pair: Pair, most: int, memory: Memory) -> Stretches:
+def _laid(pair: Pair, most: int, body: bytes | None) -> Stretches:
+    """How a pair lies, from what is remembered of it if that is whole."""
     _, a, b = pair
     if a is ABSENT or b is ABSENT:
         return Stretches.alone(int(a is ABSENT), max(a.size, b.size))
     if a is b:
         return Stretches.equal(a.size)
-    how = "beside", VERSION, most
-    body = memory.stream((a, b), how)
     try:
         if body is not None:
             return Stretches.from_bytes(body)
@@ -120,7 +126,6 @@ def _laid(pair: Pair, most: int, memory: Memory) -> Stretches:
     found = Stretches.of(in_fewer(compare_bytes(a, b), a, b, most).runs)
     a.check_unchanged()
     b.check_unchanged()
-    memory.remember_stream((a, b), how, found.to_bytes())
     return found
 
 

@@ -9,7 +9,7 @@ What a whole model became is remembered, too: its pages need not be made again w
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -128,8 +128,12 @@ class Memory:
 
     def remember_stream(self, sources: Sequence[Source], how: object, learnt: bytes) -> None:
         """Keep what was learnt of files that were seen not to have changed meanwhile."""
-        if (key := self._stream_key(sources, how)) is not None:
-            self._index.remember_many("streams", {key: learnt})
+        self.remember_streams([(sources, how, learnt)])
+
+    def remember_streams(self, found: Iterable[tuple[Sequence[Source], object, bytes]]) -> None:
+        """The same of several, at once."""
+        keyed = ((self._stream_key(sources, how), learnt) for sources, how, learnt in found)
+        self._index.remember_many("streams", {key: learnt for key, learnt in keyed if key is not None})
 
     def _stream_key(self, sources: Sequence[Source], how: object) -> str | None:
         if not all(map(self._settled, sources)):

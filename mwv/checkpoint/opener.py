@@ -11,7 +11,8 @@ from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.open import open_checkpoint, open_in
 from mwv.checkpoint.shards import ShardName, shard_name
 from mwv.checkpoint.source import Source, is_directory
-from mwv.checkpoint.stream import Files, Stream, files_below, gather
+from mwv.checkpoint.stream import Files, Found, Stream, files_below, gather
+from mwv.checkpoint.wording import printable
 from mwv.errors import SourceError
 from mwv.hub.address import Address, Origin
 
@@ -103,7 +104,8 @@ class Opener:
             return opened
 
         inside = None if name else f"{path}/" if path else ""
-        return Files([(at, opens(at)) for at in names], (), inside, remote.place.pinned(path))
+        found = [Found(at, opens(at), printable(str(remote.place.at(at)))) for at in names]
+        return Files(found, (), inside, remote.place.pinned(path))
 
     def expand(self, address: Address) -> list[Address]:
         """The models that an address names if its path is a pattern, of a set of shards the first; else itself."""

@@ -90,8 +90,14 @@ class Stream:
         return Checkpoint(name, "bytes", self.sources, (), left_out=self.left_out, pinned=self.pinned)
 
 
-Found = tuple[str, Callable[[], Source]]
-"""A file's name with its folders, and what opens it."""
+class Found(NamedTuple):
+    """A file that was named, or lies in a folder that was."""
+
+    name: str
+    """With its folders."""
+    opens: Callable[[], Source]
+    place: str
+    """How messages call it."""
 
 
 def gather(found: Sequence[Found], notes: Sequence[str], what: str, pinned: Pinned | None = None) -> Stream:
@@ -101,19 +107,19 @@ def gather(found: Sequence[Found], notes: Sequence[str], what: str, pinned: Pinn
     """
     let_open(len(found), what)
     left_out = list(notes)
-    opened = [(name, source) for name, opens in found if (source := open_or_note(name, opens, left_out)) is not None]
+    opened = [(one.name, source) for one in found if (source := open_or_note(one, one.name, left_out)) is not None]
     if not opened:
         raise SourceError(f"{what}: holds no bytes; there is nothing to show" + (f" ({left_out[0]})" if left_out else ""))
     names, sources = zip(*opened, strict=True)
     return Stream(sources, told_apart(names), shortened(left_out), pinned)
 
 
-def open_or_note(name: str, opens: Callable[[], Source], notes: list[str]) -> Source | None:
-    """A file; None, and a note, if it cannot be opened or is empty."""
+def open_or_note(found: Found, name: str, notes: list[str]) -> Source | None:
+    """A file; None, and a note under a name, if it cannot be opened or is empty."""
     try:
-        source = opens()
+        source = found.opens()
     except UNUSABLE as error:
-        notes.append(f"{printable(name)}: {why(error, name)}")
+        notes.append(f"{printable(name)}: {why(error, found.place)}")
         return None
     if source.size:
         return source
@@ -199,9 +205,10 @@ def files_below(path: Path, folder: Callable[[], Path]) -> Files:
     """
     if path == STDIN:
         piped = not is_file(path)
-        return Files([("stdin", lambda: Spooled(STDIN, folder(), "stdin") if piped else FileSource(STDIN, "stdin"))], [], None)
+        opens = lambda: Spooled(STDIN, folder(), "stdin") if piped else FileSource(STDIN, "stdin")  # noqa: E731
+        return Files([Found("stdin", opens, "stdin")], [], None)
     if is_file(path):
-        return Files([(str(path.absolute()), lambda: FileSource(path))], [], None)
+        return Files([Found(str(path.absolute()), lambda: FileSource(path), printable(str(path)))], [], None)
     if not path.is_dir():
         FileSource(path)  # says what is wrong
     found: list[Found] = []
@@ -209,7 +216,8 @@ def files_below(path: Path, folder: Callable[[], Path]) -> Files:
     seen: set[tuple[int, int]] = set()
 
     def refused(error: OSError) -> None:
-        notes.append(f"{printable(str(error.filename))}: cannot be listed: {error.strerror}")
+        below = Path(os.fsdecode(error.filename)).relative_to(path)
+        notes.append(f"{printable(str(path.absolute().name / below))}: cannot be listed: {error.strerror}")
 
     names: list[Path] = []
     for at, below, files in os.walk(path, onerror=refused, followlinks=True):
@@ -222,7 +230,7 @@ def files_below(path: Path, folder: Callable[[], Path]) -> Files:
         if len(names) > MOST_FILES:
             raise SourceError(f"{printable(str(path))}: more than {MOST_FILES:,} files; name some of them")
     for name in sorted(names):
-        found.append((str(path.absolute().name / name.relative_to(path)), _opens(name)))
+        found.append(Found(str(path.absolute().name / name.relative_to(path)), _opens(name), printable(str(name))))
     return Files(found, notes, f"{path.absolute().name}/")
 
 

@@ -250,3 +250,15 @@ def test_the_picture_of_a_page_has_the_colours_of_its_bytes_and_the_ground_beyon
         x, y = curve.point(offset)
         shown[y, x] = colours[byte]
     assert np.array_equal(pixels, shown[: pixels.shape[0], : pixels.shape[1]])
+
+
+def test_no_page_tells_where_the_files_lay(tmp_path, files):
+    (tmp_path / "in" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "in" / "empty").touch()
+    shutil.copytree(tmp_path / "in", tmp_path / "other", symlinks=True)
+    for sources in ((tmp_path / "in",), ("--diff", tmp_path / "in", tmp_path / "other")):
+        done = mwv("build", "--layout", "hilbert", *sources, "-o", "site", "--cache", "cache", cwd=tmp_path)
+        assert done.code == 0 and "gone" in done.err, done.err
+    texts = [path for path in (tmp_path / "site").rglob("*") if path.suffix in (".js", ".html", ".json")]
+    assert any("Left out" in path.read_text() for path in texts)
+    assert [path for path in texts if str(tmp_path) in path.read_text()] == []
