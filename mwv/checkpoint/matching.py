@@ -1,15 +1,16 @@
 """Two checkpoints in, which tensor of one is which of the other out, and why; by names and shapes alone, without a guess.
 
 Tensors of one name belong together; then those of one canonical name (`names.py`); an expert on its own and its part of a
-tensor that holds all experts of the layer; then those whose names are alike but for one beginning, the same for all.
+tensor that holds all experts of the layer; then those whose names are alike but for one beginning, the same for all of a part
+of the model, most of whose tensors have one shape, too.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
-from math import prod
+from itertools import chain, count, product
+from math import inf, prod
 from typing import Final, Literal
 
 from mwv.checkpoint.info import Checkpoint, TensorInfo
@@ -18,6 +19,10 @@ from mwv.checkpoint.wording import listed, shown
 
 _MOST_STRIPPED: Final = 5
 """Leading components that are taken off at most."""
+_MOST_BEGINNINGS: Final = 16
+"""Beginnings by which names may differ in one model: parts of it that were renamed each on its own."""
+_COMMON: Final = 256
+"""Pairs of names with one end beyond which that end says nothing, such as the `conv.weight` of a hundred blocks."""
 _EXPERT: Final = re.compile(r"(.*(?:^|\.)experts)\.([0-9]+)\.(.+)")
 _NAMED: Final = 4
 """Names that a line about an ambiguity gives at most."""
@@ -96,7 +101,10 @@ def match(a: Checkpoint, b: Checkpoint) -> Matching:
         if key in left[1]:
             take(key, key, "an expert and its part of all experts")
     beginnings = ("", "")
-    while found := _renamed(*left, not pairs):
+    for _ in range(_MOST_BEGINNINGS):
+        found = _renamed(*left, not pairs)
+        if found is None:
+            break
         of_a, of_b, ends = found
         beginnings = beginnings if any(beginnings) else (of_a, of_b)
         for end in ends:
@@ -109,7 +117,7 @@ def match(a: Checkpoint, b: Checkpoint) -> Matching:
     matches.sort(key=lambda m: order.get(m.name, len(order)))
     for name, side in left[1].items():
         renamed = beginnings[0] + name.removeprefix(beginnings[1]) if name.startswith(beginnings[1]) else name
-        free = next(n for n in (renamed, name, *(f"{name} ({i})" for i in range(2, len(left[1]) + 3))) if n not in taken)
+        free = next(n for n in chain((renamed, name), (f"{name} ({i})" for i in count(2))) if n not in taken)
         taken.add(free)
         matches.append(Match(free, None, side, ""))
     return Matching(tuple(matches), ambiguous)
@@ -158,44 +166,66 @@ def _fits(a: Side, b: Side) -> bool:
 def _renamed(a: Mapping[str, Side], b: Mapping[str, Side], alone: bool) -> tuple[str, str, list[str]] | None:
     """What names of each side begin with before they are alike, and their ends: the beginnings that bring most together.
 
-    Both may have a beginning only if nothing else connects the two (`alone`), and it is half of one side at least. None if
-    others would bring half as many together, and not the same ones: that would be a guess.
+    What counts are ends of two components at least, with tensors of one shape; names of one component, and tensors with more
+    rows, follow them. None if others would bring half as many together, and not the same ones: that would be a guess.
     """
     if not a or not b:
         return None
-    ends = _ends(a), _ends(b)
-    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    ends = _ends(a, alone), _ends(b, alone)
+    half = min(len(a), len(b)) / 2
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for end in ends[0].keys() & ends[1].keys():
-        for of_a in ends[0][end]:
-            for of_b in ends[1][end]:
-                if _fits(a[of_a + end], b[of_b + end]) and (alone or not (of_a and of_b)):
-                    groups[of_a, of_b].append(end)
-    least = min(len(a), len(b)) / 2
-    known = {of: found for of, found in groups.items() if not all(of) or len(found) >= least}
+        if len(ends[0][end]) * len(ends[1][end]) <= _COMMON:
+            for of in product(ends[0][end], ends[1][end]):
+                if _squeezed(a[of[0] + end].shape) == _squeezed(b[of[1] + end].shape):
+                    alike[of].append(end)
+    known = [of for of, found in alike.items() if len(found) >= _wanted(*of, alone, half)]
     if not known:
         return None
-    first, *others = sorted(known, key=lambda of: (-len(known[of]), len(of[0]) + len(of[1]), of))
-    best = _pairs(first, known[first])
+    first, *others = sorted(known, key=lambda of: (-len(alike[of]), len(of[0]) + len(of[1]), of))
+    best = _pairs(first, alike[first])
     back = {y: x for x, y in best.items()}
     for other in others:
-        if 2 * len(known[other]) < len(best):
+        if 2 * len(alike[other]) < len(best):
             break
-        if any(best.get(x, y) != y or back.get(y, x) != x for x, y in _pairs(other, known[other]).items()):
+        if any(best.get(x, y) != y or back.get(y, x) != x for x, y in _pairs(other, alike[other]).items()):
             return None
-    return *first, sorted(known[first])
+    of_a, of_b = first
+    rest = (name.removeprefix(of_a) for name in a if name.startswith(of_a))
+    return of_a, of_b, sorted(end for end in rest if of_b + end in b and _fits(a[of_a + end], b[of_b + end]))
+
+
+def _wanted(a: str, b: str, alone: bool, half: float) -> float:
+    """How many tensors two beginnings must bring together, before it is no guess that they mean the same.
+
+    One that only one side has needs no more; components within need half of one side. So do a number, which may be a
+    layer's, and others, which may name another part of a model; and only where nothing else connects the two (`alone`).
+    """
+    of_a, of_b = a.split(".")[:-1], b.split(".")[:-1]
+    short, rest = sorted((of_a, of_b), key=len)
+    numbers = any(map(str.isdecimal, of_a)) + any(map(str.isdecimal, of_b))
+    if numbers or not _within(short, rest):
+        return half if alone and numbers < 2 else inf
+    return half if short else 1
+
+
+def _within(short: Iterable[str], long: Iterable[str]) -> bool:
+    """Whether a sequence has all of another, in order."""
+    rest = iter(long)
+    return all(part in rest for part in short)
 
 
 def _pairs(beginnings: tuple[str, str], ends: Iterable[str]) -> dict[str, str]:
     return {beginnings[0] + end: beginnings[1] + end for end in ends}
 
 
-def _ends(names: Iterable[str]) -> dict[str, list[str]]:
-    """Ends of names of two components at least, and what is before each; that has no number, which would be a layer's."""
+def _ends(names: Iterable[str], numbers: bool = False) -> dict[str, list[str]]:
+    """Ends of names of two components at least, and what is before each; that may have a layer's number only if asked."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         parts = name.split(".")
         for stripped in range(min(_MOST_STRIPPED, max(len(parts) - 2, 0)) + 1):
-            if any(part.isdecimal() for part in parts[:stripped]):
+            if stripped and parts[stripped - 1].isdecimal() and not numbers:
                 break
             found[".".join(parts[stripped:])].append("".join(f"{part}." for part in parts[:stripped]))
     return found

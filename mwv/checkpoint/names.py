@@ -3,24 +3,33 @@
 So tensors of one model in two formats have one name. What is translated: GGUF's names, by the tables of the gguf package, which
 tell GGUF's name for each of the names that an architecture's tensors have elsewhere; the original names of Llama and Mistral;
 what trainers put before names, or into them; names of a language model inside a model that also sees or hears, which GGUF does
-not tell from one alone. Any other name is canonical as it is.
+not tell from one alone; old names of norms. Any other name is canonical as it is.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from mwv.checkpoint.gguf_config import gguf_architecture
 
 _GGUF: Final = re.compile(r"token_embd\.weight|(?:(?:enc|dec|v|a)\.)?blk\.[0-9]+\..+")
-_ORIGINAL: Final = re.compile(r"layers\.[0-9]+\.attention\.w[qkvo]\.weight")
+_ORIGINAL: Final = re.compile(r"((?:\w+\.)*)layers\.[0-9]+\.attention\.w[qk]\.weight")
 _TRAINER: Final = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
 _WRAPPERS: Final = ("module.", "base_model.model.")
 """Taken off where every name of the model begins with it."""
 _ADAPTER: Final = re.compile(r"(\.lora_[A-Za-z_]+|\.modules_to_save)\.default(?=\.|$)|\.base_layer(?=\.)")
-_NESTED: Final = re.compile(r"^language_model\.(?=model\.|lm_head\.)|^(model\.)language_model\.")
+_NESTED: Final = re.compile(r"(?<![^.])(?:language_model\.(?=model\.|lm_head\.)|(model\.)language_model\.)")
+_NORM: Final = re.compile(r"((?:^|.*\.)LayerNorm\.)(gamma|beta)")
+_NORMED: Final = re.compile(r"((?:.*\.)?)weight_([gv])")
+_LOADED: Final = {
+    "gamma": "weight",
+    "beta": "bias",
+    "g": "parametrizations.weight.original0",
+    "v": "parametrizations.weight.original1",
+}
+"""What transformers and torch themselves rename when they load a file: BERT's first norms, and weights with a norm."""
 _INDEX: Final = re.compile(r"\.([0-9]+)\.")
 _EXPERT: Final = re.compile(r"\.(?:experts|(ffn_gate|ffn_up|ffn_down))\.([0-9]+)(?=\.)")
 """An expert's number; old GGUF files say `ffn_gate.3`."""
@@ -113,21 +122,35 @@ def canonical_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str
         if all(name.startswith(wrapper) for name in plain.values()):
             plain = {name: inner.removeprefix(wrapper) for name, inner in plain.items()}
     plain = {name: _NESTED.sub(_kept, _ADAPTER.sub(_kept, inner)) for name, inner in plain.items()}
+    stored = set(plain.values())
+    plain = {name: _as_loaded(inner, stored) for name, inner in plain.items()}
     if any(_GGUF.fullmatch(name) for name in plain.values()):
         architecture = gguf_architecture(config)
         table = _table(architecture, _projector(config) or _variant(architecture, plain.values()), False)
         plain = {name: _translated(inner, table) for name, inner in plain.items()}
-    elif any(_ORIGINAL.fullmatch(name) for name in plain.values()):
-        table = _table("llama", (), True)
-        plain = {name: _translated(inner, table) for name, inner in plain.items()}
-    found = Counter(plain.values())
-    single = {name: inner if found[inner] == 1 else name for name, inner in plain.items()}
+    elif wrappers := [found[1] for name in plain.values() if (found := _ORIGINAL.fullmatch(name))]:
+        wrapper = min(wrappers)
+        if all(name.startswith(wrapper) for name in plain.values()):
+            table = _table("llama", (), True)
+            plain = {name: _translated(inner.removeprefix(wrapper), table) for name, inner in plain.items()}
+    times = Counter(plain.values())
+    single = {name: inner if times[inner] == 1 else name for name, inner in plain.items()}
     return single if len(set(single.values())) == len(single) else {name: name for name in given}
 
 
 def _kept(found: re.Match[str]) -> str:
     """What stays of a match: its group, if it took part."""
     return found[1] or ""
+
+
+def _as_loaded(name: str, stored: Container[str]) -> str:
+    """A name as transformers has it after loading; of a weight with a norm both parts must be there."""
+    if found := _NORM.fullmatch(name):
+        return found[1] + _LOADED[found[2]]
+    found = _NORMED.fullmatch(name)
+    if found and f"{found[1]}weight_{'v' if found[2] == 'g' else 'g'}" in stored:
+        return found[1] + _LOADED[found[2]]
+    return name
 
 
 def _variant(architecture: str, names: Iterable[str]) -> tuple[str, ...]:

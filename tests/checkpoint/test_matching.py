@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import families
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.dtypes import PLAIN
+from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.matching import Matching, match
 from mwv.checkpoint.open import open_checkpoint
 from mwv.comparing import oppose
@@ -15,7 +17,7 @@ LAYER = {"self_attn.q_proj.weight": (4, 4), "mlp.up_proj.weight": (8, 4), "input
 
 
 def checkpoint(folder: Path, shapes: dict[str, tuple[int, ...]]) -> Checkpoint:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     save_file({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, folder / "model.safetensors")
     return open_checkpoint(folder)
 
@@ -44,12 +46,68 @@ def test_equal_names_belong_together(tmp_path: Path) -> None:
     assert not found.ambiguous
 
 
-@pytest.mark.parametrize("prefixes", [("model.", ""), ("", "model."), ("", "base.inner."), ("bert.", "roberta.")])
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        ("model.", ""),
+        ("", "model."),
+        ("", "base.inner."),
+        ("bert.", "roberta."),
+        ("", "0.auto_model."),
+        ("bert.", "0.auto_model."),
+        ("model.", "model.text_model."),
+    ],
+)
 def test_one_beginning_may_differ(tmp_path: Path, prefixes: tuple[str, str]) -> None:
     of_a, of_b = prefixes
     found = matched(tmp_path, layers(of_a), layers(of_b))
     assert pairs(found) == dict(zip(layers(of_a), layers(of_b), strict=True))
     assert not found.ambiguous and alone(found) == (set(), set())
+
+
+@pytest.mark.parametrize("wrapper", ["model.", "net.", "vlm.model.", "base.0."])
+@pytest.mark.parametrize("family", sorted(set(families.NAMES) - {"smollm2_gguf"}))
+def test_a_model_inside_another_belongs_to_itself_alone(family: str, wrapper: str) -> None:
+    a, b = (
+        Checkpoint(
+            "m",
+            "safetensors",
+            (),
+            tuple(TensorInfo(before + name, PLAIN["F32"], shape, 0, 0, 0) for name, shape in families.read(family)),
+        )
+        for before in ("", wrapper)
+    )
+    expected = {name: wrapper + name for name, _ in families.read(family)}
+    assert pairs(match(a, b)) == expected
+    assert pairs(match(b, a)) == {inner: name for name, inner in expected.items()}
+
+
+def test_components_within_a_beginning_may_be_more_though_a_head_has_one_name(tmp_path: Path) -> None:
+    head = {"lm_head.weight": (16, 4)}
+    vision = {"model.vision_model.blocks.0.w": (3, 3), "model.connector.w": (4, 3)}
+    found = matched(tmp_path, layers("model.") | head, layers("model.text_model.") | vision | head)
+    assert pairs(found) == dict(zip(layers("model."), layers("model.text_model."), strict=True)) | dict.fromkeys(head, *head)
+    assert alone(found) == (set(), set(vision))
+
+
+def test_names_of_one_component_follow_the_others(tmp_path: Path) -> None:
+    token = {"cls_token": (1, 1, 4)}
+    found = matched(tmp_path, layers("") | token, {f"net.{name}": shape for name, shape in (layers("") | token).items()})
+    assert pairs(found)["cls_token"] == "net.cls_token"
+    assert "a.token" not in pairs(matched(tmp_path / "alone", {"w.x": (3,), "token": (4,)}, {"w.x": (3,), "a.token": (4,)}))
+
+
+def test_of_two_that_end_alike_the_one_of_equal_shapes_belongs(tmp_path: Path) -> None:
+    wide = {f"clip_g.{name}": tuple(2 * n for n in shape) for name, shape in layers("").items()}
+    found = matched(tmp_path, layers(""), wide | layers("clip_l."))
+    assert pairs(found) == dict(zip(layers(""), layers("clip_l."), strict=True))
+    assert not pairs(matched(tmp_path / "wide", layers(""), wide))
+
+
+def test_one_layer_is_not_another(tmp_path: Path) -> None:
+    of_a, of_b = ({f"model.layers.{n}.{slot}": shape for slot, shape in LAYER.items()} for n in (0, 2))
+    assert pairs(matched(tmp_path, of_a, of_b)) == {}
+    assert pairs(matched(tmp_path / "all", dict(LAYER), layers("model."))) == {}
 
 
 def test_how_a_beginning_differs_is_told(tmp_path: Path) -> None:

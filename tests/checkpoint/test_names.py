@@ -123,6 +123,8 @@ def test_original_names_of_llama_and_mixtral() -> None:
     outside = ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"]
     assert sorted(found.values()) == sorted(outside + [f"model.layers.{i}.{slot}.weight" for i in range(2) for slot in slots])
     assert found["layers.1.feed_forward.w2.weight"] == "model.layers.1.mlp.down_proj.weight"
+    wrapped = canonical_names([f"net.{name}" for name in found], {})
+    assert {name.removeprefix("net."): canonical for name, canonical in wrapped.items()} == found
     expert = "layers.0.feed_forward.experts.3.w1.weight"
     names = ["tok_embeddings.weight", "layers.0.attention.wq.weight", expert]
     assert canonical_names(names, {})[expert] == "model.layers.0.block_sparse_moe.experts.3.w1.weight"
@@ -142,6 +144,21 @@ def test_original_names_of_llama_and_mixtral() -> None:
 )
 def test_what_trainers_add_is_taken_off(name: str, canonical: str) -> None:
     assert canonical_names([name], {}) == {name: canonical}
+
+
+@pytest.mark.parametrize(
+    ("names", "canonical"),
+    [
+        (["a.LayerNorm.gamma", "a.LayerNorm.beta"], ["a.LayerNorm.weight", "a.LayerNorm.bias"]),
+        (["LayerNorm.gamma"], ["LayerNorm.weight"]),
+        (["a.weight_g", "a.weight_v"], ["a.parametrizations.weight.original0", "a.parametrizations.weight.original1"]),
+        (["a.weight_g", "b.weight_v"], ["a.weight_g", "b.weight_v"]),
+        (["a.layer_norm.gamma", "a.gamma"], ["a.layer_norm.gamma", "a.gamma"]),
+        (["a.LayerNorm.gamma", "a.LayerNorm.weight"], ["a.LayerNorm.gamma", "a.LayerNorm.weight"]),
+    ],
+)
+def test_old_names_of_norms_are_those_after_loading(names: list[str], canonical: list[str]) -> None:
+    assert canonical_names(names, {}) == dict(zip(names, canonical, strict=True))
 
 
 def test_a_wrapper_is_taken_off_only_if_all_names_have_it() -> None:
@@ -173,6 +190,8 @@ def test_a_nested_language_model_has_the_names_that_it_has_alone(family: str) ->
         "model.norm.weight",
     }
     assert not any("language_model" in canonical for canonical in found.values())
+    wrapped = canonical_names([f"vlm.{name}" for name in found], {"model_type": "llama"})
+    assert wrapped == {f"vlm.{name}": f"vlm.{canonical}" for name, canonical in found.items()}
 
 
 words = st.sampled_from(
