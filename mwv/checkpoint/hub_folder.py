@@ -143,7 +143,7 @@ class HubFolder:
         for source in self._opened.values():
             source.bytes.keep_head()
 
-    @cached_property
+    @property
     def _entries(self) -> Mapping[str, RemoteFile | RemoteFolder]:
         return self.remote.entries(self.path)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mwv.checkpoint.folder import Folder, LocalFolder
 from mwv.checkpoint.formats import by_name
@@ -19,7 +20,10 @@ from mwv.hub.address import Address, Origin
 if TYPE_CHECKING:
     from mwv.checkpoint.hub_folder import HubFolder
     from mwv.hub.cas import Cas
-    from mwv.hub.remote import Access, FindCopy, Heads
+    from mwv.hub.remote import Access, FindCopy, Heads, Remote
+
+_RECENT: Final = 8
+"""Addresses that are looked up once: whatever is asked of those of a comparison is of one commit."""
 
 
 @dataclass(eq=False)
@@ -61,10 +65,15 @@ class Opener:
     def _on_the_hub(self, origin: Address) -> "tuple[HubFolder, str]":
         """The folder of an address, and the name of the file in it that was meant, if one was."""
         from mwv.checkpoint.hub_folder import HubFolder
+
+        remote, path, name = self._find(origin)
+        return HubFolder(remote, path), name
+
+    @cached_property
+    def _find(self) -> "Callable[[Address], tuple[Remote, str, str]]":
         from mwv.hub.remote import find
 
-        remote, path, name = find(self.access, origin)
-        return HubFolder(remote, path), name
+        return lru_cache(_RECENT)(partial(find, self.access))
 
     def stream(self, origins: Sequence[Origin], folder: Callable[[], Path]) -> Stream:
         """All files that are named, one after the other, those of folders by name; raises SourceError, HubError.

@@ -65,12 +65,15 @@ class Remote:
     def __init__(self, access: Access, place: Place) -> None:
         """Nothing is asked yet."""
         self.access, self.place = access, place
+        self._entries: dict[str, dict[str, RemoteFile | RemoteFolder]] = {}
         self._reconstructions = Reconstructions(access.hub, place.address)
 
     def entries(self, folder: str) -> dict[str, RemoteFile | RemoteFolder]:
-        """What lies in a folder, by name."""
-        found = self.access.hub.entries(self.place.address, folder)
-        return {entry.path.rpartition("/")[2]: entry for entry in found}
+        """What lies in a folder, by name; it is asked for once."""
+        if folder not in self._entries:
+            found = self.access.hub.entries(self.place.address, folder)
+            self._entries[folder] = {entry.path.rpartition("/")[2]: entry for entry in found}
+        return self._entries[folder]
 
     def all_files(self, folder: str) -> Iterable[RemoteFile]:
         """The files in a folder and in all folders below."""

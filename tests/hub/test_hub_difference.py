@@ -83,6 +83,21 @@ def test_the_numbers_of_known_models_need_no_byte_of_their_tensors(
     assert second["tensors"] == first["tensors"]
 
 
+@pytest.mark.parametrize("way", ["diff", "build"])
+def test_each_repository_and_its_folder_are_asked_for_once(hub: Hub, tmp_path: Path, way: str) -> None:
+    repos = ["ann/base", "bob/tuned", "bob/other"][: 2 if way == "diff" else 3]
+    for repo in repos:
+        put(hub, tmp_path, repo, {"a.w": np.ones((3, 4), np.float32)}, README_md=CARD, config_json=b"{}")
+    hub.log.clear()
+    addresses = [f"hf://{repo}" for repo in repos]
+    if way == "diff":
+        main(["diff", *addresses, "--no-cache"])
+    else:
+        run(tmp_path, *addresses)
+    asked = sorted(seen.path.split("/tree/")[0] for seen in hub.log.of("api", "GET") if "token" not in seen.path)
+    assert asked == sorted(2 * [f"/api/models/{repo}" for repo in repos])
+
+
 def test_a_new_tensor_of_a_finetune_is_refused(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(hub, tmp_path, "ann/base", weights(False))
     put(hub, tmp_path, "bob/tuned", weights(True, extra=np.ones(3, np.float32)), README_md=CARD)
