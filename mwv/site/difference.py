@@ -38,7 +38,7 @@ def difference_facts(
         "finetune": finetune,
         "ambiguous": list(ambiguous),
         "total": total,
-        "identical": sum(one is not None and not one.changed for one in found),
+        "identical": sum(line.difference is not None and not line.difference.changed and line.rows is None for line in lines),
         "compared": sum(one is not None for one in found),
         "columns": columns,
         "alone": {str(i): line.side for i, line in enumerate(lines) if line.side != "both"},
