@@ -36,6 +36,7 @@ class Side:
 
     info: TensorInfo
     panel: int | None = None
+    """The expert's number."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,11 +65,10 @@ class Match:
         """Whether, and how far, the two can be compared element by element."""
         if self.a is None or self.b is None:
             return "only b" if self.a is None else "only a"
-        a, b = _squeezed(self.a.shape), _squeezed(self.b.shape)
-        if a == b:
+        a, b = self.a.shape, self.b.shape
+        if _squeezed(a) == _squeezed(b):
             return "same shape"
-        rows = len(a) > 1 and len(a) == len(b) and a[1:] == b[1:] and len(self.a.shape) == len(self.b.shape)
-        return "other rows" if rows and self.a.shape[1:] == self.b.shape[1:] else "other shape"
+        return "other rows" if a[1:] == b[1:] and prod(a[1:]) > 1 else "other shape"
 
 
 @dataclass(frozen=True)

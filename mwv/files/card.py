@@ -31,7 +31,7 @@ def is_finetune_of(card: Mapping[str, Any], base: str) -> bool:
     """Whether a card says that its model is a finetune of `base`, a repository or the name of a folder."""
     named = card.get("base_model")
     names = [named] if isinstance(named, str) else named if isinstance(named, list) else []
-    relation = card.get("base_model_relation", "finetune")
+    relation = card.get("base_model_relation") or "finetune"
     wanted = base.casefold()
     told = {name.casefold() for name in names if isinstance(name, str)}
     return relation == "finetune" and any(wanted in (name, name.rpartition("/")[2]) for name in told)

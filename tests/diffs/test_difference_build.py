@@ -151,6 +151,7 @@ CASES = {
         {**weights(0), "old.weight": np.full((20, 30), 0.5, np.float32)},
         {**weights(2), "new.weight": np.full((9, 8), -2, np.float16), "score.weight": np.ones((3, 96), np.float32)},
     ),
+    "types": tuple({**weights(0), "types.weight": np.full((rows, 96), rows, np.float32)} for rows in (1, 3)),
     "half": (weights(0), {name: t.astype(np.float16) for name, t in weights(0).items()}),
 }
 
@@ -206,6 +207,13 @@ def test_the_page_tells_the_numbers_of_each_pair(tmp_path: Path) -> None:
     assert difference["compared"] == len(a) - 1 and difference["identical"] == difference["compared"] - 2
 
 
+def test_a_tensor_with_more_rows_is_not_identical(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", weights(0)), write(tmp_path / "b", weights(0, 364))
+    run(a, b, tmp_path / "site", None)
+    difference = scene(tmp_path / "site", 0)["difference"]
+    assert difference["compared"] == len(weights(0)) and difference["identical"] == difference["compared"] - 1
+
+
 def test_any_cache_and_any_threads_give_the_same_site(tmp_path: Path) -> None:
     a, b = (write(tmp_path / name, t) for name, t in zip("ab", CASES["grown"], strict=True))
     run(a, b, tmp_path / "one", tmp_path / "cache", jobs=1)
@@ -248,6 +256,21 @@ def test_identical_models_cost_nothing(tmp_path: Path) -> None:
     assert scene(tmp_path / "site", 0)["difference"]["total"]["changed"] == 0
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        "base_model: Owner/BASE",
+        "base_model:\n- owner/other\n- owner/base",
+        "base_model: base\nbase_model_relation: finetune",
+        "base_model: owner/base\nbase_model_relation:",
+    ],
+)
+def test_a_card_that_names_the_original_makes_a_finetune(tmp_path: Path, card: str) -> None:
+    a, b = write(tmp_path / "base", weights(0)), write(tmp_path / "tuned", weights(2), f"---\n{card}\n---\n")
+    run(a, b, tmp_path / "site", None)
+    assert scene(tmp_path / "site", 0)["difference"]["finetune"]
+
+
 def test_a_finetune_with_new_tensors_is_refused_until_it_is_allowed(tmp_path: Path) -> None:
     card = "---\nbase_model: owner/base\n---\n# A finetune\n"
     a, b = write(tmp_path / "base", weights(0)), write(tmp_path / "tuned", weights(2, 364), card)
@@ -265,6 +288,8 @@ def test_a_finetune_with_new_tensors_is_refused_until_it_is_allowed(tmp_path: Pa
         "base_model: owner/other",
         "base_model: " + 5000 * "[",
         "base_model: owner/base\nbase_model_relation: quantized",
+        "base_model: owner/base\nbase_model_relation: adapter",
+        "base_model: [owner/base, owner/other]\nbase_model_relation: merge",
         "base_model: [",
         "- 1",
     ],
