@@ -11,13 +11,14 @@ from mwv.aliases import Copies
 from mwv.changed_bytes import OtherFiles, draw_changes, other_files, sides
 from mwv.checkpoint.facts import dtype_counts, facts
 from mwv.checkpoint.info import Checkpoint
+from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted, listed, shown
 from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas
 from mwv.drawing import Drawing, room_for
 from mwv.errors import SourceError
 from mwv.files.card import is_finetune_of, read_card
 from mwv.files.pairing import pair
-from mwv.hub.address import Address, Origin
+from mwv.hub.address import Address
 from mwv.layout.canvas import Canvas
 from mwv.places import check_room
 from mwv.progress import progress
@@ -49,10 +50,10 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
     assert wanted.against is not None
     base = open_model(wanted.against, means.opener)
     other = open_model(wanted.source, means.opener)
-    finetune = _is_finetune(wanted, means) if settings.finetune is None else settings.finetune
+    finetune = _is_finetune(wanted, means.opener) if settings.finetune is None else settings.finetune
     label = _label(wanted, base, other, place, settings, finetune)
     with ExitStack() as stack:
-        others = _other_files(wanted, means, stack)
+        others = _other_files(wanted, means.opener, stack)
         joint = _joint(base, other, others, label.title)
         inputs = adding.memory.inputs(joint, asdict(replace(label, place=Place())), others.record)
 
@@ -100,23 +101,19 @@ def _joint(base: Checkpoint, other: Checkpoint, others: OtherFiles, title: str) 
     )
 
 
-def _is_finetune(wanted: ModelSettings, means: Means) -> bool:
+def _is_finetune(wanted: ModelSettings, opener: Opener) -> bool:
     """Whether the card of a model says that it is a finetune of the other."""
     assert wanted.against is not None
-    card = read_card(means.opener.folder(wanted.source))
-    return is_finetune_of(card, _called(wanted.against, means))
+    base = wanted.against
+    called = base.repo if isinstance(base, Address) else opener.folder(base).name
+    return is_finetune_of(read_card(opener.folder(wanted.source)), called)
 
 
-def _other_files(wanted: ModelSettings, means: Means, stack: ExitStack) -> OtherFiles:
+def _other_files(wanted: ModelSettings, opener: Opener, stack: ExitStack) -> OtherFiles:
     """What sets the files apart that hold no weights, if two folders are compared; open until `stack` ends."""
     assert wanted.against is not None
-    a, b = (means.opener.whole_folder(origin) for origin in (wanted.against, wanted.source))
+    a, b = (opener.whole_folder(origin) for origin in (wanted.against, wanted.source))
     return OtherFiles() if a is None or b is None else other_files(pair(a, b), stack)
-
-
-def _called(origin: Origin, means: Means) -> str:
-    """What a card would call a model."""
-    return origin.repo if isinstance(origin, Address) else means.opener.folder(origin).name
 
 
 def _refuse_new(opposed: Opposed, other: Checkpoint) -> None:

@@ -125,24 +125,21 @@ def test_files_are_compared_as_what_they_are(tmp_path):
 
 
 def test_weights_indices_and_hidden_folders_are_left_out(tmp_path):
-    files = {
-        "model_safetensors": "a",
-        "x_gguf": "a",
-        "model_safetensors_index_json": {},
-        "t_bin": "a",
-        ".git__config_txt": "a",
-        "sub__y_pt": "a",
-    }
-    found = record_of(written(tmp_path / "a", **files), written(tmp_path / "b"))
-    (tmp_path / "b").mkdir(exist_ok=True)
-    assert [one["path"] for one in found["files"]] == ["model_safetensors_index.json"]
-
-
-def test_indices_of_shards_are_left_out(tmp_path):
     for side in "ab":
-        (tmp_path / side).mkdir()
-        (tmp_path / side / "model.safetensors.index.json").write_text(side)
-    assert record_of(tmp_path / "a", tmp_path / "b")["files"] == []
+        for name in (
+            "model.safetensors",
+            "x.gguf",
+            "model.safetensors.index.json",
+            "t.bin",
+            ".git/config",
+            "sub/y.pt",
+            "kept.txt",
+        ):
+            path = tmp_path / side / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(side)
+    found = record_of(tmp_path / "a", tmp_path / "b")
+    assert [one["path"] for one in found["files"]] == ["kept.txt"] and not found["notes"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +182,7 @@ def test_long_files_are_compared_by_bytes_and_longer_ones_not_at_all(tmp_path, m
 def test_a_chat_template_is_compared_by_lines(tmp_path):
     a = written(tmp_path / "a", tokenizer_config_json={"chat_template": "{% for %}\n{{ a }}\n{% endfor %}"})
     b = written(tmp_path / "b", tokenizer_config_json={"chat_template": "{% for %}\n{{ b }}\n{{ c }}\n{% endfor %}"})
-    found = record_of(*(written(folder) for folder in (a, b)))
+    found = record_of(a, b)
     (row,) = file(found, "tokenizer_config.json")["json"]["rows"]
     assert [line["kind"] for line in row["text"]["rows"]] == [" ", "-", "+", "+", " "]
     assert facts(found, "tokenizer_config.json") == {"chat_template": ("1 line removed", "2 lines added")}
