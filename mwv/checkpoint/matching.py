@@ -202,9 +202,9 @@ def _wanted(a: str, b: str, alone: bool, half: float) -> float:
     layer's, and others, which may name another part of a model; and only where nothing else connects the two (`alone`).
     """
     of_a, of_b = a.split(".")[:-1], b.split(".")[:-1]
-    short, rest = sorted((of_a, of_b), key=len)
+    short, long = sorted((of_a, of_b), key=len)
     numbers = any(map(str.isdecimal, of_a)) + any(map(str.isdecimal, of_b))
-    if numbers or not _within(short, rest):
+    if numbers or not _within(short, long):
         return half if alone and numbers < 2 else inf
     return half if short else 1
 

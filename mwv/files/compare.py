@@ -50,19 +50,18 @@ def compare_pair(pair: Pair) -> FileDiff:
     """What sets a pair apart; a file that cannot be read is told as such."""
     sources: list[Source] = []
     try:
-        try:
-            sources += [place.open() for place in (pair.a, pair.b) if place is not None]
-            if pair.a is None:
-                return FileDiff(pair.path, "only_b", (None, sources[0].size))
-            if pair.b is None:
-                return FileDiff(pair.path, "only_a", (sources[0].size, None))
-            with no_collection():
-                return _compared(pair.path, *sources)
-        except UNUSABLE as error:
-            place = pair.a or pair.b
-            assert place is not None
-            sizes = [source.size for source in sources] if len(sources) == 2 else [None, None]
-            return FileDiff(pair.path, "unread", (sizes[0], sizes[1]), note=why(error, place.folder.place(place.name)))
+        sources += [place.open() for place in (pair.a, pair.b) if place is not None]
+        if pair.a is None:
+            return FileDiff(pair.path, "only_b", (None, sources[0].size))
+        if pair.b is None:
+            return FileDiff(pair.path, "only_a", (sources[0].size, None))
+        with no_collection():
+            return _compared(pair.path, *sources)
+    except UNUSABLE as error:
+        place = pair.a or pair.b
+        assert place is not None
+        sizes = [source.size for source in sources] if len(sources) == 2 else [None, None]
+        return FileDiff(pair.path, "unread", (sizes[0], sizes[1]), note=why(error, place.folder.place(place.name)))
     finally:
         for source in sources:
             source.close()
