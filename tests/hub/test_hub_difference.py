@@ -25,11 +25,13 @@ def weights(changed: bool, **more: Any) -> dict[str, Any]:
 
 def put(hub: Hub, folder: Path, repo: str, tensors: dict[str, Any], **files: bytes) -> Path:
     """The same model on the Hub and here."""
-    data = safetensors.numpy.save(tensors, {"format": "pt"})
-    hub.put(repo, {"model.safetensors": data, **{name.replace("_", "."): content for name, content in files.items()}})
+    contents = {"model.safetensors": safetensors.numpy.save(tensors, {"format": "pt"})}
+    contents |= {name.replace("_", "."): content for name, content in files.items()}
+    hub.put(repo, contents)
     here = folder / repo.rpartition("/")[2]
     here.mkdir()
-    (here / "model.safetensors").write_bytes(data)
+    for name, content in contents.items():
+        (here / name).write_bytes(content)
     return here
 
 
