@@ -78,10 +78,9 @@ _MAX_LIST: Final = 10_000_000
     help="Differences over the RMS of the original tensor, absolute ones, or only which values changed, and which way.",
 )
 @click.option(
-    "--finetune/--no-finetune",
-    default=None,
-    help="Whether what is compared is a finetune, which has no new tensors; default: what its model card says.",
+    "--finetune", is_flag=True, help="What is compared is a finetune, with no new tensors; default: what its model card says."
 )
+@click.option("--no-finetune", is_flag=True, help="It is none, whatever its card says.")
 @click.option("--allow-new", is_flag=True, help="Compare a finetune that has new tensors or rows all the same.")
 @click.option("--show-xet-xorbs", "xorbs", is_flag=True, help="Show how xet stores the files, and which bytes models share.")
 @click.option("--remove", metavar="SLUG", multiple=True, help="Take a model out of the site; may be repeated.")
@@ -194,6 +193,8 @@ def _settings(
     only: tuple[str, ...],
     source_url: str | None,
     diff: bool,
+    finetune: bool,
+    no_finetune: bool,
     cache: Path | None,
     no_cache: bool,
     jobs: int | None,
@@ -211,6 +212,9 @@ def _settings(
         raise UsageError(f"--columns takes a whole number from 1 or auto, not {columns!r}")
     if rest["png_size"] is not None and rest["png"] is None:
         raise UsageError("--png-size says how large --png is; give both")
+    if finetune and no_finetune:
+        raise UsageError("--finetune and --no-finetune contradict each other")
+    rest["finetune"] = None if finetune == no_finetune else finetune
     if layout == "hilbert":
         _check_hilbert(rest, demo=demo, columns=columns, only=only)
     _check_diff(rest, diff=diff, sources=len(sources), layout=layout, demo=demo, only=only, source_url=source_url, zoo=zoo)

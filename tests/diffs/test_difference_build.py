@@ -367,6 +367,8 @@ def test_a_damaged_record_of_other_files_is_an_error_of_one_line(tmp_path: Path)
         (["--diff", "a"], "name the original first"),
         (["a", "b", "--diff-metric", "exact"], "give --diff"),
         (["a", "--allow-new"], "give --diff"),
+        (["a", "--no-finetune"], "give --diff"),
+        (["--diff", "a", "b", "--finetune", "--no-finetune"], "contradict"),
         (["--diff", "a", "b", "--layout", "hilbert", "--allow-new"], "contradict"),
         (["--diff", "a", "b", "--show-xet-xorbs"], "contradict"),
         (["--diff", "a", "b", "--tile-format", "avif"], "contradict"),
