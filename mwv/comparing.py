@@ -6,6 +6,7 @@ from functools import partial
 from math import prod
 from typing import Final
 
+from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import promised_experts
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.matching import Match, Matching, Side, apart, match
@@ -71,6 +72,12 @@ class Compared:
         """Whether nothing differs: all values are equal, whatever they are stored as."""
         return self.difference is not None and not self.difference.changed and self.match.kind == "same shape"
 
+    @property
+    def of_weights(self) -> bool:
+        """Whether both are weights, not counters or masks such as `position_ids`."""
+        types = [side.info.dtype for side in (self.match.a, self.match.b) if side is not None]
+        return all(one.kind in WEIGHTS or one.is_quantised for one in types)
+
     def delta(self, metric: Metric) -> Delta:
         """The difference as a tensor, for what both sides have."""
         a, b = self.sides
@@ -92,6 +99,13 @@ def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
         for which, checkpoint in enumerate((a, b))
     )
     return Opposed((a, b), matching, drawn, canvas, (sides[0], sides[1]))
+
+
+def whole(compared: Sequence[Compared]) -> Difference:
+    """How far all weights that both have differ; of integers alone, these: beside weights a counter up to 512 would be all of the norm."""
+    pairs = [(one.of_weights, one.difference) for one in compared if one.difference is not None]
+    found = [difference for weights, difference in pairs if weights] or [difference for _, difference in pairs]
+    return sum(found, start=Difference())
 
 
 def _known(subject: Subject | None, learnt: Learnt | None) -> Subject | None:

@@ -13,7 +13,7 @@ from mwv.aliases import Copies, Heads
 from mwv.checkpoint.matching import Match, Side
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
-from mwv.comparing import Compared, Comparer, Opposed, oppose
+from mwv.comparing import Compared, Comparer, Opposed, oppose, whole
 from mwv.files.pairing import pair
 from mwv.files.record import Record, files_record
 from mwv.hub.address import Origin
@@ -65,8 +65,8 @@ class Differences:
 
     @cached_property
     def whole(self) -> Difference:
-        """Of all that both have together."""
-        return sum((found for _, found in self.pairs), start=Difference())
+        """Of all weights that both have together."""
+        return whole(self.compared)
 
     def ordered(self, by: str) -> list[tuple[Compared, Difference]]:
         """What both have, the furthest apart first; by `name` in the order of the layout."""
@@ -115,6 +115,8 @@ class Differences:
         yield f"{a} → {b}: {counted(len(self.pairs), 'tensor')} compared, {thousands(same)} identical"
         if self.whole.changed:
             yield "in all: " + ", ".join(f"{name} {text}" for name, text in zip(_HEAD, _cells(self.whole), strict=True))
+        if self.whole.odd:
+            yield f"odd: {counted(self.whole.odd, 'value')} NaN or infinite on one side alone"
         differing = [(one, found) for one, found in self.ordered(by) if not one.identical]
         if differing:
             yield ""

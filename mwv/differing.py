@@ -13,7 +13,7 @@ from mwv.checkpoint.facts import dtype_counts, facts
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted, listed, shown
-from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas
+from mwv.comparing import Compared, Comparer, Opposed, oppose, shape_of, side_canvas, whole
 from mwv.drawing import Drawing, room_for
 from mwv.errors import SourceError
 from mwv.files.card import is_finetune_of, read_card
@@ -145,7 +145,8 @@ def _added(opposed: Opposed, joint: Checkpoint, label: Label, finetune: bool, ot
     drawings, drawn = [between, *halves], [render(between, means, memory), *drawn_sides]
     drawn[0].traffic.add(comparer.traffic)
     titles = (opposed.checkpoints[0].name, opposed.checkpoints[1].name)
-    told = difference_facts(titles, settings.metric, finetune, [_line(one) for one in compared], opposed.matching.ambiguous)
+    lines = [_line(one) for one in compared]
+    told = difference_facts(titles, settings.metric, finetune, lines, whole(compared), opposed.matching.ambiguous)
     tables = [
         _delta_rows(opposed, drawings[0], drawn[0]),
         *(_rows(opposed, which, drawings[1 + which].canvas, drawn[1 + which]) for which in (0, 1)),

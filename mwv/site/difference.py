@@ -23,11 +23,10 @@ class Line:
 
 
 def difference_facts(
-    titles: tuple[str, str], metric: str, finetune: bool, lines: Sequence[Line], ambiguous: Sequence[str]
+    titles: tuple[str, str], metric: str, finetune: bool, lines: Sequence[Line], whole: Difference, ambiguous: Sequence[str]
 ) -> dict[str, Any]:
     """The field `difference` of a scene, as FORMAT.md has it: columns over its placements, null where only one side has it."""
     found = [line.difference for line in lines]
-    whole = sum((one for one in found if one is not None), start=Difference())
     total = numbers(whole)
     told = [None if one is None else numbers(one) for one in found]
     columns = {name: [None if one is None else one[name] for one in told] for name in total}
