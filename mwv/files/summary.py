@@ -92,8 +92,9 @@ def _plainly(change: Change) -> tuple[str, str]:
 
 
 def _counted(text: TextDiff) -> tuple[str, str]:
-    removed, added = f"{counted(text.removed, 'line')} removed", f"{counted(text.added, 'line')} added"
-    return removed if text.removed else "", added if text.added else ""
+    """How many lines came and went; it is told of both sides together."""
+    told = [f"{counted(n, 'line')} {how}" for n, how in ((text.removed, "removed"), (text.added, "added")) if n]
+    return ", ".join(told), ", ".join(told)
 
 
 def _short(text: str) -> str:

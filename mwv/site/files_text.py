@@ -11,9 +11,9 @@ def file_lines(record: Mapping[str, Any], names: tuple[str, str], most: int | No
     """What `mwv.files.record.files_record` gave: counts, what matters most, and at most so many files of each kind."""
     counts = record["counts"]
     sides = tuple(zip(("only_a", "only_b"), (f"only in {name}" for name in names), strict=True))
-    alone = ", ".join(f"{thousands(counts[status])} {title}" for status, title in sides)
-    unread = f", {thousands(counts['unread'])} not compared" if counts["unread"] else ""
-    yield f"files: {thousands(counts['changed'])} changed, {thousands(counts['equal'])} equal, {alone}{unread}"
+    kinds = (("changed", "changed"), ("equal", "equal"), *sides, ("unread", "not compared"))
+    told = [f"{thousands(counts[status])} {title}" for status, title in kinds if counts[status]]
+    yield f"files: {', '.join(told) or 'none beside the weights'}"
     for section in record["summary"]:
         if section["facts"]:
             yield f"  {section['title']} ({visible(section['path'])}):"

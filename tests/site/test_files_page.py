@@ -87,7 +87,7 @@ def test_the_page_tells_everything(record, templates):
         "Configuration config.json vocab_size 100 → 103",
         "old → new",
         "license mit → apache-2.0",
-        "Text 2 lines removed → 2 lines added",
+        "Text 2 lines removed, 2 lines added",
         "renamed old → new 12345",
         "− # A",
         "+ ⇥ code",
