@@ -45,6 +45,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Point:
+    """SNR of a layer, in units of its chart."""
+
+    x: float
+    y: float
+    title: str
+
+
+@dataclass(frozen=True)
 class Row:
     """One difference."""
 
@@ -52,9 +61,14 @@ class Row:
     title: str
     to: str
     total: Mapping[str, Any]
+    compared: int
+    """Tensors that both have."""
+    differing: int
     cells: Sequence[Cell]
+    points: Sequence[Point]
+    """Its SNR by layer; none where a layer is identical."""
     line: str
-    """Points of its SNR by layer."""
+    """The path through them, with gaps at layers that are identical."""
     colour: str
 
 
@@ -66,11 +80,15 @@ class Group:
     rows: Sequence[Row]
     slots: Sequence[str]
     layers: Sequence[int]
+    marks: Sequence[tuple[float, int]]
+    """Places along the chart of SNR, and which layers stand there."""
     low: str
     high: str
     """Ends of the scale of colours: relative change."""
     ticks: Sequence[tuple[float, str]]
-    """Heights in the chart of SNR, and what they mean."""
+    """Heights in the chart of SNR, and what they mean, in dB."""
+    odd: bool
+    """Whether anything is NaN or infinite on one side alone."""
 
 
 def changes_page(templates: Templates, title: str, found: Sequence[tuple[ModelEntry, Mapping[str, Any]]]) -> bytes:
@@ -94,24 +112,33 @@ def _group(base: str, found: Sequence[tuple[ModelEntry, Mapping[str, Any]]]) -> 
     layers = sorted({one.layer for of in own for one in of})
     sizes = [math.log(one.relative) for of in own for one in of if one.relative]
     low, high = min(sizes, default=0.0), max(sizes, default=0.0)
-    series = [[(layer, _snr([one for one in of if one.layer == layer])) for layer in layers] for of in own]
-    shown = [snr for of in series for _, snr in of if snr is not None]
+    series = [[_snr([one for one in of if one.layer == layer]) for layer in layers] for of in own]
+    shown = [snr for of in series for snr in of if snr is not None]
     floor, top = math.floor(min(shown, default=0.0) / 10) * 10, math.ceil(max(shown, default=1.0) / 10) * 10
-    rows = [
-        Row(
+    rows = []
+    for place, ((entry, scene), of, snrs) in enumerate(zip(found, own, series, strict=True)):
+        told = scene["difference"]
+        points = [
+            None if snr is None else Point(_across(i, layers), _height(snr, floor, top), f"layer {layer}: {snr:.1f} dB")
+            for i, (layer, snr) in enumerate(zip(layers, snrs, strict=True))
+        ]
+        row = Row(
             entry.slug,
             entry.title,
             entry.compares[1],
-            scene["difference"]["total"],
+            told["total"],
+            told["compared"],
+            told["compared"] - told["identical"],
             _cells(of, slots, layers, low, high),
-            _line(points, len(layers), floor, top),
+            [point for point in points if point is not None],
+            _line(points),
             LINES[place % len(LINES)],
         )
-        for place, ((entry, scene), of, points) in enumerate(zip(found, own, series, strict=True))
-    ]
+        rows.append(row)
     steps = range(floor, top + 1, 10 if top - floor <= 60 else 20)
-    ticks = [(_height(value, floor, top), f"{value} dB") for value in steps] if shown else []
-    return Group(base, rows, slots, layers, f"{100 * math.exp(low):.3g} %", f"{100 * math.exp(high):.3g} %", ticks)
+    ticks = [(_height(value, floor, top), f"{value}") for value in steps] if shown else []
+    ends = f"{100 * math.exp(low):.3g} %", f"{100 * math.exp(high):.3g} %"
+    return Group(base, rows, slots, layers, _marks(layers), *ends, ticks, any(row.total["odd"] for row in rows))
 
 
 def _changes(scene: Mapping[str, Any]) -> list[Change]:
@@ -176,15 +203,24 @@ def _height(value: float, floor: int, top: int) -> float:
     return round(_HEIGHT * (1 - (value - floor) / max(top - floor, 1)), 2)
 
 
-def _line(points: Sequence[tuple[int, float | None]], count: int, floor: int, top: int) -> str:
+def _across(place: int, layers: Sequence[int]) -> float:
+    return round(_WIDTH * (place + 0.5) / len(layers), 2)
+
+
+def _marks(layers: Sequence[int]) -> list[tuple[float, int]]:
+    """Every so many layers, about sixteen in all, and the last one if there is room for its number."""
+    step = 1 + len(layers) // 16
+    shown = set(range(0, len(layers), step))
+    if (len(layers) - 1) % step > step / 2:
+        shown.add(len(layers) - 1)
+    return [(_across(place, layers), layers[place]) for place in sorted(shown)]
+
+
+def _line(points: Sequence[Point | None]) -> str:
     """An SVG path through the layers that differ, with gaps at those that do not."""
     parts, joined = [], False
-    for place, (_, snr) in enumerate(points):
-        if snr is None:
-            joined = False
-            continue
-        x = round(_WIDTH * (place + 0.5) / max(count, 1), 2)
-        y = _height(snr, floor, top)
-        parts.append(f"{'L' if joined else 'M'}{x} {y}" + ("" if joined else "h.01"))
-        joined = True
+    for point in points:
+        if point is not None:
+            parts.append(f"{'L' if joined else 'M'}{point.x} {point.y}")
+        joined = point is not None
     return "".join(parts)

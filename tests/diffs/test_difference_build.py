@@ -307,12 +307,18 @@ def test_several_are_compared_with_the_first(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "site" / "site.json").read_text())
     assert [model["compares"] for model in manifest["models"]] == [["a", "b"], ["a", "c"]]
     page = (tmp_path / "site" / "changes.html").read_text()
-    ticks = [(float(y), int(db)) for y, db in re.findall(r'<path class="rule" d="M0 ([\d.]+)H.*?(-?\d+) dB', page, re.DOTALL)]
+    ticks = [
+        (float(y), int(db)) for y, db in re.findall(r'<path class="rule" d="M0 ([\d.]+)H.*?>(-?\d+)</text>', page, re.DOTALL)
+    ]
     (high, most), (low, least) = max(ticks, key=lambda tick: tick[1]), min(ticks, key=lambda tick: tick[1])
     for seed, line in zip((2, 3), re.findall(r'<path class="line" d="([^"]*)"', page), strict=True):
         found = [least + (low - float(y)) / (low - high) * (most - least) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", line)]
         expected = [_snr_of_layer(weights(0), weights(seed), n) for n in (1, 2)]
         assert np.allclose(found, expected, atol=0.3), seed
+        name = "b" if seed == 2 else "c"
+        told = [float(db) for db in re.findall(rf"<title>{name}, layer [12]: (-?[\d.]+) dB</title>", page)]
+        assert np.allclose(told, expected, atol=0.051), seed
+        assert f"<title>{name}, layer 0:" not in page
     assert "layer 0, mlp.up_proj.weight: identical" in page
     run(paths[0], paths[1], tmp_path / "one", None)
     assert not (tmp_path / "one" / "changes.html").exists()
