@@ -28,6 +28,7 @@ _TOLD: Final = (
     "tags",
     "group",
     "rank",
+    "compares",
     "shared",
     "nearest",
     "nearest_shared",

@@ -2,7 +2,7 @@
 "use strict";
 /* A view and another scene in, a second map beside the view's out; the two move as one and mirror the pointer. */
 
-/** A view that leaves the colours, their window and the bounds of movement to the one it follows. */
+/** A view that leaves the bounds of movement to the one it follows, and the window of colours that are those of both. */
 mwv.FollowingView = class extends mwv.View {
   limit() {
     this.map.setMinZoom(this.wholeZoom());
@@ -12,7 +12,14 @@ mwv.FollowingView = class extends mwv.View {
     this.limit();
   }
 
-  fit() {}
+  async fit(gentle = true) {
+    if (this.apart) await super.fit(gentle);
+  }
+
+  /** Whether the colours are none of the other view's. */
+  get apart() {
+    return this.colours !== mwv.view.colours;
+  }
 
   need() {}
 };
@@ -35,7 +42,7 @@ mwv.Beside = class {
     element.setAttribute("aria-label", `Map of ${shown.titles[1]}. It moves with the other map.`);
     this.halves = [0, 1].map((which) => mwv.element("div", { class: "half" }, compare.label(which)));
     box.prepend(element, ...this.halves);
-    this.second = new mwv.FollowingView(element, shown.pair.other, view.colours);
+    this.second = new mwv.FollowingView(element, shown.pair.other, view.colours.beside(shown.pair.other.values));
     const [a, b] = [view.map, this.second.map];
     this.on(b, "click", (/** @type {any} */ { latlng }) => {
       const hit = this.second.at(latlng);

@@ -2,10 +2,13 @@
 "use strict";
 /* A scene of differences in, a section of the panel out: how far two models differ in all, by layer and slot, and where most. */
 
+/** @param {number} x @param {string} [unit] */
+mwv.decibels = (x, unit = " dB") => `${x.toFixed(1).replace("-", "−")}${unit}`;
+
 /** What a cell of the chart may show: field, title, whether more is further apart, and how it is written. */
 mwv.CHANGES = [
   ["relative", "Relative change", true, (/** @type {number} */ x) => `${mwv.text.number(100 * x, 3)} %`],
-  ["snr", "SNR in dB", false, (/** @type {number} */ x) => `${x.toFixed(1)} dB`],
+  ["snr", "SNR in dB", false, (/** @type {number} */ x) => mwv.decibels(x)],
   ["rms", "RMS Δ", true, (/** @type {number} */ x) => mwv.text.number(x, 3)],
   ["max", "Largest |Δ|", true, (/** @type {number} */ x) => mwv.text.number(x, 3)],
   ["share", "Changed elements", true, (/** @type {number} */ x) => `${mwv.text.number(100 * x, 3)} %`],
@@ -43,20 +46,59 @@ mwv.changeFacts = function (scene, placement) {
   if (relative !== null) rows.push(["Relative change", `${number(100 * relative, 3)} %`]);
   rows.push(["Largest |Δ|", number(max)]);
   if (cosine !== null) rows.push(["Cosine", cosine.toFixed(6)]);
-  if (snr !== null) rows.push(["SNR", `${snr.toFixed(1)} dB`]);
+  if (snr !== null) rows.push(["SNR", mwv.decibels(snr)]);
   if (odd) rows.push(["NaN or Inf on one side", thousands(odd)]);
   return rows;
 };
+
+/** The side that alone has an element under the pointer, by its name; "" where both have it. @param {any} scene @param {any} element */
+mwv.sideOf = function (scene, { placement, rows }) {
+  const told = scene.facts.difference;
+  if (!told) return "";
+  const [a, b] = told.rows[placement] ?? [0, 0];
+  const [whole] = scene.grid(placement);
+  const beyond = a !== b && rows[0] >= (whole / Math.max(a, b)) * Math.min(a, b);
+  return beyond ? told[a > b ? "a" : "b"] : (told[told.alone[placement]] ?? "");
+};
+
+/**
+ * What a code of a difference means, in words; "" where it is no difference.
+ * @param {any} reading see `Readout.tell`
+ * @param {number} exponent the unit is 2^exponent
+ */
+mwv.changeText = function ({ scene, level, elements, code }, exponent) {
+  const told = scene.facts.difference;
+  if (!told || mwv.sideOf(scene, elements[0])) return "";
+  const sign = mwv.colours.signs[code];
+  const some = level > 0 ? "somewhere " : "";
+  if (code === 1) return level > 0 ? "all identical" : "identical";
+  if (code === 255) return `${some}NaN on one side`;
+  if (code === 254) return `${some}infinite on one side`;
+  if (told.metric === "exact" && level === 0) return sign < 0 ? "fell" : "rose";
+  const words = mwv.codeText(code, level, exponent);
+  if (level === 0) return `Δ ${sign > 0 ? words.replace(/^≈ /, "≈ +") : words}`;
+  return `Δ ${words.replace("balanced", "both ways").replace("positive", "risen").replace("negative", "fallen")}`;
+};
+
+/** Sides of a comparison that have something which the other lacks; none elsewhere. @param {any} told @returns {("a" | "b")[]} */
+mwv.sidesAlone = function (told) {
+  if (!told) return [];
+  const longer = Object.values(told.rows).map(([a, b]) => (a > b ? "a" : "b"));
+  return /** @type {("a" | "b")[]} */ (["a", "b"]).filter((side) => [...Object.values(told.alone), ...longer].includes(side));
+};
+
+/** Colour of the hatching over what one side alone has. @param {any} told @param {"a" | "b"} side */
+mwv.hatchOf = (told, side) =>
+  side === "b" ? "rgba(110, 235, 160, 0.75)" : told.finetune ? "rgba(190, 198, 210, 0.6)" : "rgba(255, 120, 115, 0.75)";
 
 /** Boxes of what one side alone has, with the colour of their hatching. @param {any} scene @returns {{box: number[], colour: string}[]} */
 mwv.alone = function (scene) {
   const told = scene.facts.difference;
   if (!told) return [];
-  const colours = { a: told.finetune ? "rgba(190, 198, 210, 0.6)" : "rgba(255, 120, 115, 0.75)", b: "rgba(110, 235, 160, 0.75)" };
   const of = (/** @type {number} */ placement, /** @type {"a" | "b"} */ side, /** @type {number} */ from) =>
     scene.pieces(placement).flatMap((/** @type {any} */ { x, y, w, h, row, rows, high }) => {
       const above = Math.min(Math.max(from - row, 0), rows) * high;
-      return above < h ? [{ box: [x, y + above, w, h - above], colour: colours[side] }] : [];
+      return above < h ? [{ box: [x, y + above, w, h - above], colour: mwv.hatchOf(told, side) }] : [];
     });
   return [
     ...Object.entries(told.alone).flatMap(([placement, side]) => of(Number(placement), side, 0)),
@@ -67,9 +109,19 @@ mwv.alone = function (scene) {
   ];
 };
 
+/** A slot's name over a column: of a long one the end, which tells more. @param {string} name */
+mwv.slotHead = function (name) {
+  const parts = name.split(".");
+  while (parts.length > 1 && parts.join(".").length > mwv.SLOT_LETTERS) parts.shift();
+  const short = parts.join(".");
+  return mwv.element("span", { class: "slot", title: name }, short === name ? name : `…${short}`);
+};
+mwv.SLOT_LETTERS = 20;
+
 mwv.Changes = class {
   /** How many of the most changed are listed. */
   static MOST = 12;
+  static HINT = "A square is a tensor: point at it for its number, click to go there.";
 
   /**
    * @param {HTMLElement} section
@@ -89,6 +141,7 @@ mwv.Changes = class {
       mwv.element("h2", {}, "Difference"),
       ...this.summary(),
       ...this.chart(),
+      ...this.odd(),
       ...this.most(),
       ...this.lonely()
     );
@@ -106,24 +159,26 @@ mwv.Changes = class {
     const words = rest
       ? `Of ${thousands(told.compared)} tensors that both have, ${thousands(rest)} ${rest === 1 ? "differs" : "differ"}.`
       : `All ${thousands(told.compared)} tensors that both have are identical.`;
+    const colours = "Green: values rose. Red: they fell. Yellow, far out: both. Black: identical.";
     const means = {
-      rms: "Shown is each difference over the RMS of the original tensor, rounded to a power of two.",
-      "abs-log": "Shown are absolute differences, in units of 1/1024.",
-      exact: "Shown is which values changed, and which way.",
+      rms: "Bright: far apart, for each difference is drawn over the RMS of the original tensor (rounded to a power of two).",
+      "abs-log": "Bright: far apart; drawn are absolute differences, in units of 1/1024.",
+      exact: "How far they moved is not drawn.",
     }[told.metric];
-    /** @type {[string, string][]} */
+    /** @type {[string, string, string?][]} */
     const rows = [
-      ["Changed", `${number(100 * total.share, 3)} %`],
-      ["RMS Δ", number(total.rms)],
-      ["Relative", total.relative === null ? "∞" : `${number(100 * total.relative, 3)} %`],
-      ["Largest |Δ|", number(total.max)],
-      ["Cosine", total.cosine === null ? "–" : total.cosine.toFixed(6)],
-      ["SNR", total.snr === null ? "–" : `${total.snr.toFixed(1)} dB`],
+      ["Changed", `${number(100 * total.share, 3)} %`, "Share of the elements that are not equal"],
+      ["RMS Δ", number(total.rms), "Root mean square of the differences"],
+      ["Relative", total.relative === null ? "∞" : `${number(100 * total.relative, 3)} %`, "Norm of the difference over the norm of the original"],
+      ["Largest |Δ|", number(total.max), "The largest difference of one element"],
+      ["Cosine", total.cosine === null ? "–" : total.cosine.toFixed(6), "Of the angle between both, as vectors: 1 is the same direction"],
+      ["SNR", total.snr === null ? "–" : mwv.decibels(total.snr), "Signal to noise: 20·log10 of 1 over the relative change; more is closer"],
     ];
     const list = mwv.element("dl", { class: "numbers" });
-    for (const [term, text] of rows) list.append(mwv.element("div", {}, mwv.element("dt", {}, term), mwv.element("dd", {}, text)));
+    for (const [term, text, title] of rows) list.append(mwv.element("div", { title }, mwv.element("dt", {}, term), mwv.element("dd", {}, text)));
     const sides = mwv.element("p", { class: "sides" }, mwv.element("b", {}, visible(told.a)), " → ", mwv.element("b", {}, visible(told.b)));
-    const notes = [words, means, ...(told.finetune ? ["A finetune, by its model card or your word: what only the original has is gray."] : [])];
+    const notes = [words, `${colours} ${means}`];
+    if (told.finetune) notes.push(`${visible(told.b)} is taken for a finetune: what only ${visible(told.a)} has is hatched in gray.`);
     return [sides, list, ...notes.map((text) => mwv.element("p", { class: "quiet" }, text))];
   }
 
@@ -141,6 +196,7 @@ mwv.Changes = class {
     });
     const head = mwv.element("div", { class: "heat-head" }, mwv.element("h3", {}, "By layer and slot"), choice);
     this.scale = mwv.element("div", { class: "scale" });
+    this.line.textContent = mwv.Changes.HINT;
     return [head, this.heat, this.scale, this.line];
   }
 
@@ -182,7 +238,7 @@ mwv.Changes = class {
     // As they are read on the map.
     const corner = (/** @type {number} */ i) => this.scene.shapes[i].box;
     const read = [...slots].sort(([, i], [, j]) => corner(i)[0] - corner(j)[0] || corner(i)[1] - corner(j)[1]);
-    const heads = read.map(([, i]) => mwv.element("span", { class: "slot" }, mwv.text.visible(this.scene.shortNames[i])));
+    const heads = read.map(([, i]) => mwv.slotHead(mwv.text.visible(this.scene.shortNames[i])));
     const cells = [...layers].sort((a, b) => a[0] - b[0]).flatMap(([layer, row]) => [
       mwv.element("span", { class: "layer" }, String(layer)),
       ...read.map(([slot]) => (row.has(slot) ? this.cell(row.get(slot), part) : mwv.element("span", {}))),
@@ -207,7 +263,7 @@ mwv.Changes = class {
     }
     button.addEventListener("click", () => this.go(placement));
     for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => (this.line.textContent = words));
-    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => (this.line.textContent = ""));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => (this.line.textContent = mwv.Changes.HINT));
     return button;
   }
 
@@ -240,6 +296,17 @@ mwv.Changes = class {
       list.append(mwv.element("li", {}, button));
     }
     return list;
+  }
+
+  /** Where one side alone has NaN or infinities: those of most first. */
+  odd() {
+    const { odd } = this.told.columns;
+    const found = [...odd.keys()].filter((i) => odd[i]).sort((a, b) => odd[b] - odd[a]);
+    if (!found.length) return [];
+    const nodes = [mwv.element("h3", { class: "odd" }, "NaN or infinite on one side"), this.list("ol", found.slice(0, mwv.Changes.MOST), (i) => mwv.text.thousands(odd[i]))];
+    const rest = found.length - mwv.Changes.MOST;
+    if (rest > 0) nodes.push(mwv.element("p", { class: "quiet" }, `and ${mwv.text.thousands(rest)} more tensor${mwv.text.plural(rest)}`));
+    return nodes;
   }
 
   /** What changed most. */

@@ -77,8 +77,7 @@ mwv.CompareDialog = class {
         continue;
       }
       model.layout.forEach((/** @type {string} */ layout, /** @type {number} */ index) => {
-        const title = model.layout.length > 1 ? `${model.title}, scene ${index + 1}` : model.title;
-        all.push({ slug: model.slug, index, title, ...mwv.comparable(scene.facts.layout === layout, record, model) });
+        all.push({ slug: model.slug, index, title: mwv.sceneTitle(model, index), ...mwv.comparable(scene.facts.layout === layout, record, model) });
       });
     }
     return all.sort((a, b) => a.rank - b.rank);
@@ -106,6 +105,13 @@ mwv.CompareDialog = class {
     });
     return mwv.element("li", {}, button);
   }
+};
+
+/** What a scene of a model of `site.js` is called. @param {any} model @param {number} index */
+mwv.sceneTitle = function ({ title, layout, compares }, index) {
+  // A page that compares shows the difference, then both sides.
+  if (compares?.length) return index ? `${compares[index - 1]}, beside ${compares[2 - index]}` : title;
+  return layout.length > 1 ? `${title}, scene ${index + 1}` : title;
 };
 
 /**

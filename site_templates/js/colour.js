@@ -48,6 +48,9 @@ mwv.colourTable = function (name, low, high) {
   return table;
 };
 
+/** What is to be coloured in a scene, see `Colours.kind`. @param {any} scene */
+mwv.kindOf = ({ facts }) => (facts.curve ? facts.kind : facts.difference ? "difference" : "values");
+
 /** A filter on the screen alone: pixels that are codes get the colours of a table. */
 mwv.CodeFilter = class {
   /** @param {string} id of the element that it adds to the page */
@@ -77,10 +80,13 @@ mwv.CodeFilter = class {
 
 /** The colours in use: a palette and a window that may follow the level in view; a "change" event tells of every other table. */
 mwv.Colours = class extends EventTarget {
-  constructor() {
+  /** @param {string} id of the filter @param {string} kind */
+  constructor(id = "mwv-colours", kind = "values") {
     super();
     /** What is coloured: "values" or a "difference" of such; or scenes of "bytes" or "entropy", whose palettes are simply listed. */
-    this.kind = "values";
+    this.kind = kind;
+    /** Colours of scenes of another kind that are seen beside those which have these; made when they are needed. @type {Map<string, any>} */
+    this.others = new Map();
     /** The palette of each kind that was chosen. @type {Record<string, string>} */
     this.chosen = { values: mwv.colours.palettes[0].name };
     /** The palette that a scene needs, whatever was chosen; "" for none. */
@@ -92,7 +98,7 @@ mwv.Colours = class extends EventTarget {
     this.table = [];
     /** The frame that will move the window on; 0 when it stands still. */
     this.frame = 0;
-    this.filter = new mwv.CodeFilter("mwv-colours");
+    this.filter = new mwv.CodeFilter(id);
     this.apply();
   }
 
@@ -118,6 +124,21 @@ mwv.Colours = class extends EventTarget {
     if (kind === this.kind) return;
     this.kind = kind;
     this.apply();
+  }
+
+  /**
+   * The colours for a scene beside one that has these: the same, so that both can be compared; or others with a window of their
+   * own where it shows another kind of thing.
+   * @param {any} scene
+   */
+  beside(scene) {
+    const kind = mwv.kindOf(scene);
+    if (kind === this.kind) return this;
+    if (!this.others.has(kind)) this.others.set(kind, new mwv.Colours(`${this.filter.id}-${kind}`, kind));
+    const made = this.others.get(kind);
+    [made.chosen, made.needed] = [this.chosen, this.needed];
+    made.apply();
+    return made;
   }
 
   /** Colours of all codes for a window (in steps), which counts for values alone. */

@@ -15,7 +15,7 @@ mwv.Differences = class {
     this.view = view;
     this.pair = pair;
     this.titles = titles;
-    this.found = pair.differences();
+    this.found = pair.alike ? pair.differences() : [];
     this.chosen = mwv.element("div", { class: "chosen", role: "status" });
     this.list = mwv.element("ol", { class: "differences" });
     this.more = mwv.element("button", { type: "button" }, "More");
@@ -23,7 +23,8 @@ mwv.Differences = class {
     const [count, same] = [this.found.length, pair.twins.length + pair.back.filter((of) => of < 0).length - this.found.length];
     const what = pair.scene.facts.curve ? "file" : "tensor";
     const tensors = (/** @type {number} */ n) => `${mwv.text.thousands(n)} ${what}${mwv.text.plural(n)}`;
-    const summary = pair.scene.values.facts === pair.other.values.facts ? "The same weights in two scenes." : count
+    const summary = !pair.alike ? "One shows how far values differ, the other values: each has colours and a scale of its own."
+      : pair.scene.values.facts === pair.other.values.facts ? "The same weights in two scenes." : count
       ? `${tensors(count)} differ${count === 1 ? "s" : ""}, ${mwv.text.thousands(same)} ${same === 1 ? "is" : "are"} identical.`
       : `All ${tensors(same)} are identical.`;
     const title = mwv.element("h2", {}, "Comparison");
@@ -106,7 +107,7 @@ mwv.Differences = class {
     const { identical, numbers } = this.pair.about(placement, this.pair.twins[placement]);
     const verdict = mwv.element("b", { class: identical ? "same" : "differs" }, identical ? "identical" : "differs");
     const name = mwv.element("span", { class: "name" }, mwv.text.visible(this.pair.scene.name(placement)));
-    this.chosen.replaceChildren(mwv.element("p", {}, verdict, " ", name));
+    this.chosen.replaceChildren(mwv.element("p", {}, ...(this.pair.alike ? [verdict, " "] : []), name));
     if (identical && !numbers[0]) return;
     const { number, thousands } = mwv.text;
     const own = (/** @type {string} */ text) => text;

@@ -187,8 +187,8 @@ mwv.Gallery = class {
     this.shown = found.filter((card) => this.filters.every((filter) => filter.passes(card)));
     if (order) this.shown.sort(order); // stable: the page's order decides among equals
     this.place(order !== null);
-    const all = this.cards.length;
-    this.count.textContent = this.shown.length === all ? `${all} models` : `${this.shown.length} of ${all} models`;
+    const all = this.cards.length, { noun } = this.count.dataset;
+    this.count.textContent = this.shown.length === all ? `${all} ${noun}s` : `${this.shown.length} of ${all} ${noun}s`;
     this.nothing.hidden = this.shown.length > 0;
     const active = this.filters.reduce((sum, { chosen }) => sum + chosen.size, 0);
     this.panel.firstElementChild.textContent = active ? `Filters (${active})` : "Filters";

@@ -2,6 +2,19 @@
 "use strict";
 /* The colours of a view in, a legend that is true out: what each colour stands for, and controls of palette and window. */
 
+/** What the classes of codes are called, by sign: of values, and of a difference. @type {Record<string, [number, string][]>} */
+mwv.SIGNS = {
+  values: [[-1, "negative"], [0, "balanced"], [1, "positive"]],
+  difference: [[-1, "fell"], [0, "both ways"], [1, "rose"]],
+};
+
+/** What the scale of a difference is in, by its metric. @type {Record<string, (told: any) => string>} */
+mwv.SCALES = {
+  rms: ({ a }) => `Brighter is further apart; 1 is about the RMS of the tensor in ${mwv.text.visible(a)}.`,
+  "abs-log": () => "Brighter is further apart, in units of 1/1024.",
+  exact: () => "Drawn is which way values moved, not how far.",
+};
+
 /** Ends of the scale that can be chosen, as log2 of a magnitude. */
 mwv.SCALE = [-14, 12];
 
@@ -36,8 +49,11 @@ mwv.Legend = class {
     this.swatches = mwv.element("ul", { class: "swatches" });
     const row = (/** @type {string} */ kind, /** @type {(Node | string)[]} */ ...nodes) => mwv.element("div", { class: `row ${kind}` }, ...nodes);
     this.classes = mwv.element("div", { class: "of-classes" });
+    /** What a scale is in, where numbers alone do not tell. */
+    this.unit = mwv.element("p", { class: "quiet unit" });
     box.querySelector(".legend-body")?.replaceChildren(
       this.classes,
+      this.unit,
       mwv.element("div", { class: "sliders" }, ...this.sliders),
       row("window", this.fields[0], mwv.element("span", { class: "quiet" }, "to"), this.fields[1], ...this.fits.values()),
       row("", mwv.element("label", { for: "palette", class: "hidden" }, "Palette"), this.choice, this.reset),
@@ -56,6 +72,9 @@ mwv.Legend = class {
       this.classes.replaceChildren(...lists, ...words.values());
       if (scenes.length && !matchMedia("(max-width: 720px)").matches) box.setAttribute("open", "");
       box.classList.toggle("of-bytes", !colours.scaled);
+      const told = view.scene.facts.difference;
+      this.unit.hidden = !told;
+      if (told) this.unit.textContent = mwv.SCALES[told.metric](told);
       this.choice.replaceChildren(...colours.palettes.map(({ name, title }) => mwv.element("option", { value: name }, title)));
       this.drawn = null;
       this.draw();
@@ -227,11 +246,12 @@ mwv.Legend = class {
   /** Make the strips of a palette with nothing in them that moves, and the swatches. @param {boolean} open */
   buildStrips(open) {
     const { positions, signs } = mwv.colours;
-    // Folded, three strips are as high as one line of text and need no names.
-    const [start, width, pitch, thin] = open ? [67, 253, 14, 11] : [0, 240, 5, 5];
     const palette = mwv.palette(this.colours.needed || this.colours.palette);
     const signed = palette.negative.join() !== palette.positive.join();
-    const classes = signed ? [[-1, "negative"], [0, "balanced"], [1, "positive"]] : [[0, "magnitude"]];
+    // Folded, three strips are as high as one line of text; of those of values it is known what they mean.
+    const named = open || (signed && this.colours.kind === "difference");
+    const [start, width, pitch, thin] = open ? [67, 253, 14, 11] : named ? [62, 178, 12, 9] : [0, 240, 5, 5];
+    const classes = signed ? mwv.SIGNS[this.colours.kind] : [[0, "magnitude"]];
     const thick = classes.length === 1 && !open ? 3 * thin : thin;
     const bars = [];
     const strips = classes.map(([sign], row) => {
@@ -244,12 +264,12 @@ mwv.Legend = class {
       return mwv.svg("svg", { x: start, y: row * pitch, width, height: thick, preserveAspectRatio: "none" }, ...rects);
     });
     const frames = classes.map((_, row) => mwv.svg("path", { class: "frame", d: `M${start} ${row * pitch}h${width}v${thick}h${-width}z` }));
-    const names = classes.map(([, name], row) => mwv.svg("text", { class: "class", x: 0, y: row * pitch + 9.5 }, name));
+    const names = classes.map(([, name], row) => mwv.svg("text", { class: "class", x: 0, y: row * pitch + thin / 2 + 4 }, name));
     const height = (classes.length - 1) * pitch + thick;
     const marks = mwv.svg("g");
     this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
     const about = { viewBox: `0 0 ${start + width} ${height + 15}`, role: "img" };
-    const svg = mwv.svg("svg", about, ...(open ? names : []), ...strips, ...frames, marks, this.marker);
+    const svg = mwv.svg("svg", about, ...(named ? names : []), ...strips, ...frames, marks, this.marker);
     const rows = classes.map(([sign]) => sign);
     this.drawn = { palette: palette.name, open, svg, strips, bars, marks, rows, start, width, pitch, thick, height };
     this.strips.replaceChildren(svg);
@@ -276,12 +296,20 @@ mwv.Legend = class {
 
   drawSwatches() {
     const { table } = this.colours;
-    const items = [[255, "NaN"], [254, "Inf"], [1, "zero"], [0, "empty"], [251, "missing"]];
+    const told = this.view.scene.facts.difference;
+    /** @type {[number, string][]} */
+    const items = told
+      ? [[1, "identical"], [255, "NaN on one side"], [254, "infinite on one side"]]
+      : [[255, "NaN"], [254, "Inf"], [1, "zero"], [0, "empty"], [251, "missing"]];
     this.swatches.replaceChildren(
       ...items.map(([code, name]) => {
         const [r, g, b] = table[code];
         const box = mwv.element("i", { style: `background-color: rgb(${r},${g},${b})`, ...(code === 251 ? { class: "hatched" } : {}) });
-        return mwv.element("li", { "data-code": code }, box, String(name));
+        return mwv.element("li", { "data-code": code }, box, name);
+      }),
+      ...mwv.sidesAlone(told).map((side) => {
+        const box = mwv.element("i", { class: "hatched", style: `--hatch: ${mwv.hatchOf(told, side)}` });
+        return mwv.element("li", {}, box, `only in ${mwv.text.visible(told[side])}`);
       })
     );
   }

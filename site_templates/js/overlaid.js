@@ -13,7 +13,12 @@ mwv.Overlaid = class {
     this.names = Object.keys(made);
     for (const [name, height] of Object.entries(made)) map.createPane(name).style.zIndex = String(height);
     const { values } = other;
-    if (!values.facts.tiles.picture) view.colours.paint(map.getPane("other-tiles"));
+    const colours = view.colours.beside(values);
+    if (!values.facts.tiles.picture) colours.paint(map.getPane("other-tiles"));
+    /** Colours of its own follow the level in view. */
+    this.fit = () => colours === view.colours || colours.setWindow(...mwv.levelWindow(values.facts, map.getZoom()));
+    map.on("moveend", this.fit);
+    this.fit();
     this.layer = new mwv.TileLayer(values, { pane: "other-tiles" }).addTo(map);
     this.outlines = mwv.outlinesOf(other, { pane: "other-outlines" }).addTo(map);
     /** What is laid over the tiles of values; null where nothing is. */
@@ -67,7 +72,7 @@ mwv.Overlaid = class {
   remove() {
     const { map } = this.view;
     this.show(0);
-    map.off("move viewreset resize", this.cut);
+    map.off("move viewreset resize", this.cut).off("moveend", this.fit);
     for (const layer of [this.layer, this.outlines, this.classes]) layer?.remove();
     for (const name of this.names) {
       map.getPane(name).remove();

@@ -35,6 +35,11 @@ mwv.Pair = class {
     return kinds[0] === kinds[1] && (a.layout === b.layout || 2 * this.together >= Math.max(this.scene.count, this.other.count));
   }
 
+  /** Whether both show the same kind of thing: of a difference and a model's values there is nothing to be set against each other. */
+  get alike() {
+    return mwv.kindOf(this.scene.values) === mwv.kindOf(this.other.values);
+  }
+
   /** Whether two placements are drawn at the same place. @param {number} placement @param {number} twin */
   coincide(placement, twin) {
     if (this.scene.facts.curve) return this.other.facts.curve && this.scene.begin(placement) === this.other.begin(twin);

@@ -192,6 +192,8 @@ mwv.Readout = class {
     const role = mwv.roleText(scene, first.placement);
     if (role) lines.push(line("role", role));
     lines.push(line("place", mwv.placeText(first, scene)));
+    const side = mwv.sideOf(scene, first);
+    if (side) lines.push(line("quiet", `only in ${mwv.text.visible(side)}: its own value`));
     if (scene.facts.curve) lines.push(...mwv.byteLines(reading).map((text) => line("quiet", text)));
     for (const text of reading.stored ?? []) lines.push(line("place stored", text));
     const more = elements.length - 1;
@@ -303,7 +305,8 @@ mwv.readingValue = function (reading) {
   const units = new Set(elements.map((/** @type {any} */ e) => tensors.exponents[placements.tensor[e.placement]] ?? 0));
   const [unit] = units;
   // Tensors of different units have no common stored value: the figure is then on the scale of the picture.
-  return units.size === 1 ? mwv.codeText(code, level, unit) : `${mwv.codeText(code, level, 0)} (value × unit)`;
+  const write = (/** @type {number} */ exponent) => mwv.changeText(reading, exponent) || mwv.codeText(code, level, exponent);
+  return units.size === 1 ? write(unit) : `${write(0)} (value × unit)`;
 };
 
 /** "layer 3 · attn_q · expert 2"; "" where the name says it all. */

@@ -143,7 +143,7 @@ mwv.CHANGE_COLUMNS = [
   { key: "relative", title: "Relative %", number: true, show: (/** @type {any} */ row) => percent(row.relative) },
   { key: "max", title: "Max |Δ|", number: true, show: (/** @type {any} */ row) => digits(row.max) },
   { key: "cosine", title: "Cosine", number: true, show: (/** @type {any} */ row) => (row.cosine === null ? "–" : row.cosine.toFixed(6)) },
-  { key: "snr", title: "SNR dB", number: true, show: (/** @type {any} */ row) => (row.snr === null ? "–" : row.snr.toFixed(1)) },
+  { key: "snr", title: "SNR dB", number: true, show: (/** @type {any} */ row) => (row.snr === null ? "–" : mwv.decibels(row.snr, "")) },
 ];
 
 /** The columns of the table of a scene. @param {any} scene */

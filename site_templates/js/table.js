@@ -248,7 +248,7 @@ mwv.Table = class {
     const [elements, bytes] = this.listed.reduce(([a, b], row) => [a + row.elements, b + row.bytes], [0, 0]);
     const of = this.listed.length === rows.length ? "" : ` of ${thousands(rows.length)}`;
     const told = this.ofFiles ? ["file", ""] : ["tensor", ` · ${thousands(elements)} element${plural(elements)}`];
-    this.count.textContent = `${thousands(this.listed.length)}${of} ${told[0]}${plural(rows.length)}${told[1]}${bytes ? ` · ${size(bytes)}` : ""}`;
+    this.count.textContent = `${thousands(this.listed.length)}${of} ${told[0]}${plural(rows.length)}${told[1]}${bytes && this.columns.some(({ key }) => key === "bytes") ? ` · ${size(bytes)}` : ""}`;
     this.columns.forEach(({ key }, i) => {
       const state = key !== this.sort ? "none" : this.down ? "descending" : "ascending";
       this.heads[i].setAttribute("aria-sort", state);

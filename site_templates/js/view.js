@@ -103,7 +103,7 @@ mwv.View = class extends EventTarget {
     this.layer = layer;
     /** What is laid over the tiles of values; null where nothing is. */
     this.classes = this.readable && scene.base ? new mwv.ClassLayers(map, scene) : null;
-    this.colours.use(scene.facts.curve ? scene.facts.kind : scene.facts.difference ? "difference" : "values");
+    this.colours.use(mwv.kindOf(scene));
     this.need();
     /** Codes of pixels, null where they cannot be read. */
     this.codes = this.live && mwv.Codes.readable(scene.values.facts) ? new mwv.Codes(layer) : null;
