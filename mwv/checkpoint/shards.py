@@ -70,9 +70,7 @@ def read_index(folder: Folder, name: str) -> dict[str, str]:
         source.close()
     names = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(names, dict) or not all(isinstance(file, str) for file in names.values()):
-        raise FormatError(
-            f"{place}: is JSON without a weight_map from tensor names to file names, so no shard index; name a checkpoint, or the folder of one"
-        )
+        raise FormatError(f"{place}: is no shard index, for it has no weight_map from tensor names to files; name a checkpoint")
     files = set(names.values())
     if len(files) > MAX_SHARDS:
         raise FormatError(f"{place}: names {len(files)} shards, at most {MAX_SHARDS} are possible; the file is damaged")
