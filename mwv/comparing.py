@@ -102,7 +102,7 @@ def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
 
 
 def whole(compared: Sequence[Compared]) -> Difference:
-    """How far all weights that both have differ, or all integers where there are none: beside weights a counter is all of a norm."""
+    """How far all weights that both have differ, or integers where there are none: beside weights they are all of a norm."""
     pairs = [(one.of_weights, one.difference) for one in compared if one.difference is not None]
     found = [difference for weights, difference in pairs if weights] or [difference for _, difference in pairs]
     return sum(found, start=Difference())

@@ -20,6 +20,7 @@ from mwv.files.card import is_finetune_of, read_card
 from mwv.files.pairing import pair
 from mwv.hub.address import Address
 from mwv.layout.canvas import Canvas
+from mwv.memory import remember_source
 from mwv.places import check_room
 from mwv.progress import progress
 from mwv.pyramid.keys import key_of
@@ -33,7 +34,7 @@ from mwv.report import ModelReport
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import difference_scene, tensor_row
 from mwv.site.difference import Line, difference_facts
-from mwv.site.identity import identity_of
+from mwv.site.identity import identity_of, side_of
 from mwv.site.model import ByteScene, Label, Model, Place, Scene, TensorRow, TileFiles
 from mwv.site.text import slugify, visible
 from mwv.site.writer import SiteWriter
@@ -62,6 +63,8 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
             if finetune and not settings.allow_new:
                 _refuse_new(opposed, other)
             added = _added(opposed, joint, label, finetune, others, adding)
+            for scene, (side, origin) in enumerate(((base, wanted.against), (other, wanted.source)), start=1):
+                remember_source(means.store, side_of(label.identity, scene), side.pinned.address if side.pinned else origin)
             Copies(means.store).note((*base.shards, *other.shards))
             return added
 

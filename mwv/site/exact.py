@@ -21,7 +21,7 @@ from mwv.hub.address import Address, Origin
 from mwv.layout.grid import LONGEST_ROW
 from mwv.site.data import parse
 from mwv.site.folder import content_of
-from mwv.site.identity import identity_of
+from mwv.site.identity import identity_of, side_of
 from mwv.site.manifest import ModelEntry, decode
 from mwv.site.values import ValuesError, Window
 
@@ -31,6 +31,8 @@ HASHED: Final = 1 << 30
 """Bytes of the largest tensor that is hashed for a reader who waits, where no build remembers its digests."""
 OPEN: Final = 8
 """Models whose sources are held open."""
+SIDES: Final = (1, 2)
+"""Scenes of a page that compares which show one of the two; the first shows what sets them apart."""
 
 _DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What comes of data that is not as we write it."""
@@ -56,11 +58,13 @@ class _Model:
 
     entry: ModelEntry
     scenes: Sequence[Mapping[str, Any]]
+    side: int
+    """Of a page that compares: the scene of the one whose source this is; else 0, and the source is that of all scenes."""
     checkpoint: Checkpoint
-    tensors: Sequence[TensorInfo]
-    """In the order of the site's table."""
+    tensors: Sequence[TensorInfo | None]
+    """In the order of the site's table; None for what the scenes of this source do not show as it is stored."""
     proven: dict[int, Mapping[int, tuple[bytes, ...]]] = field(default_factory=dict)
-    """Tensor → placement in the first scene → digests of its bands."""
+    """Tensor → placement in the first scene of this source → digests of its bands."""
 
 
 class Values:
@@ -80,17 +84,20 @@ class Values:
         self._named = named
         self._digests = digests
         self._open = opens
-        self._models: dict[str, _Model] = {}
+        self._models: dict[tuple[str, int], _Model] = {}
         self._lock = threading.Lock()
 
     def offers(self, slug: str) -> bool:
-        """Whether the source of a model is at hand, and its tensors are those of the site's table."""
+        """Whether the source of a model, or of one that a page compares, is at hand and has the tensors of the site's table."""
         with self._lock:
-            try:
-                self._model(slug)
-            except ValuesError:
-                return False
-            return True
+            return any(self._has(slug, side) for side in (0, *SIDES))
+
+    def _has(self, slug: str, side: int) -> bool:
+        try:
+            self._model(slug, side)
+        except ValuesError:
+            return False
+        return True
 
     def read(self, slug: str, window: Window) -> dict[str, Any]:
         """Type and stored values, rows of text, of a window that reaches as far as the grid does.
@@ -98,25 +105,28 @@ class Values:
         Raises ValuesError when there is no such window, or the source cannot be read or is another than the picture shows.
         """
         with self._lock:
+            side = window.scene if self._entry(slug).compares else 0
             try:
-                model = self._model(slug)
+                model = self._model(slug, side)
                 for shard in model.checkpoint.shards:
                     shard.check_unchanged()
                 return _read(model, window, self._digests)
             except SourceChangedError:
-                self._models.pop(slug, None)
+                self._models.pop((slug, side), None)
                 raise ValuesError("The source has changed since this picture was made.") from None
             except (MwvError, OSError):
                 raise ValuesError("The source cannot be read.") from None
             except _DAMAGE:
                 raise ValuesError("There is no such element.") from None
 
-    def _model(self, slug: str) -> _Model:
+    def _model(self, slug: str, side: int) -> _Model:
         entry = self._entry(slug)
-        known = self._models.pop(slug, None)
+        if (side in SIDES) != bool(entry.compares):
+            raise ValuesError("There is no such element.")
+        known = self._models.pop((slug, side), None)
         if known is None or known.entry != entry:
-            known = self._opened(entry)
-        self._models[slug] = known
+            known = self._opened(entry, side)
+        self._models[slug, side] = known
         while len(self._models) > OPEN:
             del self._models[next(iter(self._models))]
         return known
@@ -128,35 +138,54 @@ class Values:
         except (MwvError, OSError, KeyError):
             raise ValuesError("There is no such model.") from None
 
-    def _opened(self, entry: ModelEntry) -> _Model:
+    def _opened(self, entry: ModelEntry, side: int) -> _Model:
         try:
             scenes = [parse(content_of(self._root / entry.slug / name), "scene") for name in entry.scenes]
-            for checkpoint in self._candidates(entry):
-                tensors = _matched(checkpoint, scenes[0]["tensors"])
+            for checkpoint in self._candidates(entry, side):
+                tensors = _of_side(checkpoint, scenes[side]) if side else _matched(checkpoint, scenes[0]["tensors"])
                 if tensors is not None:
-                    return _Model(entry, scenes, checkpoint, tensors)
+                    return _Model(entry, scenes, side, checkpoint, tensors)
         except (OSError, *_DAMAGE):
             raise ValuesError("The site's data is damaged.") from None
         raise ValuesError("The source is not at hand, or has changed since this picture was made.")
 
-    def _candidates(self, entry: ModelEntry) -> Iterator[Checkpoint]:
+    def _candidates(self, entry: ModelEntry, side: int) -> Iterator[Checkpoint]:
         """What may be the source: first what a build remembers, if it still is what the identity says, then what was named."""
-        place = self._remembered(entry.identity)
+        identity = side_of(entry.identity, side) if side else entry.identity
+        place = self._remembered(identity)
         for origin in (*([place] if place else []), *self._named):
             try:
                 checkpoint = self._open(origin)
             except MwvError:
                 continue
-            # A commit is what it was; on this machine something else may lie there by now.
-            known = isinstance(origin, Address) or origin is not place
+            # A commit is what it was; on this machine something else may lie there by now. That of two tells of neither.
+            known = isinstance(origin, Address) or origin is not place or side
             if known or entry.identity in [identity_of(checkpoint, origin, slug) for slug in (None, entry.slug)]:
                 yield checkpoint
 
 
-def _matched(checkpoint: Checkpoint, table: Mapping[str, Any]) -> list[TensorInfo] | None:
+def _of_side(checkpoint: Checkpoint, scene: Mapping[str, Any]) -> list[TensorInfo | None] | None:
+    """The same for a side of a comparison, whose table has other names: by places in files; None unless all it has are there.
+
+    An expert that is a part of a tensor has another shape than this, and is left out.
+    """
+    table = scene["tensors"]
+    by_place = {(checkpoint.shards[one.shard].name, one.offset, one.nbytes, one.dtype.name): one for one in checkpoint.tensors}
+    found: list[TensorInfo | None] = [None] * len(table["name"])
+    for index in {index for index in scene["placements"]["tensor"] if index >= 0}:
+        place = table["shards"][table["shard"][index]], table["offset"][index], table["bytes"][index]
+        info = by_place.get((*place, table["dtypes"][table["dtype"][index]]))
+        if info is None:
+            return None
+        if tuple(table["shapes"][table["shape"][index]]) == info.shape:
+            found[index] = info
+    return found
+
+
+def _matched(checkpoint: Checkpoint, table: Mapping[str, Any]) -> list[TensorInfo | None] | None:
     """The checkpoint's tensors in the order of the site's table; None unless each lies where the table says."""
     by_name = {info.name: info for info in checkpoint.tensors}
-    found = []
+    found: list[TensorInfo | None] = []
     columns = (table[name] for name in ("name", "dtype", "shape", "shard", "offset", "bytes"))
     for name, dtype, shape, shard, offset, nbytes in zip(*columns, strict=True):
         info = by_name.get(name)
@@ -208,19 +237,26 @@ def _stored(model: _Model, scene: Mapping[str, Any], placement: int) -> FileTens
     if placement < 0 or index < 0 or scene["kind"] != "values":
         raise IndexError
     _, _, row_elements, elements, high, wide = _grid(scene, placement)[:6]
-    info = model.tensors[index]
+    info = _info(model, index)
     if row_elements > LONGEST_ROW:
         raise ValueError
     first = max(placements["panel"][placement], 0) * elements
     return open_tensor(model.checkpoint.shards, info, row_elements, (high, wide), first, elements)
 
 
+def _info(model: _Model, index: int) -> TensorInfo:
+    info = model.tensors[index]
+    if info is None:
+        raise ValuesError("This tensor is stored in a way that is not read out here.")
+    return info
+
+
 def _proven(model: _Model, index: int, digests: Digests) -> Mapping[int, tuple[bytes, ...]]:
     """Digests of the bands of all placements of a tensor, once they give the digest that the site's table tells."""
     if index not in model.proven:
-        scene = model.scenes[0]
+        scene = model.scenes[model.side]
         bands: dict[int, tuple[bytes, ...]] = {}
-        left = model.tensors[index].elements
+        left = _info(model, index).elements
         for placement, owner in enumerate(scene["placements"]["tensor"]):
             if owner == index:
                 stored = _stored(model, scene, placement)

@@ -26,6 +26,11 @@ def identity_of(checkpoint: Checkpoint, origin: Origin, slug: str | None = None)
     return folder if in_folder and not whole else itself
 
 
+def side_of(identity: str, scene: int) -> str:
+    """Under what is remembered where a side of a comparison lies, by the scene that shows it: 1 or 2."""
+    return key_of("side", identity, scene)
+
+
 def identities(origin: Origin, slug: str | None = None) -> tuple[str, str]:
     """What may tell a model whose files cannot be read: the place that was named, and the folder that this is in."""
     chosen = () if slug is None else (slug,)

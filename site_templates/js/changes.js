@@ -62,6 +62,32 @@ mwv.sideOf = function (scene, { placement, rows }) {
 };
 
 /**
+ * Add to a reading the values of both sides, or the exact one of what only one side has, where the server reads them out.
+ * @param {any} exact see `mwv.Exact`
+ * @param {any} reading
+ * @param {any} element
+ */
+mwv.readSides = async function (exact, reading, { placement, rows, cols }) {
+  if (!(await exact.offered())) return;
+  exact.sides ??= [1, 2].map((index) => mwv.sceneOf(reading.scene.folder, index));
+  const found = await Promise.all(
+    exact.sides.map((/** @type {any} */ side) => {
+      const has = !side.missing(placement) && rows[0] < side.grid(placement)[0];
+      return has ? exact.served(side, placement, rows[0], cols[0]) : null;
+    })
+  );
+  if (found.includes(null)) reading.exact = found.find((text) => text !== null) ?? null;
+  else reading.sides = found;
+};
+
+/** "before 0.25 → after 0.5" of a reading. @param {any} reading @returns {(Node | string)[]} */
+mwv.sidesText = function ({ scene, sides }) {
+  const told = scene.facts.difference;
+  const [a, b] = sides.map((/** @type {string} */ text) => mwv.element("b", {}, text));
+  return [`${mwv.text.visible(told.a)} `, a, ` → ${mwv.text.visible(told.b)} `, b];
+};
+
+/**
  * What a code of a difference means, in words; "" where it is no difference.
  * @param {any} reading see `Readout.tell`
  * @param {number} exponent the unit is 2^exponent

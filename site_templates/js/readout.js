@@ -147,7 +147,7 @@ mwv.Readout = class {
       return;
     }
     this.at = place;
-    const reading = { scene, level, elements, code: codes ? codes.at(level, x, y) : null, exact: null, problem: "" };
+    const reading = { scene, level, elements, code: codes ? codes.at(level, x, y) : null, exact: null, sides: null, problem: "" };
     this.show(reading);
     if (reading.code instanceof Promise) {
       try {
@@ -166,11 +166,12 @@ mwv.Readout = class {
     const element = this.single(reading);
     if (!element || scene.facts.curve) return;
     try {
-      reading.exact = await this.exact.served(scene, element.placement, element.rows[0], element.cols[0]);
+      if (scene.facts.difference) await mwv.readSides(this.exact, reading, element);
+      else reading.exact = await this.exact.served(scene, element.placement, element.rows[0], element.cols[0]);
     } catch (error) {
       reading.problem = error.message;
     }
-    if (turn === this.turn && (reading.exact || reading.problem)) this.show(reading);
+    if (turn === this.turn && (reading.exact || reading.problem || reading.sides)) this.show(reading);
   }
 
   /** The one element that a reading is about, if it is one that the files have. @param {any} reading */
@@ -194,6 +195,7 @@ mwv.Readout = class {
     lines.push(line("place", mwv.placeText(first, scene)));
     const side = mwv.sideOf(scene, first);
     if (side) lines.push(line("quiet", `only in ${mwv.text.visible(side)}: its own value`));
+    if (reading.sides) lines.push(line("place sides", ...mwv.sidesText(reading)));
     if (scene.facts.curve) lines.push(...mwv.byteLines(reading).map((text) => line("quiet", text)));
     for (const text of reading.stored ?? []) lines.push(line("place stored", text));
     const more = elements.length - 1;

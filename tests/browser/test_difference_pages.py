@@ -1,6 +1,7 @@
 """In: pages that compare two models. Out: what a person sees, reads and reaches there, held against the models themselves."""
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from viewing import hover, look, screen, settle
 from mwv.build import build
 from mwv.pyramid.palette import table
 from mwv.settings import ModelSettings, Settings
+from mwv.site.exact import Values
+from mwv.site.serve import open_server
 
 CHANGED = "model.layers.1.mlp.up_proj.weight"
 EMBED = "model.embed_tokens.weight"
@@ -177,6 +180,26 @@ def test_read_out_is_the_difference_in_stored_values(page: Page, anywhere: str) 
     expect(figure).not_to_contain_text("Δ")
 
 
+def test_read_out_tells_the_values_of_both_sides_where_the_server_has_them(page: Page, difference_site: Path) -> None:
+    sources = [difference_site.parent / f"{name}.safetensors" for name in ("before", "after")]
+    server = open_server(difference_site, values=Values(difference_site, lambda _: None, sources))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    go(page, server.url.rstrip("/"))
+    readout, before, after = page.locator("#readout"), weights(False), weights(True)
+    _, x, y = place_of(page, CHANGED)
+    for row, col in ((150, 150), (5, 5), (151, 250)):
+        look(page, x + col, y + row, 3)
+        hover(page, x + col, y + row)
+        told = [str(of[CHANGED][row, col]).replace("-", "−").replace("nan", "NaN") for of in (before, after)]
+        expect(readout).to_contain_text(f"before {told[0]} → after {told[1]}")
+    _, x, y = place_of(page, EMBED)
+    look(page, x + 50, y + 605, 3)
+    hover(page, x + 50, y + 605)
+    expect(readout.locator(".figure")).to_have_text(f"= {after[EMBED][605, 50]!s}".replace("-", "−"))
+    server.shutdown()
+    server.server_close()
+
+
 def test_the_legend_says_what_colours_mean_of_a_difference(page: Page, anywhere: str) -> None:
     go(page, anywhere)
     legend = page.locator("#legend")
@@ -212,6 +235,9 @@ def test_a_difference_and_a_side_have_colours_of_their_own(page: Page, http_diff
     blue, red = window[..., 2], window[..., 0]
     assert np.mean(blue > red) > 0.4 and np.all((blue > red) <= (values < 0)), "negative is blue, as on a page of its own"
     assert np.mean(red > blue) > 0.4 and np.all((red > blue) <= (values > 0)), "positive is orange"
+    assert page.locator("#legend .strips .class").all_text_contents() == ["fell", "both ways", "rose"], (
+        "the difference keeps its own"
+    )
 
 
 def test_scenes_of_other_comparisons_are_called_by_what_they_show(page: Page, anywhere: str) -> None:

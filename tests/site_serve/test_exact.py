@@ -267,6 +267,89 @@ def test_a_remembered_place_must_give_the_identity_of_the_model(fresh: Built, tm
     assert not Values(fresh.site, lambda _: copy).offers(fresh.slug)
 
 
+def compared(folder: Path, a: Path, b: Path) -> tuple[Path, Path, str, Any]:
+    """The site of a comparison, its cache, the slug of its page and its scenes."""
+    site, cache = folder / "site", folder / "cache"
+    build(Settings((ModelSettings(b, against=a),), site, cache, jobs=1))
+    [entry] = json.loads((site / "site.json").read_bytes())["models"]
+    scenes = [parse((site / entry["slug"] / name).read_bytes(), "scene") for name in entry["scenes"]]
+    return site, cache, entry["slug"], scenes
+
+
+def test_both_sides_of_a_comparison_are_read_out(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = {"w": torch.randn(200, 70), "embed": torch.randn(100, 30), "old": torch.randn(4, 4), "e.0": torch.randn(8, 8)}
+    after = {"m.w": before["w"] + 1, "m.embed": torch.randn(130, 30), "m.new": torch.randn(3, 3), "m.e.0": before["e.0"]}
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for path, tensors in ((a, before), (b, after)):
+        save_file(tensors, path)
+        settled(path)
+    site, cache, slug, scenes = compared(tmp_path, a, b)
+    values = values_of(site, cache)
+    assert values.offers(slug)
+    read = 0
+    for scene, prefix, tensors in ((1, "", before), (2, "m.", after)):
+        table, placements = scenes[scene]["tensors"], scenes[scene]["placements"]
+        for placement, index in enumerate(placements["tensor"]):
+            if index < 0:
+                with pytest.raises(ValuesError):
+                    values.read(slug, Window(scene, placement, 0, 0))
+                continue
+            name = table["name"][index]
+            expected = tensors.get(name, tensors.get(prefix + name))
+            assert expected is not None
+            rows = len(expected)
+            told = values.read(slug, Window(scene, placement, max(rows - 20, 0), 0, 64, 64))["values"]
+            assert np.array_equal(np.array(told, np.float32), expected.numpy()[max(rows - 20, 0) :, :64]), name
+            read += 1
+    assert read == len(before) + len(after)
+    for scene in (0, 3, -1):
+        with pytest.raises(ValuesError):
+            values.read(slug, Window(scene, 0, 0, 0))
+    # Each side is proven by its own digests.
+    with b.open("r+b") as file:
+        file.seek(-4, os.SEEK_END)
+        file.write(b"\0\0\x80\x3f")
+    settled(b)
+    values, seen = values_of(site, cache), set()
+    for placement in range(len(scenes[0]["placements"]["tensor"])):
+        for scene in (1, 2):
+            try:
+                values.read(slug, Window(scene, placement, 0, 0))
+            except ValuesError as error:
+                seen.add((scene, "changed" in str(error)))
+    assert (2, True) in seen and (1, True) not in seen
+    b.unlink()
+    assert values_of(site, cache).offers(slug)
+    a.unlink()
+    assert not values_of(site, cache).offers(slug)
+
+
+def test_a_quantised_side_is_read_out_as_it_is_compared(tmp_path: Path) -> None:
+    """Rows of q in a GGUF file stand in another order there than on the page."""
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.gguf"
+    torch.manual_seed(6)
+    q = torch.randn(64, 64)
+    save_file({"model.layers.0.self_attn.q_proj.weight": q}, a)
+    permuted = q.numpy().reshape(2, 2, 16, 64).swapaxes(1, 2).reshape(64, 64)
+    writer = gguf.GGUFWriter(b, "llama")
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    kind = gguf.GGMLQuantizationType.Q8_0
+    stored = gguf.quants.quantize(permuted, kind)
+    writer.add_tensor("blk.0.attn_q.weight", stored, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    site, cache, slug, _ = compared(tmp_path, settled(a), settled(b))
+    values = values_of(site, cache)
+    told = np.array(values.read(slug, Window(2, 0, 0, 0, 64, 64))["values"], np.float32)
+    back = gguf.quants.dequantize(stored, kind).reshape(2, 16, 2, 64).swapaxes(1, 2).reshape(64, 64)
+    assert np.array_equal(told, back)
+    assert np.array_equal(np.array(values.read(slug, Window(1, 0, 0, 0, 64, 64))["values"], np.float32), q.numpy())
+
+
 LIES: list[list[Any]] = [
     [200, 70, 1 << 40, 14000, 1, 1, 1, 1],
     [200, 70, 0, 0, 1, 1, 1, 1],
