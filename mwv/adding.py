@@ -30,6 +30,8 @@ class Added:
     damaged: int = 0
     """Tensors with NaN or infinite elements."""
     haul: "Haul | None" = None
+    told: str = ""
+    """What else its line says."""
 
 
 @dataclass(eq=False)
@@ -57,7 +59,7 @@ class Adding:
         except LostError:  # a damaged result came to light, and there may be more
             means.store.distrust()
             added = add()
-        facts = ModelFacts.of(added.model, added.elements, added.damaged)
+        facts = ModelFacts.of(added.model, added.elements, added.damaged, added.told)
         if inputs is not None:
             self.memory.remember_outcome(inputs, {"seal": site.seal(added.slug), "facts": asdict(facts)})
         return self._report(facts, added.slug, added.tally, added.traffic, added.haul)

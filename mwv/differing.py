@@ -22,7 +22,7 @@ from mwv.hub.address import Address
 from mwv.layout.canvas import Canvas
 from mwv.memory import remember_source
 from mwv.places import check_room
-from mwv.progress import progress
+from mwv.progress import progress, say
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.palette import DIFFERENCE
 from mwv.pyramid.picture import overview, write_picture
@@ -49,9 +49,15 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
     settings = means.settings
     adding = Adding(place, site, means)
     assert wanted.against is not None
-    base = open_model(wanted.against, means.opener)
-    other = open_model(wanted.source, means.opener)
-    finetune = _is_finetune(wanted, means.opener) if settings.finetune is None else settings.finetune
+    origins = wanted.against, wanted.source
+    base, other = (open_model(origin, means.opener) for origin in origins)
+    finetune = settings.finetune
+    if finetune is None:
+        finetune = _is_finetune(wanted.source, wanted.against, means.opener)
+        if not finetune and _is_finetune(wanted.against, wanted.source, means.opener):
+            names = visible(base.name), visible(other.name)
+            turned = f"name the original first: --diff {names[1]} {names[0]}"
+            say(f"{names[0]}: its model card says that it is a finetune of {names[1]}; {turned}")
     label = _label(wanted, base, other, place, settings, finetune)
     with ExitStack() as stack:
         others = _other_files(wanted, means.opener, stack)
@@ -63,7 +69,7 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
             if finetune and not settings.allow_new:
                 _refuse_new(opposed, other)
             added = _added(opposed, joint, label, finetune, others, adding)
-            for scene, (side, origin) in enumerate(((base, wanted.against), (other, wanted.source)), start=1):
+            for scene, (side, origin) in enumerate(zip((base, other), origins, strict=True), start=1):
                 remember_source(means.store, side_of(label.identity, scene), side.pinned.address if side.pinned else origin)
             Copies(means.store).note((*base.shards, *other.shards))
             return added
@@ -104,12 +110,10 @@ def _joint(base: Checkpoint, other: Checkpoint, others: OtherFiles, title: str) 
     )
 
 
-def _is_finetune(wanted: ModelSettings, opener: Opener) -> bool:
+def _is_finetune(tuned: Origin, base: Origin, opener: Opener) -> bool:
     """Whether the card of a model says that it is a finetune of the other."""
-    assert wanted.against is not None
-    base = wanted.against
     called = base.repo if isinstance(base, Address) else opener.folder(base).name
-    return is_finetune_of(read_card(opener.folder(wanted.source)), called)
+    return is_finetune_of(read_card(opener.folder(tuned)), called)
 
 
 def _other_files(wanted: ModelSettings, opener: Opener, stack: ExitStack) -> OtherFiles:
@@ -178,7 +182,15 @@ def _added(opposed: Opposed, joint: Checkpoint, label: Label, finetune: bool, ot
         traffic.add(changes.drawn.traffic)
     model = replace(_model(opposed, label, scenes, tables[0], told), others=others.record)
     slug = adding.site.add_model(model, _together(files), overview(pyramid, canvas, store, "png", DIFFERENCE))
-    return Added(model, slug, model.parameters, tally, traffic)
+    return Added(model, slug, model.parameters, tally, traffic, told=_told(compared))
+
+
+def _told(compared: Sequence[Compared]) -> str:
+    """How far two models differ, for the line that tells what was built."""
+    found, odd = whole(compared), sum(1 for one in compared if one.difference is not None and one.difference.odd)
+    snr = "" if found.snr is None else f", SNR {found.snr:.1f} dB"
+    told = f"{100 * found.share:.3g} % changed{snr}" if found.changed else "no weight changed"
+    return f"{told}; NaN or Inf on one side in {counted(odd, 'tensor')}" if odd else told
 
 
 def _difference(one: Compared, settings: Settings) -> Subject | None:

@@ -37,9 +37,11 @@ class ModelFacts:
     tiles: int
     damaged: int
     """Tensors with NaN or infinite elements."""
+    told: str = ""
+    """What else its line says: how far two models differ."""
 
     @classmethod
-    def of(cls, model: Model, elements: int, damaged: int = 0) -> "ModelFacts":
+    def of(cls, model: Model, elements: int, damaged: int = 0, told: str = "") -> "ModelFacts":
         """What the page of a model says of it, which shows so many elements."""
         bounds = model.scenes[0].canvas.bounds
         return cls(
@@ -54,6 +56,7 @@ class ModelFacts:
             levels=model.scenes[0].levels,
             tiles=sum(len(scene.tiles) for scene in model.scenes),
             damaged=damaged,
+            told=told,
         )
 
 
@@ -121,13 +124,14 @@ class ModelReport:
         """What happened, in a line."""
         done = f"{counted(self.tally.rendered, 'tile')} rendered, {self.tally.reused:,} reused"
         damage = f"; NaN or Inf in {counted(self.facts.damaged, 'tensor')}" if self.facts.damaged else ""
+        told = f"; {self.facts.told}" if self.facts.told else ""
         read = f"{size(self.traffic.read + self.traffic.hashed)} read"
         if self.hub.requests:
             read += f", {size(self.hub.nbytes)} fetched"
         what = f"{amount(self.facts.parameters)} parameter{plural(self.facts.parameters)}"
         if not self.facts.parameters:  # a page of bytes
             what = size(self.facts.nbytes)
-        return f"{self.facts.name}: {self.change}; {what}, {done}, {read}, {self.seconds:.1f} s{damage}"
+        return f"{self.facts.name}: {self.change}; {what}, {done}, {read}, {self.seconds:.1f} s{damage}{told}"
 
 
 @dataclass(frozen=True)

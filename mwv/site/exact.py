@@ -32,7 +32,7 @@ HASHED: Final = 1 << 30
 OPEN: Final = 8
 """Models whose sources are held open."""
 SIDES: Final = (1, 2)
-"""Scenes of a page that compares which show one of the two; the first shows what sets them apart."""
+"""Scenes of a page that compares models which show one of the two; the first shows what sets them apart."""
 
 _DAMAGE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What comes of data that is not as we write it."""
@@ -105,7 +105,7 @@ class Values:
         Raises ValuesError when there is no such window, or the source cannot be read or is another than the picture shows.
         """
         with self._lock:
-            side = window.scene if self._entry(slug).compares else 0
+            side = window.scene if self._entry(slug).compares_weights else 0
             try:
                 model = self._model(slug, side)
                 for shard in model.checkpoint.shards:
@@ -121,7 +121,7 @@ class Values:
 
     def _model(self, slug: str, side: int) -> _Model:
         entry = self._entry(slug)
-        if (side in SIDES) != bool(entry.compares):
+        if (side in SIDES) != entry.compares_weights:
             raise ValuesError("There is no such element.")
         known = self._models.pop((slug, side), None)
         if known is None or known.entry != entry:

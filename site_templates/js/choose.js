@@ -109,8 +109,11 @@ mwv.CompareDialog = class {
 
 /** What a scene of a model of `site.js` is called. @param {any} model @param {number} index */
 mwv.sceneTitle = function ({ title, layout, compares }, index) {
-  // A page that compares shows the difference, then both sides.
-  if (compares?.length) return index ? `${compares[index - 1]}, beside ${compares[2 - index]}` : title;
+  // A page that compares shows the difference, then both sides; then the same of other files.
+  if (compares?.length) {
+    const which = index % 3;
+    return (index < 3 ? "" : "Files: ") + (which ? `${compares[which - 1]}, beside ${compares[2 - which]}` : title);
+  }
   return layout.length > 1 ? `${title}, scene ${index + 1}` : title;
 };
 

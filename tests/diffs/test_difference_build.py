@@ -282,6 +282,36 @@ def test_a_finetune_with_new_tensors_is_refused_until_it_is_allowed(tmp_path: Pa
     assert not scene(tmp_path / "plain", 0)["difference"]["finetune"]
 
 
+def test_the_original_is_to_be_named_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = "---\nbase_model: owner/base\n---\n"
+    a, b = write(tmp_path / "base", weights(0)), write(tmp_path / "tuned", weights(2), card)
+    run(a, b, tmp_path / "site", None)
+    assert "name the original first" not in capsys.readouterr().err
+    run(b, a, tmp_path / "turned", None)
+    assert (
+        "tuned: its model card says that it is a finetune of base; name the original first: --diff base tuned"
+        in capsys.readouterr().err
+    )
+
+
+def test_the_line_of_a_build_says_how_far_both_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(1).standard_normal((300, 200)).astype(np.float32)
+    y = x.copy()
+    y[:30] *= np.float32(1.5)
+    y[40, 3] = np.nan
+    a, b = write(tmp_path / "a", {"w": x}), write(tmp_path / "b", {"w": y})
+    run(a, b, tmp_path / "site", tmp_path / "cache")
+    finite = np.isfinite(y)
+    d = (y[finite].astype(np.float64) - x[finite]) ** 2
+    snr = 10 * np.log10(np.sum(x[finite].astype(np.float64) ** 2) / np.sum(d))
+    words = f"; {100 * 6001 / 60000:.3g} % changed, SNR {snr:.1f} dB; NaN or Inf on one side in 1 tensor\n"
+    assert words in capsys.readouterr().err
+    run(a, b, tmp_path / "site", tmp_path / "cache")
+    assert words in capsys.readouterr().err
+    run(a, a, tmp_path / "same", None)
+    assert "; no weight changed\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "card",
     [
