@@ -41,6 +41,16 @@ _COUNTS: Final = ("parameters", "tensors", "bytes")
 
 
 @dataclass(frozen=True)
+class Change:
+    """How far a tensor differs; of one of several panels that which differs most. None for what there is not."""
+
+    share: float | None
+    """Of the elements; None where only one side has it."""
+    relative: float | None
+    snr: float | None
+
+
+@dataclass(frozen=True)
 class TableRow:
     """One tensor in a plain table."""
 
@@ -54,6 +64,8 @@ class TableRow:
     odd: int
     """NaN and infinite elements."""
     note: str
+    change: Change | None
+    """In a difference, of which the numbers above are, too."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,7 @@ def _table(scenes: Sequence[Mapping[str, Any]]) -> list[TableRow]:
     if not scenes:
         return []
     tensors, placed = scenes[0]["tensors"], scenes[0]["placements"]
+    columns = scenes[0].get("difference", {}).get("columns")
     of_tensor: dict[int, list[int]] = {}
     for index, tensor in enumerate(placed["tensor"]):
         of_tensor.setdefault(tensor, []).append(index)
@@ -107,9 +120,17 @@ def _table(scenes: Sequence[Mapping[str, Any]]) -> list[TableRow]:
                 maximum=max(high, default=None),
                 odd=sum(_count(placed[kind].get(str(p), 0)) for p in panels for kind in ("nan", "inf")),
                 note=tensors["notes"].get(str(index), ""),
+                change=None if columns is None else _change(columns, panels),
             )
         )
     return rows
+
+
+def _change(columns: Mapping[str, Sequence[Any]], panels: Sequence[int]) -> Change:
+    share, relative, snr = (
+        [float(columns[name][p]) for p in panels if columns[name][p] is not None] for name in ("share", "relative", "snr")
+    )
+    return Change(max(share, default=None), max(relative, default=None), min(snr, default=None))
 
 
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -276,6 +276,21 @@ def test_the_table_has_the_numbers_and_sorts_by_them(page: Page, anywhere: str) 
     assert "relative" in lines[0].split(",") and "snr" in lines[0].split(",") and lines[1].startswith(CHANGED)
 
 
+def test_the_table_without_scripts_has_them_too(page: Page, anywhere: str) -> None:
+    page.goto(f"{anywhere}/before-to-after/tensors.html")
+    cells = page.get_by_role("row").filter(has_text=CHANGED).get_by_role("cell").all_inner_texts()
+    a, b = weights(False)[CHANGED].astype(np.float64), weights(True)[CHANGED]
+    finite = np.isfinite(b)
+    d = (b - a)[finite]
+    noise, signal = np.sum(d**2), np.sum(a[finite] ** 2)
+    share, relative = 100 * np.mean(a != b), 100 * np.sqrt(noise / signal)
+    assert cells[2:5] == [f"{share:.4g}", f"{relative:.4g}", f"{10 * np.log10(signal / noise):.1f}"]
+    assert page.get_by_role("row").filter(has_text="score.weight").get_by_role("cell").all_inner_texts()[2:] == [
+        "on one side only",
+        "0",
+    ]
+
+
 def test_the_gallery_says_that_it_is_a_difference(page: Page, anywhere: str) -> None:
     page.goto(f"{anywhere}/index.html")
     expect(page.locator(".card")).to_contain_text("Difference of")
