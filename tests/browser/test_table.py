@@ -469,6 +469,24 @@ def heights_of_map(page: Page) -> float:
     return float(page.evaluate("mwv.view.map.getSize().y"))
 
 
+def test_on_a_phone_names_stay_beside_the_numbers(new_page: PageFactory, http: str) -> None:
+    page = new_page(390, 844, has_touch=True)
+    open_model(page, http, "odd")
+    grid = open_table(page)
+    for far in (0, 300, 700):
+        grid.evaluate("(grid, far) => (grid.scrollLeft = far)", far)
+        cells = page.locator("#table .line > :first-child")
+        assert {
+            round(left) for left in cells.evaluate_all("cells => cells.map((cell) => cell.getBoundingClientRect().left)")
+        } == {0}
+        heads, line = (page.locator(f"#table .{of} .line").first.locator("> *") for of in ("heads", "body"))
+        lefts = [
+            of.evaluate_all("cells => cells.map((cell) => Math.round(cell.getBoundingClientRect().left))")
+            for of in (heads, line)
+        ]
+        assert lefts[0] == lefts[1]
+
+
 def test_on_a_phone_the_table_has_the_whole_page(new_page: PageFactory, http: str) -> None:
     page = new_page(390, 844, has_touch=True)
     open_model(page, http, "odd")
