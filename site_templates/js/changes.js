@@ -92,7 +92,7 @@ mwv.sidesText = function ({ scene, sides }) {
  * @param {any} reading see `Readout.tell`
  * @param {number} exponent the unit is 2^exponent
  */
-mwv.changeText = function ({ scene, level, elements, code }, exponent) {
+mwv.deltaText = function ({ scene, level, elements, code }, exponent) {
   const told = scene.facts.difference;
   if (!told || mwv.sideOf(scene, elements[0])) return "";
   const sign = mwv.colours.signs[code];

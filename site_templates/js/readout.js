@@ -307,7 +307,7 @@ mwv.readingValue = function (reading) {
   const units = new Set(elements.map((/** @type {any} */ e) => tensors.exponents[placements.tensor[e.placement]] ?? 0));
   const [unit] = units;
   // Tensors of different units have no common stored value: the figure is then on the scale of the picture.
-  const write = (/** @type {number} */ exponent) => mwv.changeText(reading, exponent) || mwv.codeText(code, level, exponent);
+  const write = (/** @type {number} */ exponent) => mwv.deltaText(reading, exponent) || mwv.codeText(code, level, exponent);
   return units.size === 1 ? write(unit) : `${write(0)} (value × unit)`;
 };
 
