@@ -18,7 +18,7 @@ from mwv.drawing import Drawing, room_for
 from mwv.errors import SourceError
 from mwv.files.card import is_finetune_of, read_card
 from mwv.files.pairing import pair
-from mwv.hub.address import Address
+from mwv.hub.address import Address, Origin
 from mwv.layout.canvas import Canvas
 from mwv.memory import remember_source
 from mwv.places import check_room
