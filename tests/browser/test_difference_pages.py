@@ -102,7 +102,7 @@ def test_what_changed_is_green_and_red_and_the_rest_is_black(page: Page, anywher
 def test_the_panel_tells_how_far_both_differ_and_leads_there(page: Page, anywhere: str) -> None:
     go(page, anywhere)
     changes = page.locator("#changes")
-    expect(changes).to_contain_text("Of 9 tensors that both have, 1 differs.")
+    expect(changes).to_contain_text("Of 9 tensors that both have, 2 differ.")
     a, b = weights(False), weights(True)
     d = (b[CHANGED].astype(np.float64) - a[CHANGED]).ravel()
     finite = d[np.isfinite(d)]
