@@ -100,7 +100,8 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
     if outcome.taken_out or len(models) > 1:
         say(outcome.line(time.monotonic() - begin))
     if base is None and done.models and not outcome.failures:
-        there = counted(len(done.models), "model")
+        counts = (len(done.models) - done.differences, "model"), (done.differences, "difference")
+        there = " and ".join(counted(count, noun) for count, noun in counts if count)
         say(f"{settings.destination / 'index.html'}: {there}; open it, or: mwv serve {settings.destination}")
     if reporting and settings.report is not None:
         outcome.write(settings.report, time.monotonic() - begin)

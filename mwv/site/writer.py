@@ -41,6 +41,8 @@ class SiteReport:
 
     models: tuple[str, ...]
     deleted: int
+    differences: int = 0
+    """How many of the models are comparisons of two."""
 
 
 @dataclass(frozen=True)
@@ -301,7 +303,7 @@ class SiteWriter:
         deleted = self._folder.delete(gone)
         self._folder.clear_journal()
         self._folder.close()
-        return SiteReport(tuple(sorted(self._models)), deleted)
+        return SiteReport(tuple(sorted(self._models)), deleted, sum(bool(model.compares) for model in self._models.values()))
 
     def _slug(self, model: Model) -> str:
         if not is_slug(model.slug):

@@ -32,6 +32,7 @@ mwv.Keys = class {
       ["Go to a byte, where bytes are shown", ["g"], () => mwv.offset.focus()],
       ["Next change of bytes, or the one before", ["]"], () => mwv.byteChanges.step(1)],
       ["", ["["], () => mwv.byteChanges.step(-1)],
+      ["Next scene", ["s"], () => mwv.nextScene()],
       ["Search tensors", ["/"], () => mwv.table.focus()],
       ["Pin the value at the pointer, or let it go", ["v"], () => mwv.readout.toggle()],
       ["Compare", ["c"], () => mwv.compare.toggle()],

@@ -36,6 +36,11 @@
     tabs.append(tab);
   });
 
+  mwv.nextScene = () => {
+    const shown = scenes.indexOf(view.scene);
+    if (scenes.length > 1) view.show(scenes[(shown + 1) % scenes.length]);
+  };
+
   /* Words about what cannot be shown here. */
   const notice = (/** @type {string} */ text) => {
     find("notice").hidden = !text;

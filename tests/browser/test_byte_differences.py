@@ -221,3 +221,14 @@ def test_the_gallery_has_a_card_of_the_difference(page: Page, http_differences: 
     card = page.locator(".card", has=page.get_by_role("link", name="old → new"))
     expect(card).to_contain_text("Difference of bytes")
     expect(page.get_by_role("link", name="How they differ")).to_have_count(0)
+
+
+def test_a_key_goes_round_the_scenes_and_the_chosen_file_stays_chosen(page: Page, http_differences: str) -> None:
+    go(page, http_differences)
+    page.locator("#byte-changes ol button").first.click()
+    settle(page)
+    page.locator("#map").focus()
+    for scene in ("old", "new", "Difference"):
+        page.keyboard.press("s")
+        expect(page.locator("#tabs [aria-pressed=true]")).to_have_text(scene)
+        expect(page.locator("#tensor h2")).to_have_text("noise.dat")

@@ -97,6 +97,7 @@ def test_a_pair_of_json_files_has_its_page_of_keys_and_values(tmp_path):
     a, b = write(tmp_path / "old.json", b'{"a": 1, "b": [1, 2]}'), write(tmp_path / "new.json", b'{"a": 1, "b": [1, 2, 3]}')
     done = mwv("build", "--layout", "hilbert", "--diff", a, b, "-o", "site", "--no-cache", cwd=tmp_path)
     assert done.code == 0, done.err
+    assert "index.html: 1 difference; open it" in done.err
     page = (tmp_path / "site" / "old.json-to-new-json" / "files.html").read_text()
     assert "b[2]" in page
 
