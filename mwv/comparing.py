@@ -6,6 +6,8 @@ from functools import partial
 from math import prod
 from typing import Final
 
+import numpy as np
+
 from mwv.checkpoint.dtypes import WEIGHTS
 from mwv.checkpoint.facts import promised_experts
 from mwv.checkpoint.info import Checkpoint
@@ -21,7 +23,7 @@ from mwv.layout.canvas import Canvas, Placement
 from mwv.layout.grid import Grid, grid_of, panels_of, stacked_experts
 from mwv.layout.transformer import arrange
 from mwv.measure import pairs
-from mwv.measure.pairs import Difference, PairSums, combine, difference, pair_sums
+from mwv.measure.pairs import Difference, PairSums, combine, difference, pair_sums, squares_known
 from mwv.memory import Memory
 from mwv.pyramid.keys import key_of
 from mwv.pyramid.render import for_all
@@ -240,8 +242,9 @@ class Comparer:
             return make(None)
         delta = make(None).delta("exact")
         sums = combine(self._sums(delta, slab) for slab in range(-(-delta.bands // SLAB_BANDS)))
+        squares = None if squares_known(sums, a.stats, b.stats) else self._squares(delta)
         self.advance(1, placement.grid.elements)
-        return make(difference(sums, a.stats, b.stats))
+        return make(difference(sums, a.stats, b.stats, squares))
 
     def _sums(self, delta: Delta, slab: int) -> PairSums:
         """What sets a slab apart: nothing where digests are equal, else what is kept, or measured now."""
@@ -260,6 +263,15 @@ class Comparer:
             sums = combine(self._measured(delta, band) for band in bands)
             self.blobs.put(key, sums.to_bytes())
         return sums
+
+    def _squares(self, delta: Delta) -> tuple[float, float]:
+        """Σa² and Σb² over what is finite in both, from the values: some are beyond float32, or lost beside small ones."""
+        a = b = 0.0
+        with np.errstate(over="ignore"):
+            for band in range(delta.bands):
+                x, y = delta.magnitudes(band)
+                a, b = a + float(x @ x), b + float(y @ y)
+        return a, b
 
     def _measured(self, delta: Delta, band: int) -> PairSums:
         values = delta.values(band)

@@ -133,6 +133,22 @@ class Delta:
         """
         if self._same(band):
             return None
+        made = self._numbers(band)
+        rows = min(map(len, made))
+        x, y = alike(made[0][:rows], made[1][:rows])
+        rest = [_real(side[rows:]).astype(x.dtype) for side in made]
+        return np.concatenate((x, rest[0])) if len(rest[0]) else x, np.concatenate((y, rest[1])) if len(rest[1]) else y
+
+    def magnitudes(self, band: int) -> tuple[Array, Array]:
+        """|a| and |b| in float64 of what a band holds that is finite on both sides, also where it is equal; errors as `values`."""
+        made = self._numbers(band)
+        rows = min(map(len, made))
+        x, y = (np.abs(_real(side[:rows]).astype(np.float64)) for side in made)
+        both = np.isfinite(x) & np.isfinite(y)
+        return x[both], y[both]
+
+    def _numbers(self, band: int) -> list[Array]:
+        """What a band of a and of b holds, checked; no rows beyond the end of one."""
         made = []
         for side, digests in zip((self.a, self.b), self.digests, strict=True):
             if band >= side.bands:
@@ -142,10 +158,7 @@ class Delta:
             if side.digest(band, raw) != digests[band]:
                 raise SourceChangedError(f"{side.info.name}: its bytes changed while they were being read; compare again")
             made.append(side.numbers(band, raw, 0, side.row_elements // side.patch[0]))
-        rows = min(map(len, made))
-        x, y = alike(made[0][:rows], made[1][:rows])
-        rest = [_real(side[rows:]).astype(x.dtype) for side in made]
-        return np.concatenate((x, rest[0])) if len(rest[0]) else x, np.concatenate((y, rest[1])) if len(rest[1]) else y
+        return made
 
     def _between(self, a: Array, b: Array) -> Array:
         if self.metric == "exact":
@@ -179,7 +192,7 @@ def _parted(raw: bytes) -> tuple[bytes, bytes]:
 def alike(a: Array, b: Array) -> tuple[Array, Array]:
     """Two arrays of numbers as contiguous ones of one type of float, that differ where they do.
 
-    Complex numbers become 0 and their distance, and infinite or NaN where they are. Integers that differ stay apart even where
+    Complex numbers become 0 and their distance; where one is infinite or NaN, so is its magnitude beside that of the other. Integers that differ stay apart even where
     a float64 is too short for them.
     """
     if a.dtype == b.dtype == np.float32:
@@ -187,9 +200,12 @@ def alike(a: Array, b: Array) -> tuple[Array, Array]:
     if "c" in (a.dtype.kind, b.dtype.kind):
         with np.errstate(all="ignore"):
             away = np.abs(b.astype(np.complex128) - a.astype(np.complex128))
+            x, y = (np.abs(side.astype(np.complex128)) for side in (a, b))
         # What is not finite stays so on its side, or two NaNs would differ.
-        x, y = (np.where(np.isnan(side), np.nan, np.where(np.isinf(side), np.inf, 0.0)) for side in (a, b))
-        y = np.where(np.isfinite(x) & np.isfinite(y), away, np.where(np.isinf(x) & np.isinf(y), -y, y))
+        x, y = (np.where(np.isnan(side), np.nan, size) for side, size in ((a, x), (b, y)))
+        finite = np.isfinite(a) & np.isfinite(b)
+        x = np.where(finite, 0.0, x)
+        y = np.where(finite, away, np.where(np.isinf(x) & np.isinf(y), -y, y))
         return x, np.where(a == b, x, y)
     with np.errstate(all="ignore"):  # signalling NaNs stay NaNs
         x, y = a.astype(np.float64), b.astype(np.float64)

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwv.compiled import compiled
+from mwv.measure.slabs import LARGEST
 from mwv.measure.stats import TensorStats
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what is measured; belongs in the key under which parts are kept."""
+_LEFT: Final = 1e-4
+"""Part of the squares that must be left of them after a subtraction: of 16 digits 12 are then true."""
 _PACKED: Final = struct.Struct("<5q5d")
 
 Array = NDArray[Any]
@@ -107,7 +110,7 @@ class Difference:
     @property
     def rms(self) -> float:
         """Root mean square of b - a."""
-        return math.sqrt(self.noise / self.finite) if self.finite else 0.0
+        return self._distance / math.sqrt(self.finite) if self.finite else 0.0
 
     @property
     def relative(self) -> float | None:
@@ -115,8 +118,8 @@ class Difference:
         if not self._squared:
             return None
         if self.signal:
-            return math.sqrt(self.noise / self.signal)
-        return None if self.noise else 0.0
+            return self._distance / math.sqrt(self.signal)
+        return None if self._distance else 0.0
 
     @property
     def cosine(self) -> float | None:
@@ -151,21 +154,47 @@ class Difference:
         return {name: value if value is None or math.isfinite(value) else None for name, value in told.items()}
 
     @property
+    def _distance(self) -> float:
+        """Frobenius norm of b - a; at least the largest of them, whose square may be too small for a float64."""
+        return max(math.sqrt(self.noise), self.largest)
+
+    @property
     def _squared(self) -> bool:
         """Whether float64 holds the sums of squares."""
         return all(map(math.isfinite, (self.noise, self.signal, self.other)))
 
 
-def difference(sums: PairSums, a: TensorStats, b: TensorStats) -> Difference:
-    """What sets two tensors apart, from the sums where they differ and the statistics of each: equal parts need not be read."""
-    finite = a.elements - a.nan - a.inf, b.elements - b.nan - b.inf
-    both = max(finite[0] - sums.gone_a, 0)
-    signal, other = (
-        max((stats.rms or 0.0) * (stats.rms or 0.0) * n - lost, 0.0) if both else 0.0
-        for stats, n, lost in ((a, finite[0], sums.lost_a), (b, finite[1], sums.lost_b))
-    )
+def difference(sums: PairSums, a: TensorStats, b: TensorStats, squares: tuple[float, float] | None = None) -> Difference:
+    """What sets two tensors apart, from the sums where they differ and the statistics of each: equal parts need not be read.
+
+    Where statistics do not tell the `squares`, Σa² and Σb² over what is finite in both, these have to be given.
+    """
+    both = max(_finite(a) - sums.gone_a, 0)
+    signal, other = squares or (_kept(a, sums.lost_a), _kept(b, sums.lost_b)) if both else (0.0, 0.0)
     elements = min(a.elements, b.elements)
     return Difference(elements, both, sums.changed, sums.odd, sums.grew, sums.largest, sums.total, sums.noise, signal, other)
+
+
+def squares_known(sums: PairSums, a: TensorStats, b: TensorStats) -> bool:
+    """Whether statistics tell squares: values are such that they count as they are, and what is lost leaves some digits."""
+    return all(
+        max(-(stats.minimum or 0.0), stats.maximum or 0.0) < LARGEST
+        and (not lost or _kept(stats, lost) > _LEFT * _squares(stats))
+        for stats, lost in ((a, sums.lost_a), (b, sums.lost_b))
+    )
+
+
+def _finite(stats: TensorStats) -> int:
+    return stats.elements - stats.nan - stats.inf
+
+
+def _squares(stats: TensorStats) -> float:
+    return (stats.rms or 0.0) * (stats.rms or 0.0) * _finite(stats)
+
+
+def _kept(stats: TensorStats, lost: float) -> float:
+    """Sum of the squares of the finite values that have a finite counterpart."""
+    return max(_squares(stats) - lost, 0.0)
 
 
 def pair_sums(a: Array, b: Array) -> PairSums:
