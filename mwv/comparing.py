@@ -92,6 +92,9 @@ def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
     matching = match(a, b)
     experts, names = promised_experts(a.config), {m.name for m in matching.matches}
     drawn = tuple(one for m in matching.matches for one in ((m,) if _comparable(m, experts) else apart(m, names)))
+    for which, checkpoint in (("a", a), ("b", b)):
+        if all(getattr(m, which) is None for m in matching.matches):
+            raise SourceError(f"{checkpoint.name}: holds no tensor with elements; there is nothing to compare")
     if not any(m.a and m.b for m in matching.matches):
         raise SourceError(f"{a.name} and {b.name} have no tensor in common: {_examples(matching)}; nothing can be compared")
     shapes = [(m.name, shape_of(m)) for m in drawn]
@@ -117,7 +120,7 @@ def _known(subject: Subject | None, learnt: Learnt | None) -> Subject | None:
 
 
 def _examples(matching: Matching) -> str:
-    of_a, of_b = (next((s.name for m in matching.matches if (s := getattr(m, side))), "none") for side in "ab")
+    of_a, of_b = (next(s.name for m in matching.matches if (s := getattr(m, side))) for side in "ab")
     return f"one has {shown(of_a)}, the other {shown(of_b)}"
 
 

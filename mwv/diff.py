@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,10 +109,10 @@ class Differences:
         }
 
     def lines(self, by: str, most: int | None) -> Iterator[str]:
-        """A summary and a table for people, of at most so many tensors that differ."""
+        """A summary and a table for people, and lists, each of at most so many tensors."""
         a, b = (visible(checkpoint.name) for checkpoint in self.opposed.checkpoints)
         same = sum(one.identical for one, _ in self.pairs)
-        yield f"{a} → {b}: {counted(len(self.pairs), 'tensor')} compared, {thousands(same)} identical"
+        yield f"{a} → {b}: {counted(len(self.pairs), 'tensor')} compared, {same:,} identical"
         if self.whole.changed:
             yield "in all: " + ", ".join(f"{name} {text}" for name, text in zip(_HEAD, _cells(self.whole), strict=True))
         if self.whole.odd:
@@ -122,23 +122,30 @@ class Differences:
             yield ""
             rows = [(visible(one.placement.name), _types(one), *_cells(found)) for one, found in differing[:most]]
             yield from aligned([("tensor", "type", *_HEAD), *rows], left=(0, 1))
-            if most is not None and len(differing) > most:
-                yield f"and {thousands(len(differing) - most)} more; --all shows them"
+            yield from _more(differing, most)
         for which, found in zip((a, b), self.alone, strict=True):
             if found:
                 yield ""
                 yield f"only in {which}:"
-                yield from (f"  {visible(m.name)} {shape(_only(m).shape)}" for m in found)
-        if self.opposed.matching.ambiguous:
+                yield from (f"  {visible(m.name)} {shape(_only(m).shape)}" for m in found[:most])
+                yield from _more(found, most)
+        if ambiguous := self.opposed.matching.ambiguous:
             yield ""
             yield "not compared, since nothing says which belongs to which:"
-            yield from (f"  {visible(line)}" for line in self.opposed.matching.ambiguous)
+            yield from (f"  {visible(line)}" for line in ambiguous[:most])
+            yield from _more(ambiguous, most)
         if self.files is not None:
             yield ""
             yield from file_lines(self.files, (a, b), most)
 
 
 _HEAD: Final = ("changed", "RMS Δ", "relative", "max |Δ|", "cosine", "SNR dB", "odd")
+
+
+def _more(things: Sequence[object], most: int | None) -> Iterator[str]:
+    """A line about what is not shown."""
+    if most is not None and len(things) > most:
+        yield f"and {len(things) - most:,} more; --all shows them"
 
 
 def _or(value: float | None, other: float) -> float:

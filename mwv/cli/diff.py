@@ -32,7 +32,7 @@ _LINES = 20
     show_default=True,
     help="What the table begins with: where this is furthest apart.",
 )
-@click.option("--all", "everything", is_flag=True, help=f"All tensors that differ, not only {_ROWS}.")
+@click.option("--all", "everything", is_flag=True, help=f"Lists in full, not only {_ROWS} lines of each.")
 @click.option(
     "--fail-over",
     metavar="METRIC=X",

@@ -27,9 +27,10 @@ def file_lines(record: Mapping[str, Any], names: tuple[str, str], most: int | No
             yield from (f"    {line}" for line in aligned([("", ""), *map(_row, files[:most])], left=(0, 1)) if line)
             if most is not None and len(files) > most:
                 yield f"    and {thousands(len(files) - most)} more; --all shows them"
-    for file in record["files"]:
-        if file["status"] == "unread":
-            yield f"  not compared: {visible(file['path'])}: {visible(file['note'])}"
+    unread = [file for file in record["files"] if file["status"] == "unread"]
+    yield from (f"  not compared: {visible(file['path'])}: {visible(file['note'])}" for file in unread[:most])
+    if most is not None and len(unread) > most:
+        yield f"  and {thousands(len(unread) - most)} more not compared; --all shows them"
     yield from (f"  {visible(note)}" for note in record["notes"])
 
 

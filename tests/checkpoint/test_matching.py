@@ -1,5 +1,6 @@
 """Which tensor of one checkpoint is which of another: by names, never by a guess."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import families
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mwv.checkpoint import matching
 from mwv.checkpoint.dtypes import PLAIN
 from mwv.checkpoint.info import Checkpoint, TensorInfo
 from mwv.checkpoint.matching import Matching, match
@@ -200,3 +202,43 @@ def test_a_tensor_of_another_shape_has_a_name_of_its_own(tmp_path: Path) -> None
     shapes = {"w": (3, 4), "w (other shape)": (2, 2)}
     found = oppose(checkpoint(tmp_path / "a", shapes), checkpoint(tmp_path / "b", {**shapes, "w": (5, 6)}))
     assert [m.name for m in found.drawn] == ["w", "w (other shape 2)", "w (other shape)"]
+
+
+MANY = 20_000
+EXPERTS = [f"layers.{n}.mlp.experts.{e}.{w}.weight" for n in range(26) for e in range(256) for w in ("w1", "w2", "w3")]
+HOSTILE = {
+    "equal": (EXPERTS, EXPERTS, len(EXPERTS), 0),
+    "one beginning": (EXPERTS, [f"model.{name}" for name in EXPERTS], len(EXPERTS), 0),
+    "nothing alike": ([f"a{i}.w" for i in range(MANY)], [f"b{i}.w" for i in range(MANY)], 0, 0),
+    "one end for all": ([f"a{i}.x.w" for i in range(MANY)], [f"b{i}.x.w" for i in range(MANY)], 0, 1),
+    "two for each": (
+        [f"x{i}.y.w" for i in range(MANY // 2)],
+        [f"{side}.x{i}.y.w" for side in ("enc", "dec") for i in range(MANY // 2)],
+        0,
+        MANY // 2,
+    ),
+    "a beginning each": ([f"p{i}.x{i}.w" for i in range(MANY)], [f"x{i}.w" for i in range(MANY)], 16, MANY - 16),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_many_names_take_work_in_proportion(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_a, of_b, wanted, ambiguous = HOSTILE[case]
+    looks = 0
+    squeezed = matching._squeezed
+
+    def counted(shape: Sequence[int]) -> tuple[int, ...]:
+        nonlocal looks
+        looks += 1
+        return squeezed(shape)
+
+    monkeypatch.setattr(matching, "_squeezed", counted)
+    a, b = (
+        Checkpoint("m", "x", (), tuple(TensorInfo(name, PLAIN["F32"], (4, 4), 0, 0, 64) for name in names))
+        for names in (of_a, of_b)
+    )
+    found = match(a, b)
+    assert sum(m.a is not None and m.b is not None for m in found.matches) == wanted
+    assert len(found.ambiguous) == ambiguous
+    assert len({m.name for m in found.matches}) == len(found.matches)
+    assert looks <= 100 * (len(of_a) + len(of_b))

@@ -154,6 +154,32 @@ def test_models_without_a_tensor_in_common_are_an_error(tmp_path: Path) -> None:
     assert "no tensor in common" in str(error) and error.exit_code == 1
 
 
+def test_a_model_of_empty_tensors_is_an_error(tmp_path: Path) -> None:
+    a = saved(tmp_path / "a", {"w": np.ones((0, 3), np.float32)})
+    b = saved(tmp_path / "b", {"w": np.ones((2, 3), np.float32)})
+    for pair in ((a, b), (b, a), (a, a)):
+        error = failing(*pair, "--no-cache")
+        assert str(error).startswith("a: holds no tensor with elements") and error.exit_code == 1
+
+
+def test_long_lists_are_cut_until_all_is_asked_for(tmp_path: Path) -> None:
+    one = {"layers.0.w": np.zeros(2, np.float32)}
+    a, b = (
+        saved(
+            tmp_path / side,
+            one
+            | {f"{side}{n}.w": np.zeros(2, np.float32) for n in range(60)}
+            | {f"{part}.t{n}.x.w": np.zeros(2, np.float32) for n in range(60) for part in parts},
+        )
+        for side, parts in (("a", ("",)), ("b", ("enc", "dec")))
+    )
+    text = ran(a, b, "--no-cache")
+    assert text.count("and 70 more; --all shows them") == 1 and text.count("and 130 more; --all shows them") == 1
+    assert text.count("may or may not") == 50 and "and 10 more; --all shows them" in text
+    text = ran(a, b, "--no-cache", "--all")
+    assert "more" not in text and text.count("may or may not") == 60
+
+
 def test_nan_on_both_sides_is_no_difference_and_on_one_is_odd(tmp_path: Path) -> None:
     a = np.ones((4, 4), np.float32)
     a[0, 0] = np.nan
