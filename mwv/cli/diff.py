@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -58,7 +58,7 @@ def diff(
     jobs: int | None,
 ) -> None:
     """Say how far two checkpoints differ, tensor by tensor: what A was, and what became of it in B."""
-    over, under = _limits(fail_over, _OVER, "--fail-over"), _limits(fail_under, _UNDER, "--fail-under")
+    over, under = _limits(fail_over, _OVER, "--fail-over", min), _limits(fail_under, _UNDER, "--fail-under", max)
     if cache is not None and no_cache:
         raise UsageError("--cache and --no-cache contradict each other")
     from mwv import diff as differ
@@ -73,17 +73,20 @@ def diff(
         raise ConditionMetError(f"{b}: {counted(len(beyond), 'value')} beyond what was asked for:", beyond[:_LINES] + more)
 
 
-def _limits(texts: Sequence[str], known: Sequence[str], option: str) -> dict[str, float]:
-    """What was asked for, by metric; raises UsageError for what is none."""
-    limits = {}
+def _limits(
+    texts: Sequence[str], known: Sequence[str], option: str, stricter: Callable[[float, float], float]
+) -> dict[str, float]:
+    """What was asked for, by metric, of several limits the strictest; raises UsageError for what is none."""
+    limits: dict[str, float] = {}
     for text in texts:
         name, equals, number = text.partition("=")
         try:
-            limits[name] = float(number)
+            limit = float(number)
         except ValueError:
-            limits[name] = math.nan
-        if not equals or name not in known or math.isnan(limits[name]):
+            limit = math.nan
+        if not equals or name not in known or math.isnan(limit):
             raise UsageError(
                 f"{option} takes METRIC=X with {', '.join(known)} and a number, such as {known[0]}=0.01, not {text!r}"
             )
+        limits[name] = stricter(limit, limits.get(name, limit))
     return limits

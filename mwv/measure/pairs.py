@@ -114,8 +114,11 @@ class Difference:
 
     @property
     def relative(self) -> float | None:
-        """Frobenius norm of b - a over that of a; None where a is zero and b is not, or squares are too large."""
-        if not self._squared:
+        """Frobenius norm of b - a over that of a.
+
+        None where a is zero and b is not, where squares are too large, and where nothing that changed is finite on both sides.
+        """
+        if not self._squared or (self.odd and not self.finite):
             return None
         if self.signal:
             return self._distance / math.sqrt(self.signal)

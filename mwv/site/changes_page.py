@@ -28,6 +28,7 @@ class Change:
     layer: int
     slot: str
     relative: float | None
+    odd: int
     noise: float
     """Σ(b - a)²"""
     signal: float
@@ -146,12 +147,13 @@ def _changes(scene: Mapping[str, Any]) -> list[Change]:
     placed, told = scene["placements"], scene["difference"]["columns"]
     made = []
     for i, layer in enumerate(placed["layer"]):
-        if layer < 0 or told["rms"][i] is None:
+        if layer < 0 or told["rms"][i] is None or told["norm"][i] is None:
             continue
         count = placed["grids"][placed["grid"][i]][3]
-        noise, signal = float(told["rms"][i]) ** 2 * count, float(told["norm"][i]) ** 2
+        rms, norm = float(told["rms"][i]), float(told["norm"][i])
+        noise, signal = rms * rms * count, norm * norm
         stack, slot = placed["stacks"][placed["stack"][i]], placed["slots"][placed["slot"][i]]
-        made.append(Change(stack, layer, slot, told["relative"][i], noise, signal))
+        made.append(Change(stack, layer, slot, told["relative"][i], told["odd"][i], noise, signal))
     return made
 
 
@@ -164,9 +166,10 @@ def _main_stack(changes: Sequence[Sequence[Change]]) -> str:
 
 
 def _snr(changes: Sequence[Change]) -> float | None:
-    """Signal to noise of a layer in dB; None where nothing differs."""
+    """Signal to noise of a layer in dB; None where nothing differs, or squares are too large."""
     noise, signal = sum(one.noise for one in changes), sum(one.signal for one in changes)
-    return 10 * math.log10(signal / noise) if noise and signal else None
+    known = noise and signal and math.isfinite(noise) and math.isfinite(signal)
+    return 10 * (math.log10(signal) - math.log10(noise)) if known else None
 
 
 def _cells(changes: Sequence[Change], slots: Sequence[str], layers: Sequence[int], low: float, high: float) -> list[Cell]:
@@ -174,7 +177,7 @@ def _cells(changes: Sequence[Change], slots: Sequence[str], layers: Sequence[int
     most: dict[tuple[int, str], Change] = {}
     for one in changes:
         known = most.get((one.layer, one.slot))
-        if known is None or (one.relative or 0) > (known.relative or 0):
+        if known is None or _rank(one) > _rank(known):
             most[one.layer, one.slot] = one
     across, down = {slot: x for x, slot in enumerate(slots)}, {layer: y for y, layer in enumerate(layers)}
     return [
@@ -183,9 +186,13 @@ def _cells(changes: Sequence[Change], slots: Sequence[str], layers: Sequence[int
     ]
 
 
+def _rank(one: Change) -> float:
+    return math.inf if one.relative is None else one.relative
+
+
 def _told(one: Change) -> str:
     if one.relative is None:
-        return "from zero"
+        return "not finite" if one.odd else "from zero"
     return f"relative change {number(100 * one.relative)} %" if one.relative else "identical"
 
 

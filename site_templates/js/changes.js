@@ -231,6 +231,13 @@ mwv.Changes = class {
     return this.told.columns[this.metric[0]][placement];
   }
 
+  /** How far apart a placement is by what the chart shows: what has no number, by which it would be endless, most. @param {number} placement */
+  rank(placement) {
+    if (!this.told.columns.changed[placement]) return -Infinity;
+    const value = this.value(placement);
+    return value === null ? Infinity : this.metric[2] ? value : -value;
+  }
+
   draw() {
     const { placements } = this.scene.facts;
     const [, , upward, write] = this.metric;
@@ -257,7 +264,7 @@ mwv.Changes = class {
       const row = layers.get(placements.layer[i]) ?? new Map();
       const known = row.get(placements.slot[i]);
       // Of experts the one that changed most.
-      if (known === undefined || (this.value(i) ?? -1) > (this.value(known) ?? -1)) row.set(placements.slot[i], i);
+      if (known === undefined || this.rank(i) > this.rank(known)) row.set(placements.slot[i], i);
       layers.set(placements.layer[i], row);
       slots.set(placements.slot[i], i);
     });
@@ -280,10 +287,10 @@ mwv.Changes = class {
     const value = this.value(placement);
     const words = this.words(placement);
     const button = mwv.element("button", { type: "button", "data-placement": placement, "aria-label": words });
-    const same = this.told.columns.changed[placement] === 0;
-    button.classList.toggle("same", same);
-    if (!same && value !== null) {
-      const at = Math.min(Math.max(part(value), 0), 1) * (mwv.HEAT.length - 1);
+    const { changed } = this.told.columns;
+    button.classList.toggle("same", changed[placement] === 0);
+    if (changed[placement]) {
+      const at = Math.min(Math.max(value === null ? 1 : part(value), 0), 1) * (mwv.HEAT.length - 1);
       const [left, right] = [Math.floor(at), Math.ceil(at)];
       button.style.setProperty("--heat", `color-mix(in srgb, #${mwv.HEAT[right]} ${100 * (at - left)}%, #${mwv.HEAT[left]})`);
     }
@@ -337,11 +344,11 @@ mwv.Changes = class {
 
   /** What changed most. */
   most() {
-    const { relative, changed } = this.told.columns;
+    const { relative, changed, odd } = this.told.columns;
     const order = (/** @type {number} */ i) => relative[i] ?? Infinity;
     const found = [...changed.keys()].filter((i) => changed[i]).sort((a, b) => order(b) - order(a)).slice(0, mwv.Changes.MOST);
     if (!found.length) return [];
-    const what = (/** @type {number} */ i) => (relative[i] === null ? "from zero" : `${mwv.text.number(100 * relative[i], 3)} %`);
+    const what = (/** @type {number} */ i) => (relative[i] === null ? (odd[i] ? "not finite" : "from zero") : `${mwv.text.number(100 * relative[i], 3)} %`);
     return [mwv.element("h3", {}, "Changed most"), this.list("ol", found, what)];
   }
 

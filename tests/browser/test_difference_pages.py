@@ -136,6 +136,26 @@ def test_the_chart_has_a_cell_for_each_layer_and_slot(page: Page, anywhere: str)
     expect(page.locator("#tensor h2")).to_have_text(CHANGED)
 
 
+def test_of_experts_the_chart_has_the_one_that_is_furthest_apart(page: Page, tmp_path: Path) -> None:
+    """By every metric: also where more is nearer, and where there is no number, since nothing finite is left."""
+    tensors = {f"model.layers.{n}.mlp.experts.{e}.up_proj.weight": np.ones((64, 64), np.float32) for n in (0, 1) for e in range(3)}
+    save_file(tensors, tmp_path / "before.safetensors")
+    for name, change in (("0.mlp.experts.1", 1.5), ("0.mlp.experts.2", 0.001), ("1.mlp.experts.0", 5), ("1.mlp.experts.1", np.nan)):
+        whole = f"model.layers.{name}.up_proj.weight"
+        tensors[whole] = tensors[whole] + np.float32(change)
+    save_file(tensors, tmp_path / "after.safetensors")
+    wanted = ModelSettings(tmp_path / "after.safetensors", against=tmp_path / "before.safetensors")
+    build(Settings((wanted,), tmp_path / "site", None, jobs=2))
+    go(page, (tmp_path / "site").as_uri())
+    for metric, last in (("relative", 1), ("snr", 1), ("share", 0)):
+        page.get_by_label("What the chart shows").select_option(metric)
+        cells = page.locator(".heat button")
+        expect(cells).to_have_count(2)
+        for cell, expert in ((cells.first, 1), (cells.last, last)):
+            assert f"experts.{expert}.up_proj" in str(cell.get_attribute("aria-label")), metric
+    expect(page.locator("#changes ol").last.locator("button").first).to_contain_text("not finite")
+
+
 def test_what_one_side_has_is_listed_and_hatched(page: Page, anywhere: str) -> None:
     go(page, anywhere)
     alone = page.locator("#changes .alone")

@@ -141,6 +141,25 @@ def test_limits_lead_to_exit_code_3(tuned: Tuned, tmp_path: Path) -> None:
     assert failing(a, a.parent, *cache).exit_code == 1
 
 
+def test_of_several_limits_the_strictest_counts(tuned: Tuned, tmp_path: Path) -> None:
+    a, _, b, _ = tuned
+    cache = ("--cache", tmp_path / "cache")
+    for option, strict, lax in (("--fail-over", "relative=1e-6", "relative=1"), ("--fail-under", "snr=90", "snr=1")):
+        ran(a, b, *cache, option, lax)
+        for limits in ((strict, lax), (lax, strict)):
+            assert failing(a, b, *cache, option, limits[0], option, limits[1]).exit_code == 3
+
+
+def test_a_tensor_of_which_nothing_finite_is_left_is_furthest_apart(tmp_path: Path) -> None:
+    ones = {f"layers.{n}.w": np.ones((4, 4), np.float32) for n in range(3)}
+    broken = ones | {"layers.1.w": np.full((4, 4), np.nan, np.float32), "layers.2.w": np.full((4, 4), 3, np.float32)}
+    a, b = saved(tmp_path / "a", ones), saved(tmp_path / "b", broken)
+    found = record(tmp_path / "cache", a, b)
+    assert [t["name"] for t in found["tensors"]] == ["layers.1.w", "layers.2.w", "layers.0.w"]
+    assert found["tensors"][0]["relative"] is None and found["tensors"][0]["odd"] == 16
+    assert "relative inf is over 5" in " ".join(failing(a, b, "--no-cache", "--fail-over", "relative=5").lines)
+
+
 def test_a_limit_is_a_metric_and_a_number(tuned: Tuned) -> None:
     a, _, b, _ = tuned
     for text in ("nonsense=1", "relative", "relative=x", "snr=3", "relative=nan"):

@@ -354,6 +354,17 @@ def test_several_are_compared_with_the_first(tmp_path: Path) -> None:
     assert not (tmp_path / "one" / "changes.html").exists()
 
 
+def test_a_page_of_all_differences_stands_values_that_cannot_be_squared(tmp_path: Path) -> None:
+    base = {f"layers.{n}.{w}.weight": np.full((4, 4), v) for n in range(2) for w, v in (("a", 1e200), ("b", 1e-200), ("c", 1.0))}
+    others = [dict(base), {name: t * 2 for name, t in base.items()}, {name: np.full_like(t, np.nan) for name, t in base.items()}]
+    paths = [write(tmp_path / f"m{i}", tensors) for i, tensors in enumerate((base, *others))]
+    arguments = ["build", "--diff", *map(str, paths), "-o", str(tmp_path / "site"), "--no-cache"]
+    CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    page = (tmp_path / "site" / "changes.html").read_text()
+    cells = re.findall(r"layer 1, c.weight: ([^<\"]*)", page)
+    assert [cell.strip() for cell in cells] == ["identical", "relative change 100 %", "not finite"]
+
+
 def _snr_of_layer(a: dict[str, Any], b: dict[str, Any], layer: int) -> float:
     noise = signal = 0.0
     for name, x in a.items():
