@@ -12,7 +12,7 @@ from mwv.errors import SiteError
 from mwv.pyramid.render import Tally
 from mwv.pyramid.survey import Traffic
 from mwv.site.model import Model
-from mwv.site.text import amount, size
+from mwv.site.text import amount, size, visible
 
 if TYPE_CHECKING:
     from mwv.pyramid.stream import Haul
@@ -131,7 +131,7 @@ class ModelReport:
         what = f"{amount(self.facts.parameters)} parameter{plural(self.facts.parameters)}"
         if not self.facts.parameters:  # a page of bytes
             what = size(self.facts.nbytes)
-        return f"{self.facts.name}: {self.change}; {what}, {done}, {read}, {self.seconds:.1f} s{damage}{told}"
+        return f"{visible(self.facts.name)}: {self.change}; {what}, {done}, {read}, {self.seconds:.1f} s{damage}{told}"
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def _settings(
         (source_url, "--source-url is where one model lies"),
     ):
         if said is not None and (demo or len(sources) != 1 + diff) and not (layout == "hilbert" and sources and not diff):
-            raise UsageError(f"{what}: give exactly one source with it")
+            raise UsageError(f"{what}: give exactly {'two sources' if diff else 'one source'} with it")
     url = "" if source_url is None else folder_address(source_url)
     if url is None:
         raise UsageError(

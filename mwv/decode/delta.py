@@ -140,7 +140,7 @@ class Delta:
         return np.concatenate((x, rest[0])) if len(rest[0]) else x, np.concatenate((y, rest[1])) if len(rest[1]) else y
 
     def magnitudes(self, band: int) -> tuple[Array, Array]:
-        """|a| and |b| in float64 of what a band holds that is finite on both sides, also where it is equal; errors as `values`."""
+        """|a| and |b| in float64 of what is finite on both sides of a band, equal or not; errors as `values`."""
         made = self._numbers(band)
         rows = min(map(len, made))
         x, y = (np.abs(_real(side[:rows]).astype(np.float64)) for side in made)
@@ -192,8 +192,8 @@ def _parted(raw: bytes) -> tuple[bytes, bytes]:
 def alike(a: Array, b: Array) -> tuple[Array, Array]:
     """Two arrays of numbers as contiguous ones of one type of float, that differ where they do.
 
-    Complex numbers become 0 and their distance; where one is infinite or NaN, so is its magnitude beside that of the other. Integers that differ stay apart even where
-    a float64 is too short for them.
+    Complex numbers become 0 and their distance; where one is infinite or NaN, so is what it becomes, and the other its
+    magnitude. Integers that differ stay apart even where a float64 is too short for them.
     """
     if a.dtype == b.dtype == np.float32:
         return np.ascontiguousarray(a), np.ascontiguousarray(b)

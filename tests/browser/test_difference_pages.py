@@ -138,11 +138,11 @@ def test_the_chart_has_a_cell_for_each_layer_and_slot(page: Page, anywhere: str)
 
 def test_of_experts_the_chart_has_the_one_that_is_furthest_apart(page: Page, tmp_path: Path) -> None:
     """By every metric: also where more is nearer, and where there is no number, since nothing finite is left."""
-    tensors = {f"model.layers.{n}.mlp.experts.{e}.up_proj.weight": np.ones((64, 64), np.float32) for n in (0, 1) for e in range(3)}
+    names = [f"model.layers.{n}.mlp.experts.{e}.up_proj.weight" for n in (0, 1) for e in range(3)]
+    tensors = {name: np.ones((64, 64), np.float32) for name in names}
     save_file(tensors, tmp_path / "before.safetensors")
-    for name, change in (("0.mlp.experts.1", 1.5), ("0.mlp.experts.2", 0.001), ("1.mlp.experts.0", 5), ("1.mlp.experts.1", np.nan)):
-        whole = f"model.layers.{name}.up_proj.weight"
-        tensors[whole] = tensors[whole] + np.float32(change)
+    for place, change in ((1, 1.5), (2, 0.001), (3, 5), (4, np.nan)):
+        tensors[names[place]] = tensors[names[place]] + np.float32(change)
     save_file(tensors, tmp_path / "after.safetensors")
     wanted = ModelSettings(tmp_path / "after.safetensors", against=tmp_path / "before.safetensors")
     build(Settings((wanted,), tmp_path / "site", None, jobs=2))

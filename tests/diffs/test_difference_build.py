@@ -355,8 +355,9 @@ def test_several_are_compared_with_the_first(tmp_path: Path) -> None:
 
 
 def test_a_page_of_all_differences_stands_values_that_cannot_be_squared(tmp_path: Path) -> None:
-    base = {f"layers.{n}.{w}.weight": np.full((4, 4), v) for n in range(2) for w, v in (("a", 1e200), ("b", 1e-200), ("c", 1.0))}
-    others = [dict(base), {name: t * 2 for name, t in base.items()}, {name: np.full_like(t, np.nan) for name, t in base.items()}]
+    sizes = {"a": 1e200, "b": 1e-200, "c": 1.0}
+    base = {f"layers.{n}.{slot}.weight": np.full((4, 4), size) for n in range(2) for slot, size in sizes.items()}
+    others = [{name: t * factor for name, t in base.items()} for factor in (1, 2, np.nan)]
     paths = [write(tmp_path / f"m{i}", tensors) for i, tensors in enumerate((base, *others))]
     arguments = ["build", "--diff", *map(str, paths), "-o", str(tmp_path / "site"), "--no-cache"]
     CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
