@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mwv.checkpoint.source import FileSource
-from mwv.files.beside import Absent, Side
+from mwv.files.beside import ABSENT, Side
 from mwv.files.runs import compare_bytes, in_fewer
 from mwv.files.stretches import EQUAL, ONLY_A, ONLY_B, REPLACED, Stretches
 
@@ -132,7 +132,7 @@ def test_a_file_that_one_side_lacks_is_a_hole_there(tmp_path):
     (tmp_path / "a").write_bytes(NOISE[:700])
     source = FileSource(tmp_path / "a")
     lone = (Stretches.alone(0, 700),)
-    one, other = Side((source,), ("x",), which=0, laid=lone), Side((Absent(),), ("x",), which=1, laid=lone)
+    one, other = Side((source,), ("x",), which=0, laid=lone), Side((ABSENT,), ("x",), which=1, laid=lone)
     assert [part.there for part in one.parts(0, 700)] == [True]
     assert [(part.there, part.end - part.begin) for part in other.parts(10, 700)] == [(False, 690)]
     assert one.form != other.form
