@@ -117,7 +117,7 @@ class Side(Stream):
         held: Part | None = None
         for file, first, last, _ in super().parts(begin, end):
             for part in self._within(file, first, last):
-                if held is not None and held.file == part.file and held.there == part.there and held.end == part.begin:
+                if held is not None and (held.file, held.end, held.there) == (part.file, part.begin, part.there):
                     held = held._replace(end=part.end)
                     continue
                 if held is not None:

@@ -146,9 +146,10 @@ def _change_codes(planes: Any, balance: Any, out: Any) -> None:
                 net = np.float64(planes[RISES, y, x]) - np.float64(planes[FALLS, y, x])
                 mean = square / both
                 # Three levels an octave of the root: floor(log2(mean³) / 2). Divisions and products give the same everywhere.
+                # A root of 255 has the last level.
                 cube = mean * mean * mean
                 level = ONE
-                while cube >= 4 and level < CHANGE_LEVELS - 1:
+                while cube >= 4:
                     cube /= 4
                     level += 1
                 while cube < 1 and level > 0:
