@@ -94,7 +94,10 @@ def _by_path(files: Files, titles: tuple[str, str]) -> Mapping[str, Found]:
 
 
 def _other_files(origins: tuple[Origin, Origin], opener: Opener) -> Mapping[str, Any] | None:
-    """What sets files apart that hold no weights, as their formats tell it; None if there are none."""
+    """What sets files apart that hold no weights, as their formats tell it.
+
+    None for standard input, and where one of two files holds weights.
+    """
     folders = [opener.whole_folder(origin) for origin in origins]
     if folders[0] is not None and folders[1] is not None:
         return files_record(pairing.pair(folders[0], folders[1]))
@@ -116,7 +119,7 @@ def _added(
     others: Mapping[str, Any] | None,
     adding: Adding,
 ) -> Added:
-    """The page, in the site."""
+    """The page, in the site; raises LostError if the cache loses a result on the way."""
     settings, store = adding.means.settings, adding.means.store
     changes = draw_changes(label.title, titles, both, adding.means, adding.memory)
     pyramid, canvas = changes.drawn.pyramids[0], changes.drawn.canvas

@@ -111,13 +111,17 @@ def _title(wanted: ModelSettings, stream: Stream) -> str:
 
 
 def _place(origin: Origin) -> str:
+    """Where it lies, whatever way it was named."""
     return str(origin) if isinstance(origin, Address) else os.path.normpath(origin.absolute())
 
 
 def byte_label(
     wanted: ModelSettings, title: str, origins: Sequence[Origin], pinned: Pinned | None, place: Place, settings: Settings
 ) -> Label:
-    """What is said about a page of bytes; the places of all that was named tell it from others, and from a model's page."""
+    """What is said about a page of bytes; the places of all that was named tell it from others, and from a model's page.
+
+    `pinned` is where all of it lies on the Hub, if in one place.
+    """
     chosen = () if wanted.slug is None else (wanted.slug,)
     how = (wanted.title, wanted.tags, wanted.group, wanted.url, settings.tiles)
     return Label(

@@ -28,7 +28,7 @@ from mwv.site.model import Beside, ByteFile, ByteScene, TileFiles
 _SHOWN: Final = ("changed", "only_a", "only_b")
 """What the record says of files whose bytes are worth a look."""
 _MOST: Final = 100_000
-"""Stretches of a page; a browser gets them all."""
+"""Stretches of a page, about; a browser gets them all."""
 _FEWEST: Final = 16
 """Stretches of a file, however many files there are."""
 

@@ -105,19 +105,6 @@ mwv.AlignedScene = class extends mwv.CurveScene {
     return /** @type {[string, string][]} */ (told.filter((_, kind) => counts[kind]));
   }
 
-  /** The largest squares that together are a range of bytes, as in mwv/layout/hilbert.py: [x, y, side] each. */
-  squares(first, length) {
-    const found = [];
-    for (let begin = first, end = first + length; begin < end; ) {
-      let side = 1;
-      while (begin % (4 * side * side) === 0 && begin + 4 * side * side <= end && 2 * side <= this.side) side *= 2;
-      const [x, y] = this.point(begin);
-      found.push([x - (x % side), y - (y % side), side]);
-      begin += side * side;
-    }
-    return found;
-  }
-
   /** The next place of a change after one of all, or before it; -1 if there is none. @param {number} place @param {1 | -1} by */
   change(place, by) {
     const at = place < 0 ? (by > 0 ? 0 : this.length - 1) : place;

@@ -89,6 +89,19 @@ mwv.CurveScene = class extends mwv.Scene {
     return [x + square * this.side, y];
   }
 
+  /** The largest squares that together are a range of bytes, as in mwv/layout/hilbert.py: [x, y, side] each. */
+  squares(first, length) {
+    const found = [];
+    for (let begin = first, end = first + length; begin < end; ) {
+      let side = 1;
+      while (begin % (4 * side * side) === 0 && begin + 4 * side * side <= end && 2 * side <= this.side) side *= 2;
+      const [x, y] = this.point(begin);
+      found.push([x - (x % side), y - (y % side), side]);
+      begin += side * side;
+    }
+    return found;
+  }
+
   at(x, y) {
     const [left, top, width, height] = this.facts.bounds;
     if (x < left || y < top || x >= left + width || y >= top + height) return null;
