@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from mwv.errors import LostError
@@ -36,19 +36,23 @@ class Added:
 
 @dataclass(eq=False)
 class Adding:
-    """A page that is about to be made; its time begins now."""
+    """A page that is about to be made; its time begins now, and what is learnt from now on may be remembered."""
 
     place: Place
     site: SiteWriter
     means: Means
+    memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        """What was learnt from now on may be remembered."""
+        """Note what time it is, and what was fetched before."""
         self.memory = Memory(self.means.store)
         self._begin, self._fetched = time.monotonic(), self.means.opener.fetched
 
     def run(self, label: Label, inputs: str | None, add: Callable[[], Added]) -> ModelReport:
-        """Keep the page of these inputs if it is there, else add it; None: nothing may be remembered of it."""
+        """Keep the page if the site has what these `inputs` become, else `add` it; again if the cache loses a result meanwhile.
+
+        Inputs None: one of its files may still change, so nothing is remembered of it.
+        """
         site, means = self.site, self.means
         known = self.memory.outcome(inputs) if inputs is not None and means.settings.png is None else None
         if known is not None and (slug := site.keep(label.identity, label.slug, known["seal"], self.place)) is not None:

@@ -6,16 +6,16 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from mwv.adding import Added, Adding
-from mwv.byte_page import byte_label, check_length, spool
-from mwv.changed_bytes import ABSENT, Pair, draw_changes, sides
+from mwv.byte_page import byte_label, called, check_length, spool
+from mwv.byte_scenes import byte_model
+from mwv.changed_bytes import draw_changes, sides
 from mwv.checkpoint.formats import by_name
 from mwv.checkpoint.info import Checkpoint
 from mwv.checkpoint.opener import Opener
-from mwv.checkpoint.stream import STDIN, Files, Found, let_open, open_or_note, shortened
-from mwv.checkpoint.wording import printable
+from mwv.checkpoint.stream import STDIN, Files, Found, let_open, shortened
 from mwv.errors import SourceError, UsageError
 from mwv.files import pairing
-from mwv.files.beside import Side
+from mwv.files.beside import ABSENT, OpenPair, Side, open_pair
 from mwv.files.record import files_record
 from mwv.hub.address import Address, Origin
 from mwv.places import check_room
@@ -24,11 +24,9 @@ from mwv.pyramid.picture import overview, write_picture
 from mwv.rendering import Means
 from mwv.report import ModelReport
 from mwv.settings import ModelSettings
-from mwv.site.byte_scene import byte_rows
-from mwv.site.model import Label, Model, Place
+from mwv.site.model import Label, Place
 from mwv.site.text import slugify
 from mwv.site.writer import SiteWriter
-from mwv.wanted import last_name
 
 _SITE_BYTES: Final = 4.8
 """Bytes of a site, and of sums in the cache, for each byte of noise that stands at another: three scenes."""
@@ -40,7 +38,7 @@ def build_byte_difference(wanted: ModelSettings, place: Place, site: SiteWriter,
     memory = adding.memory
     assert wanted.against is not None
     origins = wanted.against, wanted.source
-    titles = _called(origins[0]), _called(origins[1])
+    titles = called(origins[0]), called(origins[1])
     with ExitStack() as stack:
         folder = spool(means.settings, stack)
         named = [means.opener.files(origin, folder) for origin in origins]
@@ -52,7 +50,7 @@ def build_byte_difference(wanted: ModelSettings, place: Place, site: SiteWriter,
             source=f"{titles[0]} → {titles[1]}",
         )
         others = _other_files(origins, means.opener)
-        sources = tuple(source for pair in pairs for source in (pair.a, pair.b) if source is not ABSENT)
+        sources = tuple(source for pair in pairs for source in pair.present)
         joint = Checkpoint(title, "bytes", sources, (), left_out=notes)
         where = [(pair.name, pair.a is ABSENT, pair.b is ABSENT) for pair in pairs]
         inputs = memory.inputs(joint, where, asdict(replace(label, place=Place())), others)
@@ -66,25 +64,21 @@ def build_byte_difference(wanted: ModelSettings, place: Place, site: SiteWriter,
         return adding.run(label, inputs, add)
 
 
-def _called(origin: Origin) -> str:
-    return "stdin" if origin == STDIN else last_name(origin)
+def _pairs(a: Files, b: Files, titles: tuple[str, str]) -> tuple[list[OpenPair], tuple[str, ...]]:
+    """Two files, whatever they are called, or those of two folders by their paths; and notes on what is left out.
 
-
-def _pairs(a: Files, b: Files, titles: tuple[str, str]) -> tuple[list[Pair], tuple[str, ...]]:
-    """Two files, whatever they are called, or those of two folders by their paths; and notes on what is left out."""
+    Raises UsageError for a file and a folder, SourceError if there are no bytes.
+    """
     if (a.folder is None) != (b.folder is None):
         raise UsageError(f"{titles[0]} and {titles[1]}: one is a file and one a folder; compare two files, or two folders")
     let_open(len(a.found) + len(b.found), f"{titles[0]} and {titles[1]}")
     notes = [*a.notes, *b.notes]
     of_a, of_b = _by_path(a, titles), _by_path(b, titles)
-    pairs = []
-    for path in sorted(of_a.keys() | of_b.keys()):
-        found = [
-            (open_or_note(own[path], f"{title}: {path}", notes) if path in own else None) or ABSENT
-            for own, title in zip((of_a, of_b), titles, strict=True)
-        ]
-        if found != [ABSENT, ABSENT]:
-            pairs.append(Pair(printable(path), found[0], found[1]))
+    found = (
+        open_pair(path, of_a.get(path), of_b.get(path), (f"{titles[0]}: {path}", f"{titles[1]}: {path}"), notes)
+        for path in sorted(of_a.keys() | of_b.keys())
+    )
+    pairs = [pair for pair in found if pair is not None]
     if not pairs:
         raise SourceError(f"{titles[0]} and {titles[1]}: hold no bytes; there is nothing to compare")
     for line in notes:
@@ -100,7 +94,10 @@ def _by_path(files: Files, titles: tuple[str, str]) -> Mapping[str, Found]:
 
 
 def _other_files(origins: tuple[Origin, Origin], opener: Opener) -> Mapping[str, Any] | None:
-    """What sets files apart that hold no weights, as their formats tell it; None if there are none."""
+    """What sets files apart that hold no weights, as their formats tell it.
+
+    None for standard input, and where one of two files holds weights.
+    """
     folders = [opener.whole_folder(origin) for origin in origins]
     if folders[0] is not None and folders[1] is not None:
         return files_record(pairing.pair(folders[0], folders[1]))
@@ -122,26 +119,13 @@ def _added(
     others: Mapping[str, Any] | None,
     adding: Adding,
 ) -> Added:
-    """The page, in the site."""
+    """The page, in the site; raises LostError if the cache loses a result on the way."""
     settings, store = adding.means.settings, adding.means.store
     changes = draw_changes(label.title, titles, both, adding.means, adding.memory)
     pyramid, canvas = changes.drawn.pyramids[0], changes.drawn.canvas
     if settings.png is not None:
         write_picture(pyramid, canvas, store.get, settings.png, settings.png_size, changes.look)
-    model = Model(
-        **vars(label),
-        format="bytes",
-        architecture="",
-        parameters=0,
-        nbytes=sum(source.size for side in both for source in side.sources),
-        dtypes={},
-        facts={},
-        metadata={},
-        tensors=byte_rows(changes.scenes[0].files),
-        scenes=tuple(changes.scenes),
-        notes=tuple(f"Left out: {line}" for line in notes),
-        compares=titles,
-        others=others,
-    )
+    nbytes = sum(source.size for side in both for source in side.sources)
+    model = replace(byte_model(label, changes.scenes, nbytes, notes), compares=titles, others=others)
     slug = adding.site.add_model(model, changes.tiles, overview(pyramid, canvas, store, "png", changes.look))
     return Added(model, slug, both[0].length, changes.drawn.tally, changes.drawn.traffic)

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from mwv.adding import Added, Adding
-from mwv.byte_scenes import byte_files, draw, layout_digest, look, with_tiles
+from mwv.byte_scenes import byte_files, byte_model, draw, layout_digest, look, with_tiles
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.stream import STDIN, Stream
 from mwv.checkpoint.wording import counted
@@ -27,8 +27,7 @@ from mwv.pyramid.picture import overview, write_picture
 from mwv.rendering import Means
 from mwv.report import ModelReport
 from mwv.settings import ModelSettings, Settings
-from mwv.site.byte_scene import byte_rows
-from mwv.site.model import ByteFile, ByteScene, Label, Model, Place
+from mwv.site.model import ByteScene, Label, Place
 from mwv.site.text import size, slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.scratch import scratch_folder
@@ -37,8 +36,8 @@ from mwv.wanted import last_name, source_date
 
 _SITE_BYTES: Final = 1.6
 """Bytes of a site, and of sums in the cache, for each byte of noise; text takes less."""
-_KINDS: Final = (BYTES, ENTROPY)
-_TITLES: Final = ("Bytes", "Entropy")
+_SCENES: Final = {"Bytes": BYTES, "Entropy": ENTROPY}
+"""What a page shows, by titles."""
 
 
 def build_bytes(wanted: ModelSettings, place: Place, site: SiteWriter, means: Means) -> ModelReport:
@@ -65,7 +64,7 @@ def dry_run_bytes(wanted: ModelSettings, settings: Settings, opener: Opener) -> 
         bounds, plan = content.canvas.bounds, content.plan
         click.echo(f"{_title(wanted, stream)}: {counted(len(stream.sources), 'file')}, {size(stream.length)}")
         click.echo(f"  canvas  {bounds.width:,} × {bounds.height:,} pixels, {counted(plan.levels, 'level')}")
-        click.echo(f"  tiles   {plan.tile_count * len(_KINDS):,} in {counted(len(_KINDS), 'scene')}")
+        click.echo(f"  tiles   {plan.tile_count * len(_SCENES):,} in {counted(len(_SCENES), 'scene')}")
         click.echo(f"  site    at most about {size(int(stream.length * _SITE_BYTES))}, with what is kept in the cache")
 
 
@@ -97,23 +96,32 @@ def check_length(title: str, length: int) -> None:
         raise UsageError(f"{title}: {size(length)} are more than the {size(MOST_BYTES)} that can be shown")
 
 
+def called(origin: Origin) -> str:
+    """What pages call what was named."""
+    return "stdin" if origin == STDIN else last_name(origin)
+
+
 def _title(wanted: ModelSettings, stream: Stream) -> str:
     if wanted.title:
         return wanted.title
-    name = "stdin" if wanted.source == STDIN else last_name(wanted.source)
+    name = called(wanted.source)
     if not wanted.more:
         return name
     return ", ".join(stream.names) if len(stream.names) <= 3 else f"{name} and {counted(len(stream.names) - 1, 'more file')}"
 
 
 def _place(origin: Origin) -> str:
+    """Where it lies, whatever way it was named."""
     return str(origin) if isinstance(origin, Address) else os.path.normpath(origin.absolute())
 
 
 def byte_label(
     wanted: ModelSettings, title: str, origins: Sequence[Origin], pinned: Pinned | None, place: Place, settings: Settings
 ) -> Label:
-    """What is said about a page of bytes; the places of all that was named tell it from others, and from a model's page."""
+    """What is said about a page of bytes; the places of all that was named tell it from others, and from a model's page.
+
+    `pinned` is where all of it lies on the Hub, if in one place.
+    """
     chosen = () if wanted.slug is None else (wanted.slug,)
     how = (wanted.title, wanted.tags, wanted.group, wanted.url, settings.tiles)
     return Label(
@@ -135,35 +143,18 @@ def _added(stream: Stream, label: Label, adding: Adding) -> Added:
     """The page, in the site; raises LostError if the cache loses a result on the way."""
     means = adding.means
     settings, store = means.settings, means.store
-    drawn = draw(label.title, (stream,), lambda own: [(own[0], kind) for kind in _KINDS], means, adding.memory)
+    drawn = draw(label.title, (stream,), lambda own: [(own[0], kind) for kind in _SCENES.values()], means, adding.memory)
     files = byte_files(stream, drawn.learnt[0])
-    names = zip(_KINDS, _TITLES, drawn.pyramids, strict=True)
     scenes, tiles = with_tiles(
         [
             ByteScene(kind.name, title, drawn.canvas, layout_digest(kind.name, stream), pyramid.levels, pyramid.tiles, files)
-            for kind, title, pyramid in names
+            for (title, kind), pyramid in zip(_SCENES.items(), drawn.pyramids, strict=True)
         ],
         means,
     )
     seen = look(byte_tables()[0], stream.length)
     if settings.png is not None:
         write_picture(drawn.pyramids[0], drawn.canvas, store.get, settings.png, settings.png_size, seen)
-    model = _model(stream, label, files, tuple(scenes))
+    model = byte_model(label, scenes, stream.length, stream.left_out)
     slug = adding.site.add_model(model, tiles, overview(drawn.pyramids[0], drawn.canvas, store, "png", seen))
     return Added(model, slug, model.nbytes, drawn.tally, drawn.traffic)
-
-
-def _model(stream: Stream, label: Label, files: tuple[ByteFile, ...], scenes: tuple[ByteScene, ...]) -> Model:
-    return Model(
-        **vars(label),
-        format="bytes",
-        architecture="",
-        parameters=0,
-        nbytes=stream.length,
-        dtypes={},
-        facts={},
-        metadata={},
-        tensors=byte_rows(files),
-        scenes=scenes,
-        notes=tuple(f"Left out: {line}" for line in stream.left_out),
-    )

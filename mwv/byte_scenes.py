@@ -20,7 +20,8 @@ from mwv.pyramid.plan import BLOCK_LEVEL
 from mwv.pyramid.render import Pyramid, Renderer, Tally, for_all
 from mwv.pyramid.survey import Traffic
 from mwv.rendering import Means, archived, fetching
-from mwv.site.model import ByteFile, ByteScene, TileFiles
+from mwv.site.byte_scene import byte_rows
+from mwv.site.model import ByteFile, ByteScene, Label, Model, TileFiles
 
 _ROOM: Final = 24 << 20
 """Bytes of files that are held for each thread: a block has 16 MiB."""
@@ -114,6 +115,23 @@ def byte_files(stream: Stream, learnt: Learnt) -> tuple[ByteFile, ...]:
     )
 
 
+def byte_model(label: Label, scenes: Sequence[ByteScene], nbytes: int, left_out: Sequence[str]) -> Model:
+    """A page of bytes: its tensors are the files of its first scene; `nbytes` are in all of them."""
+    return Model(
+        **vars(label),
+        format="bytes",
+        architecture="",
+        parameters=0,
+        nbytes=nbytes,
+        dtypes={},
+        facts={},
+        metadata={},
+        tensors=byte_rows(scenes[0].files),
+        scenes=tuple(scenes),
+        notes=tuple(f"Left out: {line}" for line in left_out),
+    )
+
+
 def with_tiles(scenes: Sequence[ByteScene], means: Means) -> tuple[list[ByteScene], TileFiles]:
     """Bring tiles into the form that was asked for: single files or archives."""
     settings, store = means.settings, means.store
@@ -124,9 +142,9 @@ def with_tiles(scenes: Sequence[ByteScene], means: Means) -> tuple[list[ByteScen
     return list(scenes), TileFiles("png", paths, settings.tiles, fresh=frozenset(store.made & paths.keys()))
 
 
-def layout_digest(kind: str, stream: Stream) -> str:
-    """Equal for scenes in which every file stands at the same place."""
-    return key_of("layout", kind, stream.lengths)
+def layout_digest(what: str, stream: Stream) -> str:
+    """Equal for scenes that show the same in which every file stands at the same place."""
+    return key_of("layout", what, stream.lengths)
 
 
 def look(table: Table, length: int) -> Look:

@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
+
+import numpy as np
 
 from mwv.byte_scenes import Drawn, byte_files, draw, layout_digest, look, with_tiles
 from mwv.checkpoint.source import Source
-from mwv.checkpoint.stream import Found, let_open, open_or_note
-from mwv.checkpoint.wording import printable
-from mwv.files.beside import Absent, Side
+from mwv.checkpoint.stream import Found, let_open
+from mwv.files.beside import ABSENT, OpenPair, Side, open_pair
 from mwv.files.pairing import Pairing, Place
 from mwv.files.record import files_record
 from mwv.files.runs import compare_bytes, in_fewer
-from mwv.files.stretches import KINDS, VERSION, Stretches
+from mwv.files.stretches import EQUAL, ONLY_A, ONLY_B, REPLACED, VERSION, Stretches
 from mwv.memory import Memory
 from mwv.progress import progress
 from mwv.pyramid.byte_changes import CHANGES, BothContent
@@ -25,21 +25,12 @@ from mwv.pyramid.picture import Look
 from mwv.rendering import Means
 from mwv.site.model import Beside, ByteFile, ByteScene, TileFiles
 
-ABSENT: Final = Absent()
-"""The side of a pair that is not there."""
 _SHOWN: Final = ("changed", "only_a", "only_b")
+"""What the record says of files whose bytes are worth a look."""
 _MOST: Final = 100_000
-"""Stretches of a page; a browser gets them all."""
+"""Stretches of a page, about; a browser gets them all."""
 _FEWEST: Final = 16
 """Stretches of a file, however many files there are."""
-
-
-class Pair(NamedTuple):
-    """Two files, not both `ABSENT`."""
-
-    name: str
-    a: Source
-    b: Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +39,13 @@ class OtherFiles:
 
     record: Mapping[str, Any] | None = None
     """What sets them apart; None unless two folders are compared."""
-    pairs: Sequence[Pair] = ()
+    pairs: Sequence[OpenPair] = ()
     """Those that differ."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """All that is read of them."""
-        return tuple(source for pair in self.pairs for source in (pair.a, pair.b) if source is not ABSENT)
+        return tuple(source for pair in self.pairs for source in pair.present)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,26 +66,26 @@ def other_files(pairing: Pairing, stack: ExitStack) -> OtherFiles:
     let_open(2 * len(shown), "these folders")
     pairs = []
     for two in shown:
-        found = [ABSENT if place is None else _opened(two.path, place) or ABSENT for place in (two.a, two.b)]
-        for source in found:
-            stack.callback(source.close)
-        if found != [ABSENT, ABSENT]:
-            pairs.append(Pair(printable(two.path), found[0], found[1]))
+        pair = open_pair(two.path, _found(two.path, two.a), _found(two.path, two.b), (two.path, two.path), [])
+        if pair is not None:
+            pairs.append(pair)
+            for source in pair.present:
+                stack.callback(source.close)
     return OtherFiles(record, pairs)
 
 
-def _opened(path: str, place: Place) -> Source | None:
-    return open_or_note(Found(path, place.open, place.folder.place(place.name)), path, [])
+def _found(path: str, place: Place | None) -> Found | None:
+    return None if place is None else Found(path, place.open, place.folder.place(place.name))
 
 
-def sides(title: str, pairs: Sequence[Pair], memory: Memory) -> tuple[Side, Side]:
+def sides(title: str, pairs: Sequence[OpenPair], memory: Memory) -> tuple[Side, Side]:
     """Lay files side by side; those that are known to be equal are not read for that, and are one file from then on."""
-    pairs = [pair._replace(b=pair.a) if _known_equal(pair) else pair for pair in pairs]
+    pairs = [pair._replace(b=pair.a) if pair.known_equal else pair for pair in pairs]
     most = max(_MOST // len(pairs), _FEWEST)
     how = "beside", VERSION, most
     with progress(f"{title}: aligning", len(pairs), "file", "MB") as advance:
 
-        def laid(pair: Pair) -> Stretches:
+        def laid(pair: OpenPair) -> Stretches:
             body = memory.stream((pair.a, pair.b), how)
             found = _laid(pair, most, body)
             advance(1, pair.a.size + pair.b.size)
@@ -102,17 +93,12 @@ def sides(title: str, pairs: Sequence[Pair], memory: Memory) -> tuple[Side, Side
 
         found = tuple(map(laid, pairs))
     memory.remember_streams(((pair.a, pair.b), how, laid.to_bytes()) for pair, laid in zip(pairs, found, strict=True))
-    names = tuple(pair.name for pair in pairs)
-    columns = tuple(pair.a for pair in pairs), tuple(pair.b for pair in pairs)
-    return Side(columns[0], names, which=0, laid=found), Side(columns[1], names, which=1, laid=found)
+    names, of_a, of_b = zip(*pairs, strict=True)
+    return Side(of_a, names, which=0, laid=found), Side(of_b, names, which=1, laid=found)
 
 
-def _known_equal(pair: Pair) -> bool:
-    return pair.a.identity is not None and pair.a.identity == pair.b.identity
-
-
-def _laid(pair: Pair, most: int, body: bytes | None) -> Stretches:
-    """How a pair lies, from what is remembered of it if that is whole."""
+def _laid(pair: OpenPair, most: int, body: bytes | None) -> Stretches:
+    """How a pair lies, in at most `most` stretches or a few more; from what is remembered of it if that is whole."""
     _, a, b = pair
     if a is ABSENT or b is ABSENT:
         return Stretches.alone(int(a is ABSENT), max(a.size, b.size))
@@ -171,9 +157,11 @@ def _together(both: tuple[Side, Side], files: Sequence[Sequence[ByteFile]]) -> l
 
 def _beside(side: Literal["both", "a", "b"], titles: tuple[str, str], both: tuple[Side, Side]) -> Beside:
     a, b = both
-    sizes = tuple(
-        (None if x is ABSENT else x.size, None if y is ABSENT else y.size) for x, y in zip(a.sources, b.sources, strict=True)
-    )
-    equal, changed, only_a, only_b = ([laid.bytes_of(kind) for laid in a.laid] for kind in range(KINDS))
-    stretches = tuple(tuple(chain.from_iterable(zip(one.kinds.tolist(), one.lengths.tolist(), strict=True))) for one in a.laid)
-    return Beside(side, titles, sizes, tuple(zip(equal, changed, only_a, only_b, strict=True)), stretches)
+    sizes = tuple((_size(x), _size(y)) for x, y in zip(a.sources, b.sources, strict=True))
+    changes = tuple((one.bytes_of(EQUAL), one.bytes_of(REPLACED), one.bytes_of(ONLY_A), one.bytes_of(ONLY_B)) for one in a.laid)
+    stretches = tuple(tuple(np.stack([one.kinds, one.lengths], axis=1).ravel().tolist()) for one in a.laid)
+    return Beside(side, titles, sizes, changes, stretches)
+
+
+def _size(source: Source) -> int | None:
+    return None if source is ABSENT else source.size

@@ -87,7 +87,7 @@ class Opener:
         return gather(found, notes, what, named[0].pinned if len(named) == 1 else None)
 
     def files(self, origin: Origin, folder: Callable[[], Path]) -> Files:
-        """The file that is named, or all in the folder that is; raises as `stream` does."""
+        """The file that is named, or all in the folder that is and in those below; raises as `stream` does."""
         return self._remote_files(origin) if isinstance(origin, Address) else files_below(origin, folder)
 
     def _remote_files(self, address: Address) -> Files:

@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """Files one after the other; none is empty."""
+    """Files one after the other, none of them empty: one sequence of bytes."""
 
     sources: tuple[Source, ...]
     names: tuple[str, ...]
@@ -57,7 +57,7 @@ class Stream:
 
     @property
     def lengths(self) -> list[int]:
-        """What each file takes up."""
+        """Bytes of the sequence that each file takes up."""
         return [source.size for source in self.sources]
 
     @cached_property
@@ -71,7 +71,7 @@ class Stream:
         return self.ends[-1]
 
     def parts(self, begin: int, end: int) -> Iterator[Part]:
-        """What a range of the stream is made of."""
+        """What the bytes from `begin` to `end` are made of, in order; a part of each file that has some of them."""
         ends = self.ends
         file = bisect_right(ends, begin)
         while begin < end:
@@ -211,15 +211,22 @@ def files_below(path: Path, folder: Callable[[], Path]) -> Files:
         return Files([Found(str(path.absolute()), lambda: FileSource(path), printable(str(path)))], [], None)
     if not path.is_dir():
         FileSource(path)  # says what is wrong
-    found: list[Found] = []
     notes: list[str] = []
+    top = path.absolute().name
+    names = sorted(_names_below(path, notes))
+    found = [Found(str(Path(top, name.relative_to(path))), _opens(name), printable(str(name))) for name in names]
+    return Files(found, notes, f"{top}/")
+
+
+def _names_below(path: Path, notes: list[str]) -> Sequence[Path]:
+    """All files in a folder and in those below; notes on folders that cannot be listed. Raises SourceError for too many."""
+    names: list[Path] = []
     seen: set[tuple[int, int]] = set()
 
     def refused(error: OSError) -> None:
         below = Path(os.fsdecode(error.filename)).relative_to(path)
         notes.append(f"{printable(str(path.absolute().name / below))}: cannot be listed: {error.strerror}")
 
-    names: list[Path] = []
     for at, below, files in os.walk(path, onerror=refused, followlinks=True):
         status = os.stat(at)
         if (status.st_dev, status.st_ino) in seen:
@@ -229,9 +236,7 @@ def files_below(path: Path, folder: Callable[[], Path]) -> Files:
         names += [Path(at) / name for name in files]
         if len(names) > MOST_FILES:
             raise SourceError(f"{printable(str(path))}: more than {MOST_FILES:,} files; name some of them")
-    for name in sorted(names):
-        found.append(Found(str(path.absolute().name / name.relative_to(path)), _opens(name), printable(str(name))))
-    return Files(found, notes, f"{path.absolute().name}/")
+    return names
 
 
 def _opens(path: Path) -> Callable[[], Source]:

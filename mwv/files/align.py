@@ -81,12 +81,14 @@ def _trimmed(a: Sequence[int], b: Sequence[int], gap: Gap) -> tuple[Gap, list[Bl
 
 
 def _longest(a: Sequence[int], b: Sequence[int], gap: Gap) -> list[Block]:
+    """Blocks of a longest common subsequence of a gap."""
     i, i_end, j, j_end = gap
     steps = LCSseq.opcodes(list(a[i:i_end]), list(b[j:j_end]))
     return [Block(i + s.src_start, j + s.dest_start, s.src_end - s.src_start) for s in steps if s.tag == "equal"]
 
 
 def _anchors(a: Sequence[int], b: Sequence[int], gap: Gap) -> list[Block]:
+    """Elements at which a gap is cut: those that occur once on either side; if there are none, all n-th occurrences."""
     i, i_end, j, j_end = gap
     of_a, of_b = a[i:i_end], b[j:j_end]
     in_a, in_b = Counter(of_a), Counter(of_b)
@@ -123,6 +125,7 @@ def rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _joined(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks in order, those in one that touch on both sides."""
     joined: list[Block] = []
     for block in blocks:
         if joined and joined[-1].a + joined[-1].length == block.a and joined[-1].b + joined[-1].length == block.b:

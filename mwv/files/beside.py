@@ -1,22 +1,24 @@
-"""Files of two sides and how they lie beside each other in, each side as a Stream out that has holes where it has nothing."""
+"""Pairs of files and how they lie beside each other in, each side as a Stream out that has holes where it has nothing."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from mwv.checkpoint.source import Content, Range
-from mwv.checkpoint.stream import Part, Stream
-from mwv.files.stretches import ONLY_A, ONLY_B, Stretches
+from mwv.checkpoint.source import Content, Range, Source
+from mwv.checkpoint.stream import Found, Part, Stream, open_or_note
+from mwv.checkpoint.wording import printable
+from mwv.files.stretches import Stretches
 from mwv.hub.terms import Reconstruction
 
 
-class Absent:
-    """A file that a side has not: no bytes."""
+class _Absent:
+    """A file that a side has not: a Source without bytes."""
 
     name = place = ""
     size = 0
@@ -38,6 +40,51 @@ class Absent:
 
     def close(self) -> None:
         """It holds nothing."""
+
+
+ABSENT: Final = _Absent()
+"""The side of a pair that is not there."""
+
+
+class OpenPair(NamedTuple):
+    """Two files, not both `ABSENT`."""
+
+    name: str
+    """What pages call them."""
+    a: Source
+    b: Source
+
+    @property
+    def present(self) -> tuple[Source, ...]:
+        """Those that are there."""
+        return tuple(source for source in (self.a, self.b) if source is not ABSENT)
+
+    @property
+    def known_equal(self) -> bool:
+        """Whether they are equal without a look at their bytes."""
+        return self.a.identity is not None and self.a.identity == self.b.identity
+
+
+def open_pair(path: str, a: Found | None, b: Found | None, called: tuple[str, str], notes: list[str]) -> OpenPair | None:
+    """Open files of one path; one that cannot be opened or is empty is absent, with a note under its name among `called`.
+
+    None if nothing is left.
+    """
+    first, second = (
+        ABSENT if found is None else open_or_note(found, name, notes) or ABSENT
+        for found, name in zip((a, b), called, strict=True)
+    )
+    return None if first is ABSENT and second is ABSENT else OpenPair(printable(path), first, second)
+
+
+class _Pieces(NamedTuple):
+    """The stretches of a file of one side, one for each in each column."""
+
+    ends: list[int]
+    """Where they end, beside the other side's."""
+    starts: NDArray[np.int64]
+    """Where they begin in the file."""
+    there: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -62,17 +109,15 @@ class Side(Stream):
         return [one.length for one in self.laid]
 
     @cached_property
-    def _pieces(self) -> list[tuple[list[int], NDArray[np.int64], NDArray[np.bool_]]]:
-        """Of each file where its stretches end, beside the other's; where they begin in it; and whether it has them."""
-        alone = (ONLY_B, ONLY_A)[self.which]
-        return [(np.cumsum(one.lengths).tolist(), one.starts(self.which), one.kinds != alone) for one in self.laid]
+    def _pieces(self) -> list[_Pieces]:
+        return [_Pieces(np.cumsum(one.lengths).tolist(), one.starts(self.which), one.there(self.which)) for one in self.laid]
 
     def parts(self, begin: int, end: int) -> Iterator[Part]:
         """What a range is made of, holes included; neighbouring bytes of a file are one part."""
         held: Part | None = None
         for file, first, last, _ in super().parts(begin, end):
             for part in self._within(file, first, last):
-                if held is not None and held.file == part.file and held.there == part.there and held.end == part.begin:
+                if held is not None and (held.file, held.end, held.there) == (part.file, part.begin, part.there):
                     held = held._replace(end=part.end)
                     continue
                 if held is not None:
@@ -82,6 +127,7 @@ class Side(Stream):
             yield held
 
     def _within(self, file: int, begin: int, end: int) -> Iterator[Part]:
+        """The same of places of one file, a part for each stretch; a hole lies before the byte that comes next."""
         ends, starts, there = self._pieces[file]
         at = bisect_right(ends, begin)
         while begin < end:

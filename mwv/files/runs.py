@@ -23,6 +23,7 @@ _REFINED: Final = 32 << 20
 _SAME: Final = 0.5
 """Of two gaps of one length, differing bytes that may be values changed in place rather than other content."""
 _READ: Final = 8 << 20
+"""Bytes that are read at a time."""
 _SPREAD: Final = 2_654_435_769
 """2**32 over the golden ratio: multiples of it are spread evenly (Knuth)."""
 _CLOSE: Final = 16_000_000
@@ -88,11 +89,12 @@ def in_fewer(diff: ByteDiff, a: Source, b: Source, most: int) -> ByteDiff:
 
     What lies between two that are kept is laid start to start or end to end, so all after it stands where it stood.
     """
-    equal = [run for run in diff.runs if run.kind == "equal"]
     if len(diff.runs) <= most:
         return diff
+    equal = [run for run in diff.runs if run.kind == "equal"]
     # The longest; of those that are equally long some here and some there, so that no long part is without.
     order = sorted(range(len(equal)), key=lambda at: (-equal[at].a_length, at * _SPREAD % 2**32))
+    # With each come at most two runs of what lies before it.
     kept = [equal[at] for at in sorted(order[: max(most // 4, 1)])]
     blocks = [Block(run.a, run.b, run.a_length) for run in kept]
     between = gaps(blocks, Gap(0, a.size, 0, b.size))
@@ -100,6 +102,7 @@ def in_fewer(diff: ByteDiff, a: Source, b: Source, most: int) -> ByteDiff:
 
 
 def _numbered(a: Sequence[bytes], b: Sequence[bytes]) -> tuple[list[int], list[int]]:
+    """Pieces as numbers that are equal where these are."""
     numbers: dict[bytes, int] = {}
     of_a, of_b = ([numbers.setdefault(piece, len(numbers)) for piece in pieces] for pieces in (a, b))
     return of_a, of_b
@@ -158,7 +161,7 @@ def _grams(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[list[int], list[
 
 
 def _pieces(data: NDArray[np.uint8]) -> tuple[list[bytes], NDArray[np.int64]]:
-    """Digests of small chunks, and where these end, after a 0."""
+    """Digests of small chunks, and where these end, after a 0: (chunks + 1,)."""
     smallest, largest, mask = _FINE
     ends = np.zeros(data.size // smallest + 2, np.int64)
     ends = ends[: 1 + cuts(data, GEAR, smallest, largest, mask, True, ends[1:])]

@@ -16,17 +16,20 @@ REPLACED: Final = 1
 ONLY_A: Final = 2
 ONLY_B: Final = 3
 KINDS: Final = 4
+LACKING: Final = (ONLY_B, ONLY_A)
+"""The kind of stretches that side 0, or 1, has nothing of."""
 _ROW: Final = np.dtype([("kind", "<u1"), ("length", "<i8"), ("differing", "<i8")])
 
 
 @dataclass(frozen=True, eq=False)
 class Stretches:
-    """Stretches in order, as columns. A replaced byte of one file stands at one of the other; what one side alone has stands
-    at nothing.
+    """Stretches in order, as columns: (stretches,) each. A replaced byte of one file stands at one of the other; what one side
+    alone has stands at nothing. Sides are 0 (a) and 1 (b).
     """
 
     kinds: NDArray[np.uint8]
     lengths: NDArray[np.int64]
+    """Bytes of each, those that stand at each other counted once."""
     differing: NDArray[np.int64]
     """Bytes of each that are not the same in both."""
 
@@ -38,7 +41,7 @@ class Stretches:
     @classmethod
     def alone(cls, side: int, size: int) -> "Stretches":
         """Of a file that only side 0 or 1 has."""
-        return cls._of([((ONLY_A, ONLY_B)[side], size, size)])
+        return cls._of([(LACKING[1 - side], size, size)])
 
     @classmethod
     def equal(cls, size: int) -> "Stretches":
@@ -62,9 +65,14 @@ class Stretches:
             return int((self.lengths - self.differing).sum())
         return int(self.differing[own].sum())
 
+    def there(self, side: int) -> NDArray[np.bool_]:
+        """Which stretches the file of side 0 or 1 has bytes of."""
+        found: NDArray[np.bool_] = self.kinds != LACKING[side]
+        return found
+
     def starts(self, side: int) -> NDArray[np.int64]:
         """Where each stretch begins in the file of side 0 or 1."""
-        own = np.where(self.kinds == (ONLY_B, ONLY_A)[side], 0, self.lengths)
+        own = self.lengths * self.there(side)
         return np.cumsum(own) - own
 
     def to_bytes(self) -> bytes:
@@ -78,7 +86,7 @@ class Stretches:
         """Raises ValueError if it is no such thing."""
         rows = np.frombuffer(body, _ROW)
         if (rows["kind"] >= KINDS).any() or (rows["length"] <= 0).any():
-            raise ValueError("damaged")
+            raise ValueError("no stretches")
         return cls(rows["kind"].copy(), rows["length"].astype(np.int64), rows["differing"].astype(np.int64))
 
 

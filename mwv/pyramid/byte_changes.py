@@ -2,22 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from mwv.pyramid import change_kernels as kernels
 from mwv.pyramid.byte_content import ByteContent
-from mwv.pyramid.byte_kernels import halve
-from mwv.pyramid.bytes import Codes, OfPlanes, Planes, Unrolled
+from mwv.pyramid.bytes import Codes, OfPlanes, Planes, Unrolled, reduce_strip, strip_of
 from mwv.pyramid.kind import Kind, Target
-from mwv.pyramid.plan import BLOCK_LEVEL, STRIP, Window
+from mwv.pyramid.plan import STRIP, Window
 
 
 @dataclass(frozen=True, eq=False)
-class Beside:
-    """Some rows of pixels in both."""
+class BothUnrolled:
+    """Some rows of pixels on both sides."""
 
     a: Unrolled
     b: Unrolled
@@ -33,11 +31,12 @@ class BothContent:
     def content(self, window: Window) -> list[object]:
         """What both sides say of a window; of equal bytes only where they lie, whichever they are."""
         a, b = self.a.content(window), self.b.content(window)
-        return ["same", *a[2:]] if a == b else ["both", a, b]
+        _, _, *where = a
+        return ["same", *where] if a == b else ["both", a, b]
 
-    def samples(self, index: int, band: int, col: int, cols: int) -> Beside:
+    def samples(self, index: int, band: int, col: int, cols: int) -> BothUnrolled:
         """The pixels of 64 rows in both."""
-        return Beside(self.a.samples(index, band, col, cols), self.b.samples(index, band, col, cols))
+        return BothUnrolled(self.a.samples(index, band, col, cols), self.b.samples(index, band, col, cols))
 
     def expect(self, bands: Iterable[tuple[int, int]]) -> None:
         """Tell the files of both."""
@@ -59,26 +58,19 @@ class _Strip:
 
     @classmethod
     def of_width(cls, width: int, planes: int) -> "_Strip":
-        shapes = [(STRIP >> level, width >> level) for level in range(BLOCK_LEVEL + 1)]
-        codes = tuple(np.zeros(shape, np.uint8) for shape in shapes)
-        sums = tuple(np.zeros((planes, *shape), np.uint32) for shape in shapes[1:])
-        return cls(np.full(shapes[0], kernels.NOTHING, np.int16), codes, sums)
+        return cls(np.full((STRIP, width), kernels.NOTHING, np.int16), *strip_of(width, planes))
 
     def clear(self) -> None:
         self.deltas.fill(kernels.NOTHING)
 
-    def draw(self, samples: Beside, rows: slice, thick: tuple[int, int], target: Target) -> None:  # noqa: ARG002
+    def draw(self, samples: BothUnrolled, rows: slice, thick: tuple[int, int], target: Target) -> None:  # noqa: ARG002
         a, b = samples.a, samples.b
         kernels.subtract(a.codes[rows], a.real[rows], b.codes[rows], b.real[rows], self.deltas[target])
 
     def reduce(self) -> Planes:
         kernels.leaf_codes(self.deltas, self.codes[0])
         kernels.sum_changes(self.deltas, self.planes[0])
-        for below, planes in pairwise(self.planes):
-            halve(below, planes)
-        for planes, codes in zip(self.planes, self.codes[1:], strict=True):
-            kernels.change_codes(planes, codes)
-        return self.planes[-1]
+        return reduce_strip(self.planes, self.codes[1:], kernels.change_codes)
 
 
 class _Changes(OfPlanes):
@@ -91,4 +83,4 @@ class _Changes(OfPlanes):
         kernels.change_codes(sums, out)
 
 
-CHANGES: Final[Kind[Beside, Planes]] = _Changes()
+CHANGES: Final[Kind[BothUnrolled, Planes]] = _Changes()

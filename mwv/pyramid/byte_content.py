@@ -5,7 +5,7 @@ read again only where that cannot be; then they must give the digest they gave b
 """
 
 import struct
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -217,6 +217,7 @@ class ByteContent:
         return Learnt(chunks, tuple(file.digest() for file in files), self._counts)
 
     def _chunk(self, index: int, row: int, col: int) -> tuple[int, Turn]:
+        """The chunk that the tile at a place of a placement shows, and how the curve lies in it."""
         left, top = self._corners[index]
         first, turn = self._curve.part(left + col - col % TILE, top + row - row % TILE, TILE)
         return first // CHUNK, turn
@@ -231,6 +232,7 @@ class ByteContent:
         return self.stream.parts(chunk * CHUNK, min((chunk + 1) * CHUNK, self._length))
 
     def _digest(self, chunk: int) -> bytes:
+        """The digest of a chunk; the first time it is read, and what there is to learn of its files is learnt."""
         digest = self._digests.get(chunk)
         if digest is not None:
             return digest
@@ -238,9 +240,7 @@ class ByteContent:
         pieces = list(map(self._read, parts))
         shown = _joined(parts, pieces)
         digest = shown.digest()
-        files = {part.file for part in parts if part.there}
-        of = {file: [piece for part, piece in zip(parts, pieces, strict=True) if part.file == file] for file in files}
-        found = {file: b"".join(own) for file, own in of.items()}
+        found = _by_file(parts, pieces)
         counts = {file: count_bytes(np.frombuffer(own, np.uint8)) for file, own in found.items()}
         with self._lock:
             for file, own in found.items():
@@ -280,6 +280,15 @@ class ByteContent:
             self.traffic.read += shown.nbytes
             self._hold(chunk, shown)
         return shown
+
+
+def _by_file(parts: Sequence[Part], pieces: Sequence[bytes]) -> dict[int, bytes]:
+    """The bytes of each file that are there, without the holes between them."""
+    found: defaultdict[int, list[bytes]] = defaultdict(list)
+    for part, piece in zip(parts, pieces, strict=True):
+        if part.there:
+            found[part.file].append(piece)
+    return {file: b"".join(own) for file, own in found.items()}
 
 
 def _joined(parts: Sequence[Part], pieces: Sequence[bytes]) -> _Chunk:

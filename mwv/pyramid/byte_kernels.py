@@ -17,22 +17,32 @@ CONTROL: Final = 1
 TEXT: Final = 2
 HIGH: Final = 3
 FULL: Final = 4
-CLASSES: Final = 5
-"""Classes of bytes, as arbvis colours them: 0; 0x01-0x1F; 0x20-0x7E; 0x7F-0xFE; 0xFF."""
-PLANES: Final = 8
+RANGES: Final = ((0x00, 0x00), (0x01, 0x1F), (0x20, 0x7E), (0x7F, 0xFE), (0xFF, 0xFF))
+"""First and last byte of each class, as arbvis colours them."""
+CLASSES: Final = len(RANGES)
+SUMS: Final = CLASSES - CONTROL
+"""Plane of the sum of a class less its number; the classes from `CONTROL` to `HIGH` have several bytes."""
+PLANES: Final = CLASSES + HIGH - CONTROL + 1
 """Of an overview pixel: how many bytes of each class, and the sums of those of the three classes that have several bytes."""
-LOCAL: Final = 1024
-"""Bytes whose entropy is taken together: a square of `SIDE` pixels."""
 SIDE: Final = 32
+LOCAL: Final = SIDE * SIDE
+"""Bytes whose entropy is taken together: a square of `SIDE` pixels."""
 FRACTION: Final = 16
 """Bits behind the point of an entropy."""
+_COUNT: Final = 3
+_SUM: Final = 10
+"""Bits of a count of 4 bytes, and of their sum."""
+_COUNTS: Final = _COUNT * CLASSES
+"""Bits of all counts."""
+_SCALE: Final = FRACTION + 3
+"""A mean entropy of 8 bits, the most there is, is 2**_SCALE steps."""
+_STEPS: Final = 254
+"""Codes of entropies, from 1 on, but the last, which is that of 8 bits alone."""
 
 
 def classes() -> NDArray[np.uint8]:
-    """The class of each byte."""
-    found = np.full(256, HIGH, np.uint8)
-    found[0], found[1:0x20], found[0x20:0x7F], found[0xFF] = ZERO, CONTROL, TEXT, FULL
-    return found
+    """The class of each byte: (256,)"""
+    return np.repeat(np.arange(CLASSES, dtype=np.uint8), [last - first + 1 for first, last in RANGES])
 
 
 @lru_cache(maxsize=1)
@@ -52,17 +62,17 @@ def _unroll(chunk: Any, place: Any, out: Any, real: Any) -> None:
 
 
 def unroll(chunk: NDArray[np.uint8], place: NDArray[np.int32], out: NDArray[np.uint8], real: NDArray[np.uint8]) -> None:
-    """Put consecutive bytes where `place` says; beyond them `real` becomes 0, else 1."""
+    """Put consecutive bytes where `place` says, each pixel's place among them; beyond them `real` becomes 0, else 1."""
     _unroll(chunk, place, out, real)
 
 
 @lru_cache(maxsize=1)
 def _packed() -> NDArray[np.uint64]:
-    """What a byte adds to all planes of 2 × 2 bytes, in one word: five counts of 3 bits, then three sums of 10."""
+    """What a byte adds to all planes of 2 × 2 bytes, in one word: the count of each class, then the sums."""
     kinds = classes().astype(np.uint64)
-    several = (kinds != ZERO) & (kinds != FULL)
-    sums = np.arange(256, dtype=np.uint64) << (np.uint64(15) + np.uint64(10) * (kinds - several))
-    found: NDArray[np.uint64] = (np.uint64(1) << (np.uint64(3) * kinds)) + sums * several
+    several = (kinds >= CONTROL) & (kinds <= HIGH)
+    sums = np.arange(256, dtype=np.uint64) << (np.uint64(_COUNTS) + np.uint64(_SUM) * (kinds - several))
+    found: NDArray[np.uint64] = (np.uint64(1) << (np.uint64(_COUNT) * kinds)) + sums * several
     return found
 
 
@@ -74,14 +84,14 @@ def _count_classes(codes: Any, real: Any, packed: Any, planes: Any) -> None:
             for i in range(2):
                 for j in range(2):
                     word += packed[codes[2 * y + i, 2 * x + j]] * real[2 * y + i, 2 * x + j]
-            for c in range(5):
-                planes[c, y, x] = (word >> np.uint64(3 * c)) & np.uint64(7)
-            for c in range(3):
-                planes[5 + c, y, x] = (word >> np.uint64(15 + 10 * c)) & np.uint64(1023)
+            for c in range(CLASSES):
+                planes[c, y, x] = (word >> np.uint64(_COUNT * c)) & np.uint64((1 << _COUNT) - 1)
+            for c in range(PLANES - CLASSES):
+                planes[CLASSES + c, y, x] = (word >> np.uint64(_COUNTS + _SUM * c)) & np.uint64((1 << _SUM) - 1)
 
 
 def count_classes(codes: NDArray[np.uint8], real: NDArray[np.uint8], planes: NDArray[np.uint32]) -> None:
-    """Classes (see `PLANES`) of 2 × 2 bytes, where they are real."""
+    """Sums (`PLANES`, height / 2, width / 2) over 2 × 2 bytes, where they are real."""
     _count_classes(codes, real, _packed(), planes)
 
 
@@ -96,7 +106,7 @@ def _halve(below: Any, out: Any) -> None:
 
 
 def halve(below: NDArray[Any], out: NDArray[Any]) -> None:
-    """Sums over 2 × 2 pixels of planes."""
+    """Sums over 2 × 2 pixels: (planes, height, width) from twice the height and width."""
     _halve(below, out)
 
 
@@ -104,19 +114,19 @@ def halve(below: NDArray[Any], out: NDArray[Any]) -> None:
 def _prevailing(planes: Any, out: Any) -> None:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
-            best = 2
-            most = planes[2, y, x]
-            # The order in which classes go before others of which there are as many: 2, 1, 3, 4, 0.
+            best = TEXT
+            most = planes[TEXT, y, x]
+            # Text goes before others of which there are as many, and these before one another in this order.
             for i in range(4):
-                c = (1, 3, 4, 0)[i]
+                c = (CONTROL, HIGH, FULL, ZERO)[i]
                 if planes[c, y, x] > most:
                     best, most = c, planes[c, y, x]
-            if most == 0 or best == 0:
+            if most == 0 or best == ZERO:
                 out[y, x] = 0
-            elif best == 4:
+            elif best == FULL:
                 out[y, x] = 255
             else:
-                out[y, x] = (np.int64(planes[4 + best, y, x]) + np.int64(most) // 2) // np.int64(most)
+                out[y, x] = (np.int64(planes[SUMS + best, y, x]) + np.int64(most) // 2) // np.int64(most)
 
 
 def prevailing(planes: NDArray[np.uint32], out: NDArray[np.uint8]) -> None:
@@ -126,12 +136,12 @@ def prevailing(planes: NDArray[np.uint32], out: NDArray[np.uint8]) -> None:
 
 @compiled()
 def _local_entropy(codes: Any, real: Any, info: Any, out: Any, counts: Any) -> None:
-    for top in range(0, codes.shape[0], 32):
-        for left in range(0, codes.shape[1], 32):
+    for top in range(0, codes.shape[0], SIDE):
+        for left in range(0, codes.shape[1], SIDE):
             counts[:] = 0
             n = 0
-            for y in range(top, top + 32):
-                for x in range(left, left + 32):
+            for y in range(top, top + SIDE):
+                for x in range(left, left + SIDE):
                     if real[y, x]:
                         counts[codes[y, x]] += 1
                         n += 1
@@ -139,8 +149,8 @@ def _local_entropy(codes: Any, real: Any, info: Any, out: Any, counts: Any) -> N
             for byte in range(256):
                 total -= info[counts[byte]]
             value = (total + n // 2) // n if n else 0
-            for y in range(top, top + 32):
-                for x in range(left, left + 32):
+            for y in range(top, top + SIDE):
+                for x in range(left, left + SIDE):
                     out[y, x] = value if real[y, x] else 0
 
 
@@ -154,13 +164,13 @@ def _entropy_codes(total: Any, count: Any, out: Any) -> None:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             n = np.int64(count[y, x])
-            scaled = np.int64(total[y, x]) * 254
+            scaled = np.int64(total[y, x]) * _STEPS
             if n & (n - 1):
-                out[y, x] = 1 + scaled // (n << 19)
+                out[y, x] = 1 + scaled // (n << _SCALE)
             elif n == 1:
-                out[y, x] = 1 + (scaled >> 19)
+                out[y, x] = 1 + (scaled >> _SCALE)
             else:  # nearly always a power of two, for which no division is needed
-                shift = 19
+                shift = _SCALE
                 while n > 1:
                     n >>= 1
                     shift += 1
@@ -168,5 +178,5 @@ def _entropy_codes(total: Any, count: Any, out: Any) -> None:
 
 
 def entropy_codes(total: NDArray[Any], count: NDArray[Any], out: NDArray[np.uint8]) -> None:
-    """1 + floor(254·mean/8) of a mean of total / count steps; 0 where nothing is."""
+    """1 + floor(254·mean/8) of a mean of total / count steps of 2**-FRACTION bits; 0 where nothing is. All (height, width)."""
     _entropy_codes(total, count, out)

@@ -1,5 +1,6 @@
 """A kind of scene of bytes in, its palettes out, with the colours of all 256 codes; the page is given the same tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -7,15 +8,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mwv.pyramid.byte_kernels import RANGES
 from mwv.pyramid.change_kernels import BYTE_LEVELS, CHANGE_LEVELS
 from mwv.pyramid.palette import DIFFERENCE, GROUND, PALETTES, blend, rgb
 
 _RAMPS: Final = {name: PALETTES[name].balanced for name in ("gray", "viridis", "cividis")}
-_BRIGHT: Final = (
-    (0x01, 0x1F, ("1c6b2c", "7dff8f")),
-    (0x20, 0x7E, ("1d3f9a", "9cc4ff")),
-    (0x7F, 0xFE, ("8f1f1f", "ff8a7a")),
-)
+_BLACK, _WHITE = ("000000",), ("ffffff",)
+_ARBVIS: Final = (_BLACK, ("000000", "00ff00"), ("000000", "0000ff"), ("000000", "ff0000"), _WHITE)
+"""Of each class of bytes the ramp from its first byte to its last. Space and 0x7F are as dark as 0."""
+_BRIGHT: Final = (_BLACK, ("1c6b2c", "7dff8f"), ("1d3f9a", "9cc4ff"), ("8f1f1f", "ff8a7a"), _WHITE)
+"""The same hues in ramps that begin well above black."""
 _ENTROPY: Final = ("0a0d1f", "17265f", "1d4b8f", "1f7aa9", "20a286", "5fc14b", "c9cd36", "f6982e", "ff4040")
 """Nine anchors: whole bits from 0 to 8."""
 
@@ -27,29 +29,20 @@ class Table:
     name: str
     title: str
     colours: tuple[tuple[int, ...], ...]
+    """Red, green and blue of each of the 256 codes."""
 
     def array(self) -> NDArray[np.uint8]:
         """(256, 3)"""
         return np.array(self.colours, np.uint8)
 
 
-def _arbvis(byte: int) -> tuple[int, ...]:
-    """Its class in a colour of its own, brighter with the byte; 0 is black, 0xFF white. Space and 0x7F are as dark as 0."""
-    if 0x01 <= byte <= 0x1F:
-        return (0, (byte - 1) * 255 // 30, 0)
-    if 0x20 <= byte <= 0x7E:
-        return (0, 0, (byte - 32) * 255 // 94)
-    if 0x7F <= byte <= 0xFE:
-        return ((byte - 127) * 255 // 127, 0, 0)
-    return (byte, byte, byte)
-
-
-def _bright(byte: int) -> tuple[int, ...]:
-    """The same classes in ramps that begin well above black."""
-    for first, last, ends in _BRIGHT:
-        if first <= byte <= last:
-            return blend(ends, (byte - first) * 255 // (last - first))
-    return (byte, byte, byte)
+def _of_classes(ramps: Sequence[tuple[str, ...]]) -> tuple[tuple[int, ...], ...]:
+    """The colour of each byte where each class has a ramp of its own."""
+    return tuple(
+        blend(ramp, (byte - first) * 255 // max(last - first, 1))
+        for ramp, (first, last) in zip(ramps, RANGES, strict=True)
+        for byte in range(first, last + 1)
+    )
 
 
 @cache
@@ -60,8 +53,8 @@ def byte_tables() -> tuple[Table, ...]:
         for name, ramp in _RAMPS.items()
     )
     return (
-        Table("bytes", "Byte classes (arbvis)", tuple(map(_arbvis, range(256)))),
-        Table("bytes-bright", "Byte classes, bright", tuple(map(_bright, range(256)))),
+        Table("bytes", "Byte classes (arbvis)", _of_classes(_ARBVIS)),
+        Table("bytes-bright", "Byte classes, bright", _of_classes(_BRIGHT)),
         *ramps,
     )
 

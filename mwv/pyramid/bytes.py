@@ -5,6 +5,7 @@ every pixel has the mean of the local entropies of the bytes under it. Where not
 """
 
 import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, cast
@@ -21,6 +22,12 @@ Codes = NDArray[np.uint8]
 Planes = NDArray[np.uint32]
 """Sums by plane: (planes, height, width)."""
 
+_HEADER: Final = struct.Struct("<4sII")
+_MAGIC: Final = b"mwvB"
+_MOST_LEVELS: Final = 64
+_CODES: Final = 256
+_DAMAGE: Final = cast("type[Exception]", isal_zlib.error)
+
 
 @dataclass(frozen=True, eq=False)
 class Unrolled:
@@ -30,19 +37,35 @@ class Unrolled:
     real: Codes
 
 
+def strip_of(width: int, planes: int) -> tuple[tuple[Codes, ...], tuple[Planes, ...]]:
+    """Codes of a strip of this many leaf pixels across, by level, and its sums, by level from 1 on; all zero."""
+    shapes = [(STRIP >> level, width >> level) for level in range(BLOCK_LEVEL + 1)]
+    return (
+        tuple(np.zeros(shape, np.uint8) for shape in shapes),
+        tuple(np.zeros((planes, *shape), np.uint32) for shape in shapes[1:]),
+    )
+
+
+def reduce_strip(planes: Sequence[Planes], codes: Sequence[Codes], code: Callable[[Planes, Codes], None]) -> Planes:
+    """Add up sums from level to level and give each level the codes that `code` makes of them; gives the last sums."""
+    for below, above in pairwise(planes):
+        kernels.halve(below, above)
+    for sums, out in zip(planes, codes, strict=True):
+        code(sums, out)
+    return planes[-1]
+
+
 @dataclass(frozen=True, eq=False)
 class _Strip:
+    real: Codes
     codes: tuple[Codes, ...]
     """By level."""
-    real: Codes
     planes: tuple[Planes, ...]
     """By level from 1 on."""
 
     @classmethod
     def of_width(cls, width: int, planes: int) -> Any:
-        shapes = [(STRIP >> level, width >> level) for level in range(BLOCK_LEVEL + 1)]
-        codes = tuple(np.zeros(shape, np.uint8) for shape in shapes)
-        return cls(codes, np.zeros(shapes[0], np.uint8), tuple(np.zeros((planes, *shape), np.uint32) for shape in shapes[1:]))
+        return cls(np.zeros((STRIP, width), np.uint8), *strip_of(width, planes))
 
     def clear(self) -> None:
         self.codes[0].fill(0)
@@ -56,11 +79,7 @@ class _Strip:
 class _ByteStrip(_Strip):
     def reduce(self) -> Planes:
         kernels.count_classes(self.codes[0], self.real, self.planes[0])
-        for below, planes in pairwise(self.planes):
-            kernels.halve(below, planes)
-        for planes, codes in zip(self.planes, self.codes[1:], strict=True):
-            kernels.prevailing(planes, codes)
-        return self.planes[-1]
+        return reduce_strip(self.planes, self.codes[1:], kernels.prevailing)
 
 
 class _EntropyStrip(_Strip):
@@ -68,11 +87,12 @@ class _EntropyStrip(_Strip):
         leaf = np.empty((2, *self.real.shape), np.uint32)
         kernels.local_entropy(self.codes[0], self.real, leaf[0])
         leaf[1] = self.real
-        for below, planes in pairwise((leaf, *self.planes)):
-            kernels.halve(below, planes)
-        for planes, codes in zip((leaf, *self.planes), self.codes, strict=True):
-            kernels.entropy_codes(planes[0], planes[1], codes)
-        return self.planes[-1]
+        return reduce_strip((leaf, *self.planes), self.codes, _entropy_codes)
+
+
+def _entropy_codes(sums: Planes, out: Codes) -> None:
+    """Of a plane of sums of entropies and one of counts."""
+    kernels.entropy_codes(sums[0], sums[1], out)
 
 
 class OfPlanes:
@@ -83,6 +103,8 @@ class OfPlanes:
 
     name: str
     _planes: int
+    _type: type[np.unsignedinteger[Any]] = np.uint32
+    """Of sums above blocks."""
     _strip: Any
     """A class that `of_width` gives a `Strip` of."""
 
@@ -119,7 +141,7 @@ class OfPlanes:
         if magic != _MAGIC or levels > _MOST_LEVELS or itemsize not in (1, 2, 4, 8):
             return None
         size = self._planes * TILE * TILE * itemsize
-        wanted = size + levels * 2048
+        wanted = size + levels * _CODES * np.dtype(np.int64).itemsize
         try:
             rest = isal_zlib.decompressobj().decompress(body[_HEADER.size :], wanted + 1)
         except _DAMAGE:
@@ -127,10 +149,8 @@ class OfPlanes:
         if len(rest) != wanted:
             return None
         planes = np.frombuffer(rest, f"<u{itemsize}", self._planes * TILE * TILE).reshape(self._planes, TILE, TILE)
-        counts = np.frombuffer(rest, "<i8", levels * 256, size).reshape(levels, 256)
+        counts = np.frombuffer(rest, "<i8", levels * _CODES, size).reshape(levels, _CODES)
         return Summary(planes.astype(self._type), counts)
-
-    _type: type[np.unsignedinteger[Any]] = np.uint32
 
 
 class _Bytes(OfPlanes):
@@ -149,13 +169,8 @@ class _Entropy(OfPlanes):
     _type = np.uint64  # 8 bits with 16 behind the point reach 2**32 at 2**13 bytes
 
     def codes(self, sums: Planes, out: Codes) -> None:
-        kernels.entropy_codes(sums[0], sums[1], out)
+        _entropy_codes(sums, out)
 
-
-_HEADER: Final = struct.Struct("<4sII")
-_MAGIC: Final = b"mwvB"
-_MOST_LEVELS: Final = 64
-_DAMAGE: Final = cast("type[Exception]", isal_zlib.error)
 
 BYTES: Final[Kind[Unrolled, Planes]] = _Bytes()
 ENTROPY: Final[Kind[Unrolled, Planes]] = _Entropy()

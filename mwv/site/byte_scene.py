@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mwv.layout.canvas import Canvas, Grid, Placement, Role
 from mwv.layout.hilbert import Curve, Square, anchor, box, outline
-from mwv.pyramid.byte_kernels import LOCAL, classes
+from mwv.pyramid.byte_kernels import CLASSES, LOCAL, classes
 from mwv.site.data import DATA_VERSION, DataFile, placement_columns, script, tensor_columns, tile_map
 from mwv.site.model import Beside, ByteFile, ByteScene, TensorRow, TileFiles
 from mwv.site.text import canonical
@@ -66,8 +66,8 @@ def _beside(beside: Beside, index: int) -> dict[str, Any]:
 
 
 def class_counts(file: ByteFile) -> list[int]:
-    """Bytes of each class: 0, control, text, high, 0xFF."""
-    counts = [0] * 5
+    """Bytes of each class, in the order of `byte_kernels.RANGES`."""
+    counts = [0] * CLASSES
     for kind, count in zip(classes().tolist(), file.counts, strict=True):
         counts[kind] += count
     return counts

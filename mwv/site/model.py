@@ -90,9 +90,11 @@ class ByteFile:
     length: int
     """Bytes that it takes up on the curve: its own, and holes."""
     size: int
+    """Its bytes; of a pair of files, as `length`."""
     digest: str
+    """Of its bytes as the tiles of the leaf cut them, in hex."""
     counts: tuple[int, ...]
-    """How often each byte occurs in it."""
+    """How often each of the 256 bytes occurs in it; of a pair, in both."""
 
 
 @dataclass(frozen=True)

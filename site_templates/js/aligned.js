@@ -1,23 +1,17 @@
 // @ts-check
 "use strict";
 /*
- * A scene of files that lie beside others in, questions about it answered: which byte of either side stands where, what a code
- * of changes says, where one side has nothing. Its codes are those of mwv/pyramid/change_kernels.py.
+ * A scene of files that lie beside others in, questions about it answered: which byte of either side stands where, and where one
+ * side has nothing. The kinds of stretches are those of mwv/files/stretches.py.
  */
 
 /** Kinds of stretches. */
 mwv.STRETCH = { equal: 0, changed: 1, onlyA: 2, onlyB: 3 };
 
-/** Classes of codes: first code, name; `{a}` and `{b}` stand for the names of the sides. @type {[number, string][]} */
-mwv.CHANGE_CLASSES = [
-  [1, "the same in both"],
-  [2, "grew"],
-  [44, "shrank"],
-  [86, "grew and shrank, under one pixel"],
-  [128, "only in {a}"],
-  [192, "only in {b}"],
-];
+/** What becomes of bytes, by kind of stretch; `{a}` and `{b}` stand for the names of the sides. */
+mwv.FATES = ["Same in both", "Changed", "Only in {a}", "Only in {b}"];
 
+/** What scenes of files beside others have in common. */
 mwv.AlignedScene = class extends mwv.CurveScene {
   /**
    * @param {any} folder
@@ -28,8 +22,16 @@ mwv.AlignedScene = class extends mwv.CurveScene {
     this.beside = this.facts.beside;
     /** Stretches of each file once they were asked for: kind, where each begins along the curve, in a and in b. @type {any[]} */
     this.known = [];
-    /** Codes of the scenes of both sides, by side. @type {any[]} */
-    this.sides = [];
+  }
+
+  /** Places along the curve are of two files: they are no offsets. */
+  get counted() {
+    return false;
+  }
+
+  /** How many places of all files are of each kind of stretch. @returns {number[]} */
+  get totals() {
+    return mwv.sums(this.beside.changes);
   }
 
   /** A text in which `{a}` and `{b}` are the names of the sides. @param {string} text */
@@ -75,7 +77,7 @@ mwv.AlignedScene = class extends mwv.CurveScene {
     return found.at[i] + byte - found[side][i];
   }
 
-  /** The byte of all at which a byte of a file stands, in the side that is shown, or else in b; null if there is none. */
+  /** The place of all at which a byte of the side that is shown stands, or else of b; null if there is none. */
   placed(file, byte) {
     const [a, b] = this.beside.sizes[file];
     const side = this.beside.side === "a" || b === null ? "a" : "b";
@@ -89,39 +91,18 @@ mwv.AlignedScene = class extends mwv.CurveScene {
     return end > first ? [first, end - 1] : null;
   }
 
-  /** Where bytes of a file lie, in both or in the side that is shown. @param {any} element */
-  span(element) {
-    const [a, b] = ["a", "b"].map((side) => this.own(element, /** @type {"a" | "b"} */ (side)));
-    const { side } = this.beside;
-    const [own, other] = side === "b" ? [b, a] : [a, b];
-    const text = (/** @type {number[]} */ cols) => mwv.byteSpan({ cols });
-    if (side !== "both") return own ? text(own) : this.named(side === "a" ? "nothing here: only in {b}" : "nothing here: only in {a}");
-    if (!own || !other) return `${text(own ?? other)}, ${this.named(own ? "only in {a}" : "only in {b}")}`;
-    return String(own) === String(other) ? text(own) : `${text(own)} → ${text(other)}`;
+  /** @param {any} element */
+  reference(element) {
+    return `, ${this.span(element)}`;
   }
 
-  /** Stretches with nothing of the side that is shown: first byte along the curve and length of each. */
-  get holes() {
-    const { side } = this.beside;
-    if (side === "both") return [];
-    const lacking = side === "a" ? mwv.STRETCH.onlyB : mwv.STRETCH.onlyA;
-    return this.ends.flatMap((/** @type {number} */ _, /** @type {number} */ file) => {
-      const { kind, at } = this.stretches(file);
-      return [...kind].flatMap((one, i) => (one === lacking ? [{ first: this.begin(file) + at[i], length: at[i + 1] - at[i] }] : []));
-    });
-  }
-
-  /** The largest squares that together are a range of bytes, as in mwv/layout/hilbert.py: [x, y, side] each. */
-  squares(first, length) {
-    const found = [];
-    for (let begin = first, end = first + length; begin < end; ) {
-      let side = 1;
-      while (begin % (4 * side * side) === 0 && begin + 4 * side * side <= end && 2 * side <= this.side) side *= 2;
-      const [x, y] = this.point(begin);
-      found.push([x - (x % side), y - (y % side), side]);
-      begin += side * side;
-    }
-    return found;
+  /** What became of a file: how many places are of each kind of stretch. @param {number} file @returns {[string, string][]} */
+  fate(file) {
+    const { thousands, number } = mwv.text;
+    const counts = this.beside.changes[file];
+    const whole = counts.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n, 0);
+    const told = mwv.FATES.map((name, kind) => [this.named(name), `${thousands(counts[kind])} bytes, ${number((100 * counts[kind]) / whole, 3)} %`]);
+    return /** @type {[string, string][]} */ (told.filter((_, kind) => counts[kind]));
   }
 
   /** The next place of a change after one of all, or before it; -1 if there is none. @param {number} place @param {1 | -1} by */
@@ -136,106 +117,32 @@ mwv.AlignedScene = class extends mwv.CurveScene {
     }
     return -1;
   }
+};
 
-  /** The byte of a side at a pixel of the leaf; null where it cannot be read. @param {0 | 1} which */
-  async byteAt(which, x, y) {
-    const scene = mwv.sceneOf(this.folder, this.beside.scene + 1 + which);
-    if (!mwv.Codes.readable(scene.facts)) return null;
-    this.sides[which] ??= new mwv.Codes(new mwv.TileLayer(scene));
-    return this.sides[which].at(0, x, y);
+/** One side: its bytes where it has any. */
+mwv.SideScene = class extends mwv.AlignedScene {
+  get holes() {
+    const lacking = this.beside.side === "a" ? mwv.STRETCH.onlyB : mwv.STRETCH.onlyA;
+    return this.ends.flatMap((/** @type {number} */ _, /** @type {number} */ file) => {
+      const { kind, at } = this.stretches(file);
+      return [...kind].flatMap((one, i) => (one === lacking ? [{ first: this.begin(file) + at[i], length: at[i + 1] - at[i] }] : []));
+    });
   }
-};
 
-/** Index in `mwv.CHANGE_CLASSES` of a code; -1 for padding. @param {number} code */
-mwv.changeClass = (code) => mwv.CHANGE_CLASSES.filter(([first]) => code >= first).length - 1;
+  /** @param {any} element */
+  span(element) {
+    const { side } = this.beside;
+    const own = this.own(element, side);
+    return own ? mwv.byteSpan({ cols: own }) : this.named(side === "a" ? "nothing here: only in {b}" : "nothing here: only in {a}");
+  }
 
-/** What a code of changes says. @param {any} scene @param {number} level @param {number} code */
-mwv.changeText = function (scene, level, code) {
-  const kind = mwv.changeClass(code);
-  if (kind < 0) return "";
-  const [first, name] = mwv.CHANGE_CLASSES[kind];
-  if (kind === 0) return name;
-  if (kind > 3) return `${level ? "mostly " : ""}${scene.named(name)}`;
-  const size = 2 ** ((code - first - 17.5) / 3);
-  return level ? `${["", "grew", "shrank", "grew and shrank"][kind]}, RMS Δ ≈ ${mwv.text.number(size, 2)}` : `${name} by ≈ ${Math.round(size)}`;
-};
+  /** @param {any} reading */
+  value(reading) {
+    return this.own(reading.elements[0], this.beside.side) ? super.value(reading) : "nothing";
+  }
 
-/** The value of a reading of changes: both bytes where they could be read. @param {any} reading */
-mwv.changeReading = function ({ scene, level, code, bytes }) {
-  if (code instanceof Promise) return "…";
-  if (code === null) return "";
-  const [a, b] = bytes ?? [null, null];
-  const kind = mwv.changeClass(code);
-  if (a === null || b === null || kind < 0) return mwv.changeText(scene, level, code);
-  if (kind > 3) return mwv.byteText(kind === 4 ? a : b);
-  if (kind === 0) return mwv.byteText(a);
-  return `${mwv.hex(a)} → ${mwv.hex(b)} (${b > a ? "+" : "−"}${Math.abs(b - a)})`;
-};
-
-/** Both bytes under a pixel of the leaf of a scene of changes; null elsewhere. @param {any} reading */
-mwv.bytesBeside = async function ({ scene, level, elements }) {
-  if (level || scene.facts.kind !== "byte-changes") return null;
-  const [{ placement, cols }] = elements;
-  const [x, y] = scene.point(scene.begin(placement) + cols[0]);
-  return Promise.all([scene.byteAt(0, x, y), scene.byteAt(1, x, y)]);
-};
-
-/** Of the file that is chosen: how large it is on both sides, and what became of it. @param {any} scene @param {number} file */
-mwv.besideFacts = function (scene, file) {
-  const { size, thousands, number } = mwv.text;
-  const { sizes, changes } = scene.beside;
-  const [a, b] = sizes[file];
-  const told = (/** @type {number | null} */ bytes) => (bytes === null ? "not there" : `${size(bytes)} (${thousands(bytes)} bytes)`);
-  /** @type {[string, string][]} */
-  const rows = [[scene.named("Size in {a}"), told(a)], [scene.named("Size in {b}"), told(b)]];
-  const whole = changes[file].reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n, 0);
-  ["Same in both", "Changed", "Only in {a}", "Only in {b}"].forEach((name, kind) => {
-    const count = changes[file][kind];
-    if (count) rows.push([scene.named(name), `${thousands(count)} bytes, ${number((100 * count) / whole, 3)} %`]);
-  });
-  return rows;
-};
-
-/** What the colours of changes mean, and how many bytes are of each kind. @param {any} scene @param {number[][]} colours */
-mwv.changeLegend = function (scene, colours) {
-  const totals = [0, 1, 2, 3].map((kind) => scene.beside.changes.reduce((/** @type {number} */ sum, /** @type {number[]} */ of) => sum + of[kind], 0));
-  const all = totals.reduce((sum, n) => sum + n, 0);
-  const share = (/** @type {number} */ kind) => `${mwv.text.number((100 * totals[kind]) / all, 3)} %`;
-  const shares = [share(0), `changed ${share(1)}`, "", "", share(2), share(3)];
-  const items = mwv.CHANGE_CLASSES.map(([first, name], kind) => {
-    const bright = [1, 43, 85, 127, 191, 255][kind];
-    const fill = kind ? `linear-gradient(90deg, rgb(${colours[first].join()}), rgb(${colours[bright].join()}))` : `rgb(${colours[1].join()})`;
-    return mwv.element("li", {}, mwv.element("i", { style: `background: ${fill}` }), mwv.element("span", {}, scene.named(name)), mwv.element("small", {}, shares[kind]));
-  });
-  const words =
-    "One pixel is one byte along a Hilbert curve; bytes are aligned by content, so what is inserted moves nothing after it. Brighter is " +
-    "a larger change, or a larger byte. Farther out a pixel shows what most changes under it are, and their root mean square; it is black " +
-    "only where all is the same.";
-  return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, words)];
-};
-
-/** The strip of the legend of changes: codes in the order in which they stand there, and marks at places of it. */
-mwv.changeStrip = function () {
-  const run = (/** @type {number} */ first, /** @type {number} */ count) => Array.from({ length: count }, (_, i) => first + i);
-  const codes = [...run(44, 42).reverse(), 1, ...run(2, 42), ...run(128, 64), ...run(192, 64)];
-  return { codes, marks: [[0, "−255"], [42.5, "0"], [85, "+255"], [117, "removed"], [181, "added"]] };
-};
-
-/** Columns where rows are pairs of files. */
-mwv.BESIDE_COLUMNS = [
-  { key: "order", title: "Name", show: (/** @type {any} */ row) => row.shown },
-  ...[["sizeA", "Bytes before"], ["sizeB", "Bytes after"], ["same", "Same"], ["changed", "Changed"], ["onlyA", "Removed"], ["onlyB", "Added"]].map(([key, title]) => ({
-    key,
-    title,
-    number: true,
-    show: (/** @type {any} */ row) => (row[key] === null ? "–" : mwv.text.thousands(row[key])),
-  })),
-  { key: "differs", title: "Differs %", number: true, show: (/** @type {any} */ row) => mwv.text.number(row.differs, 3) },
-];
-
-/** What the table tells of a pair of files. @param {any} scene @param {number} file */
-mwv.besideRow = function (scene, file) {
-  const [sizeA, sizeB] = scene.beside.sizes[file];
-  const [same, changed, onlyA, onlyB] = scene.beside.changes[file];
-  return { sizeA, sizeB, same, changed, onlyA, onlyB, differs: (100 * (changed + onlyA + onlyB)) / (same + changed + onlyA + onlyB) };
+  /** @param {number} file @returns {[string, string][]} */
+  told(file) {
+    return this.facts.tensors.bytes[file] ? [...super.told(file), ...this.fate(file)] : [["Size", "not there"]];
+  }
 };

@@ -35,13 +35,12 @@ mwv.ByteChanges = class {
   summary() {
     const { scene } = this.view;
     const { size, number } = mwv.text;
-    const sums = [0, 1, 2, 3].map((kind) => scene.beside.changes.reduce((/** @type {number} */ sum, /** @type {number[]} */ of) => sum + of[kind], 0));
-    const all = sums.reduce((sum, n) => sum + n, 0);
-    const names = ["Same in both", "Changed", "Only in {a}", "Only in {b}"];
+    const { totals } = scene;
+    const all = totals.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n, 0);
     const list = mwv.element("dl", { class: "numbers" });
-    sums.forEach((count, kind) => {
-      const text = `${size(count)} · ${number((100 * count) / all, 3)} %`;
-      if (kind < 2 || count) list.append(mwv.element("div", {}, mwv.element("dt", {}, scene.named(names[kind])), mwv.element("dd", {}, text)));
+    mwv.FATES.forEach((name, kind) => {
+      const text = `${size(totals[kind])} · ${number((100 * totals[kind]) / all, 3)} %`;
+      if (kind < 2 || totals[kind]) list.append(mwv.element("div", {}, mwv.element("dt", {}, scene.named(name)), mwv.element("dd", {}, text)));
     });
     const sides = mwv.element("p", { class: "sides" }, ...["{a}", " → ", "{b}"].map((text, i) => (i === 1 ? text : mwv.element("b", {}, scene.named(text)))));
     return [sides, list];
@@ -49,7 +48,8 @@ mwv.ByteChanges = class {
 
   /** Files that differ, those first of which most bytes do. */
   files() {
-    const { scene, view } = { scene: this.view.scene, view: this.view };
+    const { view } = this;
+    const { scene } = view;
     if (scene.count < 2) return [];
     const { size, visible, thousands } = mwv.text;
     const found = scene.beside.changes

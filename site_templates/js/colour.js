@@ -83,7 +83,7 @@ mwv.Colours = class extends EventTarget {
   /** @param {string} id of the filter @param {string} kind */
   constructor(id = "mwv-colours", kind = "values") {
     super();
-    /** What is coloured: "values" or a "difference" of such; or scenes of "bytes" or "entropy", whose palettes are simply listed. */
+    /** What is coloured: "values" or a "difference" of such; or scenes of "bytes", "entropy" or "byte-changes", whose palettes are simply listed. */
     this.kind = kind;
     /** Colours of scenes of another kind that are seen beside those which have these; made when they are needed. @type {Map<string, any>} */
     this.others = new Map();

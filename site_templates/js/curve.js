@@ -1,21 +1,22 @@
 // @ts-check
 "use strict";
 /*
- * A scene of bytes in, questions about it answered: which byte lies where on its Hilbert curve, in which file, what a code says.
- * The curve is that of mwv/layout/hilbert.py.
+ * A scene of bytes in, questions about it answered: which byte lies where on its Hilbert curve, in which file; what its codes say
+ * in the read-out, the legend, the panel and the table. Other kinds of scenes of bytes answer the same questions in their own way.
+ * The curve is that of mwv/layout/hilbert.py, the classes are those of mwv/pyramid/byte_kernels.py.
  */
 
-/** Classes of bytes: their names, and the byte that shows their colour best. @type {[string, number][]} */
+/** Classes of bytes: their names, the last byte, which shows their colour best, and short names. @type {[string, number, string][]} */
 mwv.BYTE_CLASSES = [
-  ["zero (0x00)", 0],
-  ["control (0x01–0x1F)", 0x1f],
-  ["ASCII text (0x20–0x7E)", 0x7e],
-  ["high (0x7F–0xFE)", 0xfe],
-  ["0xFF", 0xff],
+  ["zero (0x00)", 0, "zero"],
+  ["control (0x01–0x1F)", 0x1f, "control"],
+  ["ASCII text (0x20–0x7E)", 0x7e, "text"],
+  ["high (0x7F–0xFE)", 0xfe, "high"],
+  ["0xFF", 0xff, "0xFF"],
 ];
 
 /** The class of a byte. @param {number} byte */
-mwv.byteClass = (byte) => (byte === 0 ? 0 : byte === 255 ? 4 : byte < 32 ? 1 : byte < 127 ? 2 : 3);
+mwv.byteClass = (byte) => mwv.BYTE_CLASSES.findIndex(([, last]) => byte <= last);
 
 /** @param {number} n */
 mwv.hex = (n, digits = 2) => `0x${n.toString(16).toUpperCase().padStart(digits, "0")}`;
@@ -88,6 +89,19 @@ mwv.CurveScene = class extends mwv.Scene {
     return [x + square * this.side, y];
   }
 
+  /** The largest squares that together are a range of bytes, as in mwv/layout/hilbert.py: [x, y, side] each. */
+  squares(first, length) {
+    const found = [];
+    for (let begin = first, end = first + length; begin < end; ) {
+      let side = 1;
+      while (begin % (4 * side * side) === 0 && begin + 4 * side * side <= end && 2 * side <= this.side) side *= 2;
+      const [x, y] = this.point(begin);
+      found.push([x - (x % side), y - (y % side), side]);
+      begin += side * side;
+    }
+    return found;
+  }
+
   at(x, y) {
     const [left, top, width, height] = this.facts.bounds;
     if (x < left || y < top || x >= left + width || y >= top + height) return null;
@@ -119,14 +133,133 @@ mwv.CurveScene = class extends mwv.Scene {
     await mwv.load(files[at], this.folder.address);
     return this.folder.details.get(`${this.facts.index}/${first[at]}`)[file - first[at]];
   }
+
+  /** Stretches in which there is nothing though files go on: first byte along the curve and length of each. */
+  get holes() {
+    return [];
+  }
+
+  /** Whether bytes are counted over all files, too. */
+  get counted() {
+    return this.count > 1;
+  }
+
+  /** The byte of all that a byte of a file is; null if the file has none there. @param {number} file @param {number} byte */
+  placed(file, byte) {
+    return byte < this.ends[file] - this.begin(file) ? this.begin(file) + byte : null;
+  }
+
+  /** Where bytes of a file lie, in words. @param {any} element */
+  span(element) {
+    return mwv.byteSpan(element);
+  }
+
+  /** The same behind the file's name, in a line of text. @param {any} element */
+  reference({ cols: [from, to] }) {
+    return ` [${from === to ? from : `${from}–${to}`}]`;
+  }
+
+  /** The value of a reading. @param {any} reading */
+  value(reading) {
+    if (reading.code instanceof Promise) return "…";
+    return reading.code === null ? "" : this.meaning(reading);
+  }
+
+  /** What the code of a reading says. @param {any} reading */
+  meaning({ level, code }) {
+    if (level === 0) return mwv.byteText(code);
+    const [, last, short] = mwv.BYTE_CLASSES[mwv.byteClass(code)];
+    return `mostly ${short}${last === 0 || last === 255 ? "" : `, mean ${mwv.hex(code)}`}`;
+  }
+
+  /** What else is told of a reading: where it lies among all, its class. @param {any} reading @returns {string[]} */
+  lines({ level, elements: [element], code }) {
+    return [...this.amongAll(element), ...(level === 0 && typeof code === "number" ? [mwv.BYTE_CLASSES[mwv.byteClass(code)][0]] : [])];
+  }
+
+  /** @param {any} element */
+  amongAll({ placement, cols }) {
+    const begin = this.begin(placement);
+    return this.counted ? [`${mwv.byteSpan({ cols: cols.map((/** @type {number} */ at) => begin + at) })} of all`] : [];
+  }
+
+  /** What the panel tells of a file, and what its bytes are like. @param {number} file @returns {[string, string][]} */
+  told(file) {
+    const { size, thousands, number } = mwv.text;
+    const bytes = this.facts.tensors.bytes[file];
+    /** @type {[string, string][]} */
+    const rows = [["Size", `${size(bytes)} (${thousands(bytes)} bytes)`]];
+    if (this.counted) rows.push(["Bytes of all", `${thousands(this.begin(file))} – ${thousands(this.ends[file] - 1)}`]);
+    rows.push(["Entropy", `${number(this.facts.entropy[file], 4)} bits per byte`]);
+    mwv.BYTE_CLASSES.forEach(([name], kind) => {
+      rows.push([name[0].toUpperCase() + name.slice(1), `${number((100 * this.facts.classes[file][kind]) / bytes, 3)} %`]);
+    });
+    return rows;
+  }
+
+  /** The strip of the legend: its codes in order, marks at places of it, where a code stands, what it shows in words. */
+  get strip() {
+    return {
+      codes: Array.from({ length: 256 }, (_, code) => code),
+      marks: [0, 32, 64, 96, 127, 160, 192, 224, 255].map((n) => [n + 0.5, mwv.hex(n).slice(2)]),
+      place: (/** @type {number} */ code) => code,
+      label: "Bytes from 00 to FF",
+    };
+  }
+
+  /** What the colours mean, and how many bytes there are of each class. @param {number[][]} colours */
+  legend(colours) {
+    const totals = mwv.sums(this.facts.classes);
+    const items = mwv.BYTE_CLASSES.map(([name, byte], kind) =>
+      mwv.legendItem(`background-color: rgb(${colours[byte].join()})`, name, `${mwv.text.number((100 * totals[kind]) / this.length, 3)} %`)
+    );
+    const words = "One pixel is one byte along a Hilbert curve. Farther out a pixel shows the class that most bytes under it are of, and the mean of these.";
+    return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, words)];
+  }
+
+  /** The item of the legend that a code belongs to; -1 for none. @param {number} code */
+  classOf(code) {
+    return mwv.byteClass(code);
+  }
+
+  /** Columns of the table of its files. */
+  get columns() {
+    return mwv.BYTE_COLUMNS;
+  }
+
+  /** What a row of the table tells of a file, beyond what is told of every tensor. @param {number} file */
+  row(file) {
+    const bytes = this.facts.tensors.bytes[file];
+    const shares = this.facts.classes[file].map((/** @type {number} */ n, /** @type {number} */ kind) => [`class${kind}`, bytes ? (100 * n) / bytes : null]);
+    return { begin: this.begin(file), entropy: this.facts.entropy[file], ...Object.fromEntries(shares) };
+  }
+
+  /** A row for other programs. @param {any} row */
+  record({ name, begin, bytes, entropy, tensor }) {
+    const [zero, control, text, high, full] = this.facts.classes[tensor];
+    return { name, begin, bytes, entropy, zero, control, text, high, full, digest: this.facts.tensors.digest[tensor] };
+  }
 };
 
-/** The scene of some facts that a folder has told. @param {any} folder @param {number} [index] @returns {any} */
-mwv.sceneOf = function (folder, index = 0) {
-  const { curve, beside } = folder.scenes[index];
-  const Kind = beside ? mwv.AlignedScene : curve ? mwv.CurveScene : mwv.Scene;
-  return new Kind(folder, index);
-};
+/** Columns where rows are files. */
+mwv.BYTE_COLUMNS = [
+  { key: "order", title: "Name", show: (/** @type {any} */ row) => row.shown },
+  { key: "begin", title: "Begins at", number: true, show: (/** @type {any} */ row) => mwv.text.thousands(row.begin) },
+  { key: "bytes", title: "Bytes", number: true, show: (/** @type {any} */ row) => mwv.text.thousands(row.bytes) },
+  { key: "entropy", title: "Entropy", number: true, show: (/** @type {any} */ row) => mwv.text.number(row.entropy, 3) },
+  ...["Zero %", "Control %", "Text %", "High %", "0xFF %"].map((title, kind) => ({
+    key: `class${kind}`,
+    title,
+    number: true,
+    show: (/** @type {any} */ row) => mwv.text.number(row[`class${kind}`], 3),
+  })),
+];
+
+/** The sum of each column of rows of numbers. @param {number[][]} rows @returns {number[]} */
+mwv.sums = (rows) => rows[0].map((_, column) => rows.reduce((sum, row) => sum + row[column], 0));
+
+/** A class in a legend. @param {string} style of its colour @param {string} name @param {string} share */
+mwv.legendItem = (style, name, share) => mwv.element("li", {}, mwv.element("i", { style }), mwv.element("span", {}, name), mwv.element("small", {}, share));
 
 /** What a byte is, for people: hexadecimal, decimal, character. @param {number} byte */
 mwv.byteText = function (byte) {
@@ -135,23 +268,6 @@ mwv.byteText = function (byte) {
   return [mwv.hex(byte), String(byte), shown].filter((text) => text).join(" · ");
 };
 
-/** The value of a reading of a scene of bytes. @param {any} reading */
-mwv.byteReading = function (reading) {
-  const { scene, level, code, elements } = reading;
-  if (scene.facts.kind === "byte-changes") return mwv.changeReading(reading);
-  if (scene.beside && !scene.own(elements[0], scene.beside.side)) return "nothing";
-  if (code instanceof Promise) return "…";
-  if (code === null) return "";
-  if (scene.facts.kind === "entropy") return `≈ ${mwv.entropyOf(code).toFixed(2)} bits per byte`;
-  if (level === 0) return mwv.byteText(code);
-  const kind = mwv.byteClass(code);
-  const mean = kind === 0 || kind === 4 ? "" : `, mean ${mwv.hex(code)}`;
-  return `mostly ${["zero", "control", "text", "high", "0xFF"][kind]}${mean}`;
-};
-
-/** The middle of the bin of an entropy code, in bits. @param {number} code */
-mwv.entropyOf = (code) => (code <= 1 ? 0 : ((code - 0.5) * 8) / 254);
-
 /** Where bytes of a file lie: "byte 1 234 (0x4D2)" or "bytes 0–63 (0x0–0x3F)". @param {any} element */
 mwv.byteSpan = function ({ cols: [from, to] }) {
   const { thousands } = mwv.text;
@@ -159,50 +275,13 @@ mwv.byteSpan = function ({ cols: [from, to] }) {
   return from === to ? `byte ${thousands(from)} (${hex(from)})` : `bytes ${thousands(from)}–${thousands(to)} (${hex(from)}–${hex(to)})`;
 };
 
-/** What else is told of a reading: its class, where it lies among all, whose entropy it is. @param {any} reading */
-mwv.byteLines = function ({ scene, level, elements, code, bytes }) {
-  const [{ placement, cols }] = elements;
-  const begin = scene.begin(placement);
-  const lines = [];
-  if (scene.facts.kind === "byte-changes") return level === 0 && bytes ? [scene.named(mwv.CHANGE_CLASSES[mwv.changeClass(code)][1])] : [];
-  if (scene.count > 1 && !scene.beside) lines.push(`${mwv.byteSpan({ cols: [begin + cols[0], begin + cols[1]] })} of all`);
-  if (scene.facts.kind === "entropy" && level < 5) {
-    const { local } = scene.facts;
-    const first = begin + cols[0] - ((begin + cols[0]) % local);
-    lines.push(`entropy of ${mwv.byteSpan({ cols: [first, Math.min(first + local, scene.length) - 1] })}${scene.count > 1 ? " of all" : ""}`);
-  } else if (scene.facts.kind === "entropy") {
-    lines.push(`mean over pieces of ${mwv.text.thousands(scene.facts.local)} bytes`);
-  } else if (level === 0 && typeof code === "number") {
-    lines.push(mwv.BYTE_CLASSES[mwv.byteClass(code)][0]);
-  }
-  return lines;
-};
-
 /** The byte of a scene that text names: of the file chosen, else of all; null if there is none. @param {any} view @param {string} text */
 mwv.namedByte = function ({ scene, selected }, text) {
   const clean = text.trim().toLowerCase().replace(/[\s_,\u202f]/g, "");
   if (!/^(0x[0-9a-f]+|[0-9a-f]+h|\d+)$/.test(clean)) return null;
   const number = clean.endsWith("h") && !clean.startsWith("0x") ? parseInt(clean, 16) : Number(clean);
-  if (scene.beside && selected >= 0) return scene.placed(selected, number);
-  const [begin, end] = selected < 0 ? [0, scene.length] : [scene.begin(selected), scene.ends[selected]];
-  return number < end - begin ? begin + number : null;
-};
-
-/** The file that is chosen in the panel: its facts and what its bytes are like. @param {any} scene @param {number} file */
-mwv.byteFacts = function (scene, file) {
-  const { size, thousands, number } = mwv.text;
-  const { bytes } = scene.facts.tensors;
-  const begin = scene.begin(file);
-  if (scene.facts.kind === "byte-changes") return mwv.besideFacts(scene, file);
-  const share = (/** @type {number} */ count) => `${number((100 * count) / bytes[file], 3)} %`;
-  /** @type {[string, string][]} */
-  const rows = [["Size", `${size(bytes[file])} (${thousands(bytes[file])} bytes)`]];
-  if (scene.beside && !bytes[file]) return [["Size", "not there"]];
-  if (scene.ends.length > 1 && !scene.beside) rows.push(["Bytes of all", `${thousands(begin)} – ${thousands(scene.ends[file] - 1)}`]);
-  rows.push(["Entropy", `${number(scene.facts.entropy[file], 4)} bits per byte`]);
-  mwv.BYTE_CLASSES.forEach(([name], kind) => rows.push([name[0].toUpperCase() + name.slice(1), share(scene.facts.classes[file][kind])]));
-  if (scene.beside) rows.push(...mwv.besideFacts(scene, file).slice(2));
-  return rows;
+  if (selected >= 0) return scene.placed(selected, number);
+  return number < scene.length ? number : null;
 };
 
 /** How often each byte occurs, as a chart whose bars have the colours of the bytes. @param {number[]} counts */
@@ -221,29 +300,4 @@ mwv.byteChart = function (counts) {
     mwv.svg("text", { x: byte + 0.5, y: 91, "text-anchor": byte ? (byte === 255 ? "end" : "middle") : "start" }, byte.toString(16).toUpperCase().padStart(2, "0"))
   );
   return mwv.svg("svg", { class: "byte-chart", viewBox: "0 0 256 94", role: "img", "aria-label": "How often each byte occurs" }, ...bars, ...ticks);
-};
-
-/** What the colours of bytes mean, for the legend, and how many there are of each class. @param {any} scene @param {number[][]} colours */
-mwv.byteLegend = function (scene, colours) {
-  const totals = mwv.BYTE_CLASSES.map((_, kind) => scene.facts.classes.reduce((/** @type {number} */ sum, /** @type {number[]} */ counts) => sum + counts[kind], 0));
-  const items = mwv.BYTE_CLASSES.map(([name, byte], kind) =>
-    mwv.element(
-      "li",
-      {},
-      mwv.element("i", { style: `background-color: rgb(${colours[byte].join()})` }),
-      mwv.element("span", {}, name),
-      mwv.element("small", {}, `${mwv.text.number((100 * totals[kind]) / scene.length, 3)} %`)
-    )
-  );
-  const words = "One pixel is one byte along a Hilbert curve. Farther out a pixel shows the class that most bytes under it are of, and the mean of these.";
-  return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, words)];
-};
-
-/** What the colours of entropies mean. @param {any} scene */
-mwv.entropyLegend = function (scene) {
-  const words =
-    `Shannon entropy in bits per byte, −Σ p·log2 p over the ${mwv.text.thousands(scene.facts.local)} consecutive bytes that a byte is among ` +
-    "(pieces begin at multiples of that). Farther out a pixel shows the mean. About 0: one byte repeated; 4 to 5: text; 6: machine code; " +
-    "so few random bytes reach 7.8, as compressed and encrypted data do.";
-  return [mwv.element("p", { class: "quiet" }, words)];
 };

@@ -51,7 +51,7 @@ mwv.CurveOutlines = mwv.OutlineLayer.extend({
   /** Cover what one side has nothing of with the ground, hatched: in tiles it has the code of zero, too. */
   coverHoles() {
     const { context, scene, view } = this;
-    this.holes ??= scene.holes ?? [];
+    this.holes ??= scene.holes;
     for (const hole of this.holes) {
       if (hole.length * view.scale * view.scale < 4) continue;
       hole.squares ??= scene.squares(hole.first, hole.length);

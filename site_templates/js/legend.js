@@ -220,27 +220,21 @@ mwv.Legend = class {
   /** The strip of all codes of a scene of bytes; opened, with what they mean. */
   drawBytes() {
     const { colours, box, view } = this;
-    const open = box.hasAttribute("open");
-    const [width, thick] = open ? [320, 14] : [240, 15];
-    const changes = colours.kind === "byte-changes";
-    const strip = changes ? mwv.changeStrip() : null;
-    const codes = strip?.codes ?? colours.table.map((_, code) => code);
-    const place = (/** @type {number} */ at) => (at / codes.length) * width;
-    const bars = codes.map((code, at) =>
-      mwv.svg("rect", { x: place(at), y: 0, width: width / codes.length + 0.3, height: thick, fill: `rgb(${colours.table[code].join()})` })
+    const [width, thick] = box.hasAttribute("open") ? [320, 14] : [240, 15];
+    const { codes, marks, place, label } = view.scene.strip;
+    const x = (/** @type {number} */ at) => (at / codes.length) * width;
+    const bars = codes.map((/** @type {number} */ code, /** @type {number} */ at) =>
+      mwv.svg("rect", { x: x(at), y: 0, width: width / codes.length + 0.3, height: thick, fill: `rgb(${colours.table[code].join()})` })
     );
-    const entropy = colours.kind === "entropy";
-    const marks = strip?.marks ?? (entropy ? [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => [(n * 256) / 8, String(n)]) : [0, 32, 64, 96, 127, 160, 192, 224, 255].map((n) => [n + 0.5, mwv.hex(n).slice(2)]));
-    const ticks = marks.map(([at, text], i) =>
-      mwv.svg("text", { x: place(Number(at)), y: thick + 12, "text-anchor": i ? (i === marks.length - 1 ? "end" : "middle") : "start" }, String(text))
+    const ticks = marks.map((/** @type {[number, string]} */ [at, text], /** @type {number} */ i) =>
+      mwv.svg("text", { x: x(at), y: thick + 12, "text-anchor": i ? (i === marks.length - 1 ? "end" : "middle") : "start" }, text)
     );
     this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
     const frame = mwv.svg("path", { class: "frame", d: `M0 0h${width}v${thick}h${-width}z` });
-    const about = { viewBox: `0 0 ${width} ${thick + 15}`, role: "img", "aria-label": changes ? "Changes from −255 to +255, and bytes on one side only" : entropy ? "Entropy from 0 to 8 bits per byte" : "Bytes from 00 to FF" };
+    const about = { viewBox: `0 0 ${width} ${thick + 15}`, role: "img", "aria-label": label };
     this.strips.replaceChildren(mwv.svg("svg", about, ...bars, frame, ...ticks, this.marker));
-    this.spot = (/** @type {number} */ code) => [place(codes.indexOf(changes && code >= 86 && code < 128 ? code - 84 : code) + 0.5), 0, thick];
-    const legend = changes ? mwv.changeLegend : entropy ? mwv.entropyLegend : mwv.byteLegend;
-    this.classes.replaceChildren(...legend(view.scene, colours.table));
+    this.spot = (/** @type {number} */ code) => [x(place(code) + 0.5), 0, thick];
+    this.classes.replaceChildren(...view.scene.legend(colours.table));
   }
 
   /** Make the strips of a palette with nothing in them that moves, and the swatches. @param {boolean} open */
@@ -278,10 +272,10 @@ mwv.Legend = class {
 
   /** Mark the colour, and the class, of what is read out. */
   mark() {
-    const code = this.view.reading?.code;
-    const classOf = { bytes: mwv.byteClass, "byte-changes": mwv.changeClass }[this.colours.kind];
-    const ofBytes = classOf && typeof code === "number" ? [classOf(code)] : [];
-    const classes = this.view.scene.base ? (this.view.reading?.classes ?? []) : ofBytes;
+    const { scene, reading } = this.view;
+    const code = reading?.code;
+    const ofBytes = scene.facts.curve && typeof code === "number" ? [scene.classOf(code)] : [];
+    const classes = scene.base ? (reading?.classes ?? []) : ofBytes;
     [...(this.classes.querySelector(".classes")?.children ?? [])].forEach((item, i) => {
       item.classList.toggle("on", classes.includes(i));
       if (classes[0] === i) item.scrollIntoView({ block: "nearest" });

@@ -129,7 +129,7 @@ mwv.Panel = class {
 
   /** What the small facts tell. @param {number} placement */
   facts(placement) {
-    if (this.scene.facts.curve) return [this.pairs("facts", mwv.byteFacts(this.scene, placement))];
+    if (this.scene.facts.curve) return [this.pairs("facts", this.scene.told(placement))];
     const { tensors, placements } = this.scene.facts;
     const { visible, thousands, shape, size } = mwv.text;
     const { stack, layer, slot, expert } = this.scene.role(placement);

@@ -159,7 +159,7 @@ mwv.Readout = class {
       this.show(reading);
     }
     const classes = mwv.classesUnder(this.view, reading, x, y).catch(() => []);
-    const bytes = mwv.bytesBeside(reading).catch(() => null);
+    const bytes = scene.bytesUnder?.(reading).catch(() => null);
     [reading.stored, reading.classes, reading.bytes] = await Promise.all([mwv.storedLines(scene, elements[0]), classes, bytes]);
     if (turn !== this.turn) return;
     if (reading.stored.length || reading.classes.length || reading.bytes) this.show(reading);
@@ -196,7 +196,7 @@ mwv.Readout = class {
     const side = mwv.sideOf(scene, first);
     if (side) lines.push(line("quiet", `only in ${mwv.text.visible(side)}: its own value`));
     if (reading.sides) lines.push(line("place sides", ...mwv.sidesText(reading)));
-    if (scene.facts.curve) lines.push(...mwv.byteLines(reading).map((text) => line("quiet", text)));
+    if (scene.facts.curve) lines.push(...scene.lines(reading).map((/** @type {string} */ text) => line("quiet", text)));
     for (const text of reading.stored ?? []) lines.push(line("place stored", text));
     const more = elements.length - 1;
     if (more) lines.push(line("quiet", `and ${more} more ${scene.facts.curve ? "file" : "tensor"}${mwv.text.plural(more)} under this pixel`));
@@ -299,7 +299,7 @@ mwv.withoutValues = function (view) {
 /** The value of a reading. @param {any} reading */
 mwv.readingValue = function (reading) {
   const { scene, level, elements, code, exact } = reading;
-  if (scene.facts.curve) return mwv.byteReading(reading);
+  if (scene.facts.curve) return scene.value(reading);
   if (exact !== null) return `= ${exact}`;
   if (code instanceof Promise) return "…";
   if (code === null) return scene.missing(elements[0].placement) ? mwv.CODE_WORDS[251][0] : "";
@@ -319,11 +319,10 @@ mwv.roleText = function (scene, placement) {
   return parts.join(" · ");
 };
 
-/** "row 12, column 345" or "rows 0–63, columns 64–127". @param {any} element */
-mwv.placeText = function (element, scene = null) {
+/** "row 12, column 345" or "rows 0–63, columns 64–127"; where bytes lie in their file. @param {any} element @param {any} scene */
+mwv.placeText = function (element, scene) {
   const { rows, cols } = element;
-  if (scene?.beside) return scene.span(element);
-  if (scene?.facts.curve) return mwv.byteSpan({ cols });
+  if (scene.facts.curve) return scene.span(element);
   const span = (/** @type {string} */ what, /** @type {number[]} */ [from, to]) =>
     from === to ? `${what} ${mwv.text.thousands(from)}` : `${what}s ${mwv.text.thousands(from)}–${mwv.text.thousands(to)}`;
   return `${span("row", rows)}, ${span("column", cols)}`;
@@ -332,10 +331,10 @@ mwv.placeText = function (element, scene = null) {
 /** A reading as a line of text. @param {any} reading */
 mwv.readingText = function (reading) {
   const { scene, elements } = reading;
-  const spans = elements.map((/** @type {any} */ { placement, rows, cols }) => {
+  const spans = elements.map((/** @type {any} */ element) => {
+    const name = mwv.text.visible(scene.name(element.placement));
     const span = (/** @type {number[]} */ [from, to]) => (from === to ? from : `${from}–${to}`);
-    if (scene.beside) return `${mwv.text.visible(scene.name(placement))}, ${scene.span({ placement, rows, cols })}`;
-    return `${mwv.text.visible(scene.name(placement))} [${scene.facts.curve ? "" : `${span(rows)}, `}${span(cols)}]`;
+    return `${name}${scene.facts.curve ? scene.reference(element) : ` [${span(element.rows)}, ${span(element.cols)}]`}`;
   });
   return `${spans.join("; ")} ${mwv.readingValue(reading)}`.trim();
 };

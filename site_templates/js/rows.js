@@ -67,12 +67,7 @@ mwv.rows = function (scene) {
   const rows = placements.tensor.map((/** @type {number} */ tensor, /** @type {number} */ placement) => {
     const made = { ...row(placement, tensor, scene.name(placement)), ...scene.role(placement) };
     if (tensor < 0) return { ...made, shape: scene.grid(placement).slice(0, 2) };
-    if (scene.facts.kind === "byte-changes") return { ...made, elements: made.bytes, ...mwv.besideRow(scene, placement) };
-    if (scene.facts.curve) {
-      const { classes, entropy } = scene.facts;
-      const shares = classes[placement].map((/** @type {number} */ n, /** @type {number} */ kind) => [`class${kind}`, made.bytes ? (100 * n) / made.bytes : null]);
-      return { ...made, elements: made.bytes, begin: scene.begin(placement), entropy: entropy[placement], ...Object.fromEntries(shares) };
-    }
+    if (scene.facts.curve) return { ...made, elements: made.bytes, ...scene.row(placement) };
     const [, , , elements] = scene.grid(placement);
     made.bytes /= made.shape.reduce((a, b) => a * b, 1) / elements;
     made.shape = scene.shape(placement);
@@ -119,20 +114,6 @@ mwv.STORED_COLUMNS = [
   { key: "shared", title: "Shared", number: true, show: (/** @type {Row} */ row) => (row.shared === null ? "–" : mwv.text.thousands(Math.round(row.shared))) },
 ];
 
-/** Columns where rows are files. */
-mwv.BYTE_COLUMNS = [
-  { key: "order", title: "Name", show: (/** @type {Row} */ row) => row.shown },
-  { key: "begin", title: "Begins at", number: true, show: (/** @type {any} */ row) => mwv.text.thousands(row.begin) },
-  { key: "bytes", title: "Bytes", number: true, show: (/** @type {Row} */ row) => mwv.text.thousands(row.bytes) },
-  { key: "entropy", title: "Entropy", number: true, show: (/** @type {any} */ row) => mwv.text.number(row.entropy, 3) },
-  ...["Zero %", "Control %", "Text %", "High %", "0xFF %"].map((title, kind) => ({
-    key: `class${kind}`,
-    title,
-    number: true,
-    show: (/** @type {any} */ row) => mwv.text.number(row[`class${kind}`], 3),
-  })),
-];
-
 const percent = (/** @type {number | null} */ part) => (part === null ? "–" : mwv.text.number(100 * part, 3));
 const digits = (/** @type {number | null} */ value) => (value === null ? "–" : mwv.text.number(value, 3));
 
@@ -147,9 +128,9 @@ mwv.CHANGE_COLUMNS = [
 ];
 
 /** The columns of the table of a scene. @param {any} scene */
-mwv.tableColumns = function ({ folder, facts }) {
-  if (facts.kind === "byte-changes") return mwv.BESIDE_COLUMNS;
-  if (facts.curve) return mwv.BYTE_COLUMNS;
+mwv.tableColumns = function (scene) {
+  if (scene.facts.curve) return scene.columns;
+  const { folder } = scene;
   if (folder.scenes[0].difference) {
     const kept = mwv.COLUMNS.filter(({ key }) => !["bytes", "rms", "minimum", "maximum", "zeros", "odd"].includes(key));
     return kept.toSpliced(4, 0, ...mwv.CHANGE_COLUMNS);
@@ -216,16 +197,7 @@ mwv.wantedRows = function (rows, { query, dtype, stack, layer, odd, sort, down }
  */
 mwv.records = function (scene, rows) {
   const { tensors, placements } = scene.facts;
-  if (scene.facts.kind === "byte-changes") {
-    return rows.map((/** @type {any} */ { name, sizeA, sizeB, same, changed, onlyA, onlyB }) => ({ name, sizeA, sizeB, same, changed, onlyA, onlyB }));
-  }
-  if (scene.facts.curve) {
-    const kinds = ["zero", "control", "text", "high", "full"];
-    return rows.map((/** @type {any} */ { name, begin, bytes, entropy, tensor }) => {
-      const counts = kinds.map((kind, i) => [kind, scene.facts.classes[tensor][i]]);
-      return { name, begin, bytes, entropy, ...Object.fromEntries(counts), digest: tensors.digest[tensor] };
-    });
-  }
+  if (scene.facts.curve) return rows.map((row) => scene.record(row));
   const stored = mwv.tableColumns(scene).filter((column) => mwv.STORED_COLUMNS.includes(column));
   return rows.map((row) => {
     const { name, dtype, shape, elements, bytes, rms, minimum, maximum, nan, inf, stack, layer, slot, expert, tensor, placement } = row;

@@ -151,6 +151,69 @@ def test_a_side_shows_its_bytes_and_hatches_what_it_lacks(page: Page, http_diffe
     assert len(found) > 1
 
 
+def test_each_side_lacks_what_the_other_alone_has(page: Page, http_differences: str) -> None:
+    go(page, http_differences)
+    for side, lacking in (("old", len(NEW)), ("new", 50_000 + 10_000)):
+        choose(page, side)
+        holes = page.evaluate("mwv.view.scene.holes.map(({ length }) => length)")
+        assert sum(holes) == lacking, side
+    point(page, "noise.dat", 160_000, "a")
+    expect(page.locator("#readout .place")).to_have_text("nothing here: only in old")
+
+
+def test_the_legend_marks_the_colour_and_the_class_of_what_is_pointed_at(page: Page, http_differences: str) -> None:
+    go(page, http_differences)
+    page.click("#legend summary")
+    for file, offset, side, words in (
+        ("noise.dat", CHANGED, "b", "grew" if NOISE[CHANGED] < 0x80 else "shrank"),
+        ("noise.dat", CHANGED + 9, "b", "the same in both"),
+        ("gone.txt", 3, "a", "only in old"),
+        ("noise.dat", 100_001, "b", "only in new"),
+    ):
+        point(page, file, offset, side)
+        expect(page.locator("#legend .classes .on span")).to_have_text(words)
+        code = page.evaluate("mwv.view.reading.code")
+        assert under_marker(page) == change_tables()[0].array()[code].tolist(), words
+    # From −255 over "the same" to +255; what grew and shrank under one pixel stands where what grew as much does.
+    places = page.evaluate("[44 + 41, 44, 1, 2, 2 + 20, 86 + 20, 2 + 41].map((code) => mwv.legend.spot(code)[0])")
+    assert places == sorted(places) and len(set(places)) == 6 and places[4] == places[5]
+
+
+def under_marker(page: Page) -> list[int]:
+    """The colour of the legend's strip under its marker."""
+    found: list[int] = page.evaluate("""() => {
+        const box = document.querySelector(".strips .marker").getBoundingClientRect();
+        const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+        // Bars overlap a little, the later one is above.
+        const hit = [...document.querySelectorAll(".strips rect")].findLast((rect) => {
+            const r = rect.getBoundingClientRect();
+            return r.left <= x && x < r.right && r.top <= y && y < r.bottom;
+        });
+        return hit.getAttribute("fill").match(/\\d+/g).map(Number);
+    }""")
+    return found
+
+
+def test_a_reading_and_the_table_are_told_to_other_programs(page: Page, http_differences: str) -> None:
+    go(page, http_differences)
+    point(page, "gone.txt", 3, "a")
+    expect(page.locator("#readout .figure")).to_have_text("0x65 · 101 · ‘e’")
+    text = page.evaluate("mwv.readingText(mwv.view.reading)")
+    assert text == "gone.txt, byte 3 (0x3), only in old 0x65 · 101 · ‘e’"
+    rows = page.evaluate("mwv.records(mwv.view.scene, mwv.rows(mwv.view.scene))")
+    assert {row["name"]: row for row in rows}["gone.txt"] == {
+        "name": "gone.txt",
+        "sizeA": 10_000,
+        "sizeB": None,
+        "same": 0,
+        "changed": 0,
+        "onlyA": 10_000,
+        "onlyB": 0,
+    }
+    choose(page, "new")
+    assert page.evaluate("mwv.records(mwv.view.scene, mwv.rows(mwv.view.scene))[2]")["bytes"] == 0
+
+
 def test_the_next_change_is_one_key_or_click_away(page: Page, http_differences: str) -> None:
     go(page, http_differences, "noise.dat-to-noise.dat")
     page.get_by_role("button", name="Next change").click()

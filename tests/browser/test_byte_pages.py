@@ -165,6 +165,22 @@ def test_files_are_outlined_chosen_and_listed(page: Page, anywhere: str) -> None
     assert "noise.bin" in names
 
 
+def test_a_reading_and_the_table_are_told_to_other_programs(page: Page, http_bytes: str) -> None:
+    go(page, http_bytes)
+    x, y = CURVE.point(len(TEXT) + 5)
+    look(page, x, y, 3)
+    hover(page, x, y)
+    expect(page.locator("#readout")).to_contain_text("byte 180\u202f005 (0x2BF25) of all")
+    expect(page.locator("#readout .figure")).to_contain_text(f"0x{NOISE[5]:02X}")
+    assert page.evaluate("mwv.readingText(mwv.view.reading)").startswith(f"noise.bin [5] 0x{NOISE[5]:02X} · {NOISE[5]}")
+    fox, noise = page.evaluate("mwv.records(mwv.view.scene, mwv.rows(mwv.view.scene))")
+    data = np.frombuffer(NOISE, np.uint8)
+    counts = np.histogram(data, [0, 1, 32, 127, 255, 256])[0].tolist()
+    assert [noise[key] for key in ("zero", "control", "text", "high", "full")] == counts
+    assert (noise["name"], noise["begin"], noise["bytes"]) == ("noise.bin", len(TEXT), len(NOISE))
+    assert (fox["control"], fox["text"]) == (4000, len(TEXT) - 4000) and fox["digest"] != noise["digest"]
+
+
 def test_far_out_a_pixel_tells_what_prevails_and_which_bytes(page: Page, http_bytes: str) -> None:
     go(page, http_bytes)
     look(page, 256, 256, -1)

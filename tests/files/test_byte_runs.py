@@ -80,6 +80,13 @@ def test_values_changed_in_place_stay_in_place(tmp_path):
     assert len(diff.runs) < 10
 
 
+def test_pieces_in_common_that_share_bytes_are_counted_once(tmp_path):
+    """Every space is two: what lies before it and what lies after it both have it in common with the one space."""
+    words = [f"word{i:08d}" for i in range(3000)]
+    a, b = " ".join(words).encode(), "  ".join(words).encode()
+    assert compared(tmp_path, a, b).equal > 0.99 * len(a)
+
+
 def test_moved_blocks_and_edits_together(tmp_path):
     other = b"head" + NOISE[5000:400_000] + NOISE[600_000:] + NOISE[400_000:600_000]
     diff = compared(tmp_path, NOISE, other)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mwv.checkpoint.source import FileSource
-from mwv.files.beside import Absent, Side
-from mwv.files.runs import compare_bytes, in_fewer
+from mwv.files.beside import ABSENT, Side
+from mwv.files.runs import ByteDiff, Run, compare_bytes, in_fewer
 from mwv.files.stretches import EQUAL, ONLY_A, ONLY_B, REPLACED, Stretches
 
 NOISE = random.Random(11).randbytes(400_000)
@@ -81,6 +81,21 @@ def test_fewer_stretches_still_hold_both_files(tmp_path, most):
         assert found.to_bytes() == whole.to_bytes()
 
 
+def test_of_equally_long_stretches_some_stay_in_every_part(tmp_path):
+    pieces = [NOISE[at : at + 100] for at in range(0, 100_000, 100)]
+    for name, end in (("a", b"!"), ("b", b"")):
+        (tmp_path / name).write_bytes(b"".join(piece + end for piece in pieces))
+    runs = [
+        (Run("equal", i * 101, 100, i * 100, 100, 0), Run("removed", i * 101 + 100, 1, i * 100 + 100, 0, 1))
+        for i in range(1000)
+    ]
+    whole = ByteDiff([run for two in runs for run in two])
+    fewer = in_fewer(whole, FileSource(tmp_path / "a"), FileSource(tmp_path / "b"), 200)
+    kept = [run.b // 10_000 for run in fewer.runs if run.kind == "equal"]
+    assert len(fewer.runs) <= 200 and len(kept) == 50
+    assert set(kept) == set(range(10))
+
+
 def test_an_insertion_leaves_all_after_it_where_it_was(tmp_path):
     b = NOISE[:123_456] + b"inserted" * 3 + NOISE[123_456:]
     _, found, _ = laid(tmp_path, NOISE, b)
@@ -119,6 +134,16 @@ def test_parts_of_any_range_are_those_of_the_whole(tmp_path):
             assert got == (column[begin:end] >= 0).tolist()
 
 
+def test_bytes_in_a_row_are_one_part_whatever_became_of_them(tmp_path):
+    """So a side without holes is read as if it stood alone, however many bytes of it differ."""
+    b = bytearray(NOISE[:20_000])
+    b[100::700] = (byte ^ 1 for byte in b[100::700])
+    sides, found, _ = laid(tmp_path, NOISE[:20_000], bytes(b) + b"more")
+    assert found.kinds.size > 50
+    assert [part[1:] for part in sides[0].parts(5, 20_004)] == [(5, 20_000, True), (20_000, 20_004, False)]
+    assert [part[1:] for part in sides[1].parts(5, 20_004)] == [(5, 20_004, True)]
+
+
 def test_stretches_come_back_from_the_cache_and_nothing_else_does(tmp_path):
     _, found, _ = laid(tmp_path, NOISE[:5000], NOISE[:900] + b"!" + NOISE[1000:5000])
     again = Stretches.from_bytes(found.to_bytes())
@@ -132,7 +157,7 @@ def test_a_file_that_one_side_lacks_is_a_hole_there(tmp_path):
     (tmp_path / "a").write_bytes(NOISE[:700])
     source = FileSource(tmp_path / "a")
     lone = (Stretches.alone(0, 700),)
-    one, other = Side((source,), ("x",), which=0, laid=lone), Side((Absent(),), ("x",), which=1, laid=lone)
+    one, other = Side((source,), ("x",), which=0, laid=lone), Side((ABSENT,), ("x",), which=1, laid=lone)
     assert [part.there for part in one.parts(0, 700)] == [True]
     assert [(part.there, part.end - part.begin) for part in other.parts(10, 700)] == [(False, 690)]
     assert one.form != other.form

@@ -5,10 +5,11 @@ import pytest
 from test_bytes import Blobs, mixed
 
 from mwv.checkpoint.source import FileSource
-from mwv.files.beside import Side
+from mwv.files.beside import ABSENT, Side
 from mwv.files.runs import compare_bytes
 from mwv.files.stretches import Stretches
 from mwv.layout.hilbert import Curve
+from mwv.pyramid import change_kernels as kernels
 from mwv.pyramid.byte_changes import CHANGES, BothContent
 from mwv.pyramid.byte_content import ByteContent
 from mwv.pyramid.byte_palette import change_tables
@@ -100,6 +101,25 @@ def test_every_pixel_of_every_level_tells_what_became_of_the_bytes_under_it(tmp_
         assert np.array_equal(codes, np.maximum(canvas[:, :, which], 0))
 
 
+def test_every_mixture_of_four_bytes_has_its_code():
+    """Squares of 2 × 2 in all ways of being there, with bytes at both ends and in the middle: ties and extremes, too."""
+    rng = np.random.default_rng(6)
+    rows = rng.choice([-1, 0, 1, 7, 128, 254, 255], (64, 1024, 2))
+    (a, b), (a_real, b_real) = (np.moveaxis(part, -1, 0) for part in (np.maximum(rows, 0).astype(np.uint8), rows >= 0))
+    deltas, leaf = np.zeros((64, 1024), np.int16), np.zeros((64, 1024), np.uint8)
+    planes, codes = np.zeros((kernels.PLANES, 32, 512), np.uint32), np.zeros((32, 512), np.uint8)
+    kernels.subtract(a, a_real.astype(np.uint8), b, b_real.astype(np.uint8), deltas)
+    kernels.leaf_codes(deltas, leaf)
+    kernels.sum_changes(deltas, planes)
+    kernels.change_codes(planes, codes)
+    assert {leaf[0, x] for x in range(1024)} >= {0, 1, 2 + 18, 44 + 18, 2 + 41, 44 + 41, 128, 191, 192, 255}
+    for y, x in np.ndindex(leaf.shape):
+        assert leaf[y, x] == wanted(rows[y, x][None]), rows[y, x]
+    for y, x in np.ndindex(codes.shape):
+        found = rows[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].reshape(-1, 2)
+        assert codes[y, x] == wanted(found), found
+
+
 def test_one_byte_that_changed_by_one_is_seen_from_the_very_top(tmp_path):
     a = np.tile(mixed(1 << 20, 7), 20)
     b = a.copy()
@@ -134,6 +154,22 @@ def test_a_side_without_holes_has_the_tiles_of_the_file_alone(tmp_path):
     content = ByteContent(Side((FileSource(tmp_path / "a"),), ("x",), which=0, laid=(Stretches.equal(a.size),)))
     alone = Renderer(content.plan, content, blobs, kind=BYTES)
     assert dict(alone.run(1).tiles) == dict(own.tiles) and alone.tally.rendered == 0
+
+
+def test_zeros_that_one_side_alone_has_are_not_taken_for_the_same(tmp_path):
+    """A hole has the code of zero, too; the tile of equal zeros lies in the same store."""
+    (tmp_path / "zeros").write_bytes(bytes(300_000))
+    zeros, blobs = FileSource(tmp_path / "zeros"), Blobs()
+
+    def codes(other, laid):
+        contents = [ByteContent(Side((source,), ("x",), which=i, laid=(laid,))) for i, source in enumerate((zeros, other))]
+        pyramid = Renderer(contents[0].plan, BothContent(*contents), blobs, kind=CHANGES).run(1)
+        found = whole_level(pyramid, contents[0].canvas.bounds, 0, blobs.get)
+        assert np.count_nonzero(found) == 300_000
+        return np.unique(found).tolist()
+
+    assert codes(zeros, Stretches.equal(300_000)) == [0, 1]
+    assert codes(ABSENT, Stretches.alone(0, 300_000)) == [0, 128]
 
 
 def test_palettes_of_changes_are_dark_where_nothing_changed_and_bright_where_much_did():
