@@ -15,7 +15,7 @@ from mwv.byte_difference import build_byte_difference
 from mwv.byte_page import build_bytes, dry_run_bytes
 from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.wording import counted
-from mwv.differing import build_difference
+from mwv.differing import build_difference, estimate_difference
 from mwv.drawing import Drawing, draw, estimate, room_needed
 from mwv.errors import ModelsFailedError, MwvError
 from mwv.meeting import Meeting
@@ -116,6 +116,9 @@ def dry_run(settings: Settings) -> None:
         for wanted in chosen(settings.models, opener, failures):
             if wanted.layout == "hilbert":
                 dry_run_bytes(wanted, settings, opener)
+                continue
+            if wanted.against is not None:
+                click.echo(estimate_difference(wanted, opener))
                 continue
             click.echo(estimate(draw(open_model(wanted.source, opener), wanted), settings))
     if failures:

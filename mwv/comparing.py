@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from math import prod
 from typing import Final
@@ -45,6 +46,8 @@ class Opposed:
     canvas: Canvas
     subjects: tuple[tuple[Subject | None, ...], tuple[Subject | None, ...]]
     """One per placement for each side; None where it has no such tensor."""
+    hidden: int = 0
+    """Tensors, of both counted once, that were not to be compared."""
 
     def with_learnt(self, a: Sequence[Learnt | None], b: Sequence[Learnt | None]) -> "Opposed":
         """The same with what is known of each placement of both: digests of bands, and statistics."""
@@ -87,9 +90,18 @@ class Compared:
         return Delta(_files(a), _files(b), (a.digests, b.digests), metric, exponent_of(metric, a.stats.rms))
 
 
-def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
-    """Lay two checkpoints out as one, from their headers alone; SourceError if they have no tensor in common."""
+def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1, only: Sequence[str] = ()) -> Opposed:
+    """Lay two checkpoints out as one, from their headers alone; SourceError if they have no tensor in common.
+
+    With patterns, what one of both names of matches.
+    """
     matching = match(a, b)
+    everything = len(matching.matches)
+    if only:
+        chosen = tuple(m for m in matching.matches if any(fnmatchcase(name, p) for name in _names(m) for p in only))
+        if not chosen:
+            raise SourceError(f"{a.name} and {b.name}: no tensor's whole name matches {' or '.join(only)}; nothing to compare")
+        matching = replace(matching, matches=chosen)
     experts, names = promised_experts(a.config), {m.name for m in matching.matches}
     drawn = tuple(one for m in matching.matches for one in ((m,) if _comparable(m, experts) else apart(m, names)))
     for which, checkpoint in (("a", a), ("b", b)):
@@ -103,7 +115,7 @@ def oppose(a: Checkpoint, b: Checkpoint, columns: int | None = 1) -> Opposed:
         tuple(_subject(checkpoint, _side(drawn, placement, which), placement) for placement in canvas.placements)
         for which, checkpoint in enumerate((a, b))
     )
-    return Opposed((a, b), matching, drawn, canvas, (sides[0], sides[1]))
+    return Opposed((a, b), matching, drawn, canvas, (sides[0], sides[1]), everything - len(matching.matches))
 
 
 def whole(compared: Sequence[Compared]) -> Difference:
@@ -111,6 +123,11 @@ def whole(compared: Sequence[Compared]) -> Difference:
     pairs = [(one.of_weights, one.difference) for one in compared if one.difference is not None]
     found = [difference for weights, difference in pairs if weights] or [difference for _, difference in pairs]
     return sum(found, start=Difference())
+
+
+def _names(found: Match) -> set[str]:
+    """What either side calls it."""
+    return {found.name, *(side.name for side in (found.a, found.b) if side is not None)}
 
 
 def _known(subject: Subject | None, learnt: Learnt | None) -> Subject | None:

@@ -203,13 +203,15 @@ def _numbers(found: Difference) -> dict[str, Any]:
     return {"elements": found.elements, **found.numbers()}
 
 
-def diff(a: Origin, b: Origin, *, jobs: int, cache: Path | None, download: bool = False) -> Differences:
-    """Open two checkpoints and compare all that belongs together; what the cache knows is not read."""
+def diff(
+    a: Origin, b: Origin, *, jobs: int, cache: Path | None, download: bool = False, only: Sequence[str] = ()
+) -> Differences:
+    """Open two checkpoints and compare all that belongs together, or what matches; what the cache knows is not read."""
     with (
         opened_store(cache, Path("diff")) as store,
         closing(Opener(say, Heads(store), Copies(store).find, download)) as opener,
     ):
-        opposed = oppose(opener.open(a), opener.open(b))
+        opposed = oppose(opener.open(a), opener.open(b), only=only)
         memory = Memory(store)
         title = " → ".join(visible(checkpoint.name) for checkpoint in opposed.checkpoints)
         with progress(title, len(opposed.canvas.placements), "tensor") as advance:

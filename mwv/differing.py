@@ -36,7 +36,7 @@ from mwv.site.collect import difference_scene, tensor_row
 from mwv.site.difference import Line, difference_facts
 from mwv.site.identity import identity_of, side_of
 from mwv.site.model import ByteScene, Label, Model, Place, Scene, TensorRow, TileFiles
-from mwv.site.text import slugify, visible
+from mwv.site.text import size, slugify, visible
 from mwv.site.writer import SiteWriter
 from mwv.wanted import label_of, last_name, open_model
 
@@ -65,7 +65,7 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
         inputs = adding.memory.inputs(joint, asdict(replace(label, place=Place())), others.record)
 
         def add() -> Added:
-            opposed = oppose(base, other, wanted.columns)
+            opposed = oppose(base, other, wanted.columns, wanted.only)
             if finetune and not settings.allow_new:
                 _refuse_new(opposed, other)
             added = _added(opposed, joint, label, finetune, others, adding)
@@ -75,6 +75,25 @@ def build_difference(wanted: ModelSettings, place: Place, site: SiteWriter, mean
             return added
 
         return adding.run(label, inputs, add)
+
+
+def estimate_difference(wanted: ModelSettings, opener: Opener) -> str:
+    """What building a page would take at most, from headers alone, in lines for a person."""
+    assert wanted.against is not None
+    base, other = (open_model(origin, opener) for origin in (wanted.against, wanted.source))
+    opposed = oppose(base, other, wanted.columns, wanted.only)
+    both = sum(m.a is not None and m.b is not None for m in opposed.matching.matches)
+    lonely = len(opposed.matching.matches) - both
+    canvas, plan = opposed.canvas, make_plan(opposed.canvas)
+    elements = sum(placement.grid.elements for placement in canvas.placements)
+    return "\n".join(
+        (
+            f"{base.name} → {other.name}: {counted(both, 'tensor')} of both compared, {lonely:,} in one alone",
+            f"  canvas  {canvas.bounds.width:,} × {canvas.bounds.height:,} pixels, {counted(plan.levels, 'level')}",
+            f"  tiles   at most {3 * plan.tile_count:,} in 3 scenes",
+            f"  site    at most about {size(room_for(3 * elements))}, with what is kept in the cache",
+        )
+    )
 
 
 def _label(
@@ -274,6 +293,8 @@ def _model(opposed: Opposed, label: Label, scenes: Sequence[Scene | ByteScene], 
     notes = [f"{one.name}: left out {line}" for one in (a, b) for line in one.left_out]
     if told["ambiguous"]:
         notes.append(f"Not compared, since nothing says what belongs together: {'; '.join(told['ambiguous'][:3])}.")
+    if opposed.hidden:
+        notes.append(f"{counted(opposed.hidden, 'tensor')} not compared, as asked for.")
     compared = [m for m in opposed.drawn if m.a is not None and m.b is not None]
     return Model(
         **vars(label),

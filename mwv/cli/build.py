@@ -263,7 +263,9 @@ def _settings(
     folds = None if columns == "auto" else int(columns)
     if diff:
         against, sources = sources[0], sources[1:]
-        models = tuple(ModelSettings(source, title, columns=folds, layout=layout, against=against) for source in sources)
+        models = tuple(
+            ModelSettings(source, title, only=only, columns=folds, layout=layout, against=against) for source in sources
+        )
     elif layout == "hilbert":  # all on one page
         sources, more = sources[:1], sources[1:]
         models = tuple(ModelSettings(source, title, url=url, layout=layout, more=more) for source in sources)
@@ -326,13 +328,12 @@ def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any
         ("--layout hilbert with --finetune", hilbert and rest["finetune"] is not None),
         ("--layout hilbert with --allow-new", hilbert and rest["allow_new"]),
         ("--demo", others["demo"]),
-        ("--only", others["only"]),
         ("--source-url", others["source_url"]),
         ("a zoo", others["zoo"] is not None),
         ("--stream", rest["stream"]),
         ("--show-xet-xorbs", rest["xorbs"]),
         ("--tile-format avif", rest["tile_format"] == "avif"),
-        ("--dry-run", rest["dry_run"]),
+        ("--layout hilbert with --dry-run", hilbert and rest["dry_run"]),
     )
     if named := next((name for name, given in contrary if given), None):
         raise UsageError(f"--diff and {named} contradict each other")

@@ -40,6 +40,7 @@ _LINES = 20
     help=f"Exit with 3 if this is more than X for any tensor: {', '.join(_OVER[:-1])}; or if more tensors are unmatched.",
 )
 @click.option("--fail-under", metavar="METRIC=X", multiple=True, help=f"The same if this is less: {' or '.join(_UNDER)}.")
+@click.option("--only", metavar="PATTERN", multiple=True, help="Compare only tensors whose name matches; may be repeated.")
 @click.option("--cache", type=PATH, help="Cache folder; default: as for mwv build.")
 @click.option("--no-cache", is_flag=True, help="Keep nothing for the next comparison.")
 @click.option("--download", is_flag=True, help="Download files of the Hub into its cache, instead of reading what is needed.")
@@ -52,6 +53,7 @@ def diff(
     everything: bool,
     fail_over: tuple[str, ...],
     fail_under: tuple[str, ...],
+    only: tuple[str, ...],
     cache: Path | None,
     no_cache: bool,
     download: bool,
@@ -65,7 +67,7 @@ def diff(
     from mwv.store.store import cache_root
 
     root = None if no_cache else cache_root(cache, os.environ, here())
-    found = differ.diff(a, b, jobs=jobs or processors(), cache=root, download=download)
+    found = differ.diff(a, b, jobs=jobs or processors(), cache=root, download=download, only=only)
     text = differ.as_json(found, sort) if as_json else "\n".join(found.lines(sort, None if everything else _ROWS))
     click.echo(text)
     if beyond := found.beyond(over, under):

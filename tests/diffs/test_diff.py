@@ -287,3 +287,13 @@ def test_complex_values_that_are_not_finite_are_told_like_others(tmp_path: Path)
     (found,) = record(tmp_path / "cache", x, y)["tensors"]
     assert (found["changed"], found["odd"], found["max"]) == (4, 3, 1.0)
     assert found["rms"] == pytest.approx(0.5**0.5)
+
+
+def test_tensors_are_chosen_by_the_name_that_either_side_has(tuned: Tuned, tmp_path: Path) -> None:
+    a, base, b, other = tuned
+    renamed = saved(tmp_path / "renamed", {f"bert.{name}": values for name, values in other.items()})
+    for pattern in ("*.layer.2.*", "bert.encoder.layer.2.*"):
+        found = record(tmp_path / "cache", a, renamed, "--only", pattern)
+        assert {t["name"] for t in found["tensors"]} == {name for name in base if ".layer.2." in name}
+    with pytest.raises(MwvError, match="no tensor's whole name matches"):
+        ran(a, b, "--only", "layer.2", "--no-cache")

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from pairs_of_models import told
 from safetensors.numpy import save_file
 
-from mwv.build import build
+from mwv.build import build, dry_run
 from mwv.cli import cli
 from mwv.errors import MwvError
 from mwv.pyramid.png import decode_gray
@@ -420,10 +420,34 @@ def test_a_damaged_record_of_other_files_is_an_error_of_one_line(tmp_path: Path)
         (["--diff", "a", "b", "--layout", "hilbert", "--allow-new"], "contradict"),
         (["--diff", "a", "b", "--show-xet-xorbs"], "contradict"),
         (["--diff", "a", "b", "--tile-format", "avif"], "contradict"),
-        (["--diff", "a", "b", "--only", "x"], "contradict"),
+        (["--diff", "a", "b", "--layout", "hilbert", "--only", "x"], "contradict"),
+        (["--diff", "a", "b", "--layout", "hilbert", "--dry-run"], "contradict"),
     ],
 )
 def test_contradictions_are_errors_before_any_work(tmp_path: Path, arguments: list[str], words: str) -> None:
     result = CliRunner().invoke(cli, ["build", *arguments, "-o", str(tmp_path / "site")], standalone_mode=False)
     assert isinstance(result.exception, MwvError) and result.exception.exit_code == 2
     assert words in str(result.exception) and not (tmp_path / "site").exists()
+
+
+def test_a_part_of_the_tensors_is_compared_and_the_page_says_so(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", weights(0)), write(tmp_path / "b", weights(2))
+    site, cache = tmp_path / "site", tmp_path / "cache"
+    wanted = ModelSettings(b, against=a, only=("*.1.*", EMBED))
+    build(Settings((wanted,), site, cache))
+    names = scene(site, 0)["tensors"]["name"]
+    assert sorted(names) == sorted(name for name in weights(0) if ".1." in name or name == EMBED)
+    page = next(site.glob("*/index.html")).read_text()
+    assert f"{len(weights(0)) - len(names)} tensors not compared, as asked for." in page
+    build(Settings((ModelSettings(b, against=a),), site, cache))
+    assert len(scene(site, 0)["tensors"]["name"]) == len(weights(0))
+
+
+def test_what_a_build_would_do_is_told_from_headers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = write(tmp_path / "a", weights(0)), write(tmp_path / "b", weights(2))
+    dry_run(Settings((ModelSettings(b, against=a),), tmp_path / "site", None))
+    told = capsys.readouterr().out
+    assert f"{len(weights(0))} tensors of both compared, 0 in one alone" in told
+    report = run(a, b, tmp_path / "site", None)
+    most = int(re.search(r"at most ([0-9,]+) in 3 scenes", told)[1].replace(",", ""))  # type: ignore[index]
+    assert report["tiles"]["total"] <= most
