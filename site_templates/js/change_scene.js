@@ -14,9 +14,9 @@ mwv.CHANGE_LEVELS = { change: 42, byte: 64, one: 18 };
  */
 mwv.CHANGE_CLASSES = [
   [1, "the same in both", "the same in both"],
-  [2, "grew", "grew"],
-  [44, "shrank", "shrank"],
-  [86, "grew and shrank, under one pixel", "grew and shrank"],
+  [2, "rose", "rose"],
+  [44, "fell", "fell"],
+  [86, "rose and fell, under one pixel", "rose and fell"],
   [128, "only in {a}", "mostly only in {a}"],
   [192, "only in {b}", "mostly only in {b}"],
 ];

@@ -95,7 +95,7 @@ def test_the_first_view_tells_in_words_and_numbers_what_differs(page: Page, anyw
     expect(told).to_contain_text("3 of 4 files differ, 1 is the same.")
     expect(told.locator("ol button").first).to_contain_text("noise.dat")
     page.click("#legend summary")
-    for words in ("the same in both", "grew", "shrank", "only in old", "only in new"):
+    for words in ("the same in both", "rose", "fell", "only in old", "only in new"):
         expect(page.locator("#legend")).to_contain_text(words)
 
 
@@ -165,7 +165,7 @@ def test_the_legend_marks_the_colour_and_the_class_of_what_is_pointed_at(page: P
     go(page, http_differences)
     page.click("#legend summary")
     for file, offset, side, words in (
-        ("noise.dat", CHANGED, "b", "grew" if NOISE[CHANGED] < 0x80 else "shrank"),
+        ("noise.dat", CHANGED, "b", "rose" if NOISE[CHANGED] < 0x80 else "fell"),
         ("noise.dat", CHANGED + 9, "b", "the same in both"),
         ("gone.txt", 3, "a", "only in old"),
         ("noise.dat", 100_001, "b", "only in new"),
