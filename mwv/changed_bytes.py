@@ -92,7 +92,8 @@ def sides(title: str, pairs: Sequence[OpenPair], memory: Memory) -> tuple[Side, 
             return found
 
         found = tuple(map(laid, pairs))
-    memory.remember_streams(((pair.a, pair.b), how, laid.to_bytes()) for pair, laid in zip(pairs, found, strict=True))
+    read = [(pair, one) for pair, one in zip(pairs, found, strict=True) if len(pair.present) == 2 and pair.a is not pair.b]
+    memory.remember_streams(((pair.a, pair.b), how, one.to_bytes()) for pair, one in read)
     names, of_a, of_b = zip(*pairs, strict=True)
     return Side(of_a, names, which=0, laid=found), Side(of_b, names, which=1, laid=found)
 

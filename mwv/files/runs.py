@@ -76,7 +76,8 @@ def compare_bytes(a: Source, b: Source) -> ByteDiff:
     ends_a, ends_b = (np.concatenate(([0], np.cumsum(cut.lengths, dtype=np.int64))) for cut in (cut_a, cut_b))
     for gap in _gaps(_numbered([bytes(h) for h in cut_a.hashes], [bytes(h) for h in cut_b.hashes]), ends_a, ends_b):
         size = max(gap.a_end - gap.a, gap.b_end - gap.b)
-        if (left := left - size) >= 0:
+        if size <= left:
+            left -= size
             old, new = (np.frombuffer(s.read(i, n - i), np.uint8) for s, i, n in ((a, gap.a, gap.a_end), (b, gap.b, gap.b_end)))
             runs += (run._replace(a=run.a + gap.a, b=run.b + gap.b) for run in _refined(old, new, room))
         else:

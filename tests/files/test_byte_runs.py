@@ -123,3 +123,12 @@ def test_what_is_too_much_to_cut_finely_is_still_told_right(tmp_path, monkeypatc
     monkeypatch.setattr(module, "_READ", 999)
     diff = compared(tmp_path, NOISE, NOISE[:700_000] + b"inserted" + NOISE[700_000:])
     assert 0 < diff.differing <= 260_000
+
+
+def test_a_stretch_too_long_to_refine_takes_nothing_from_those_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_REFINED", 400_000)
+    other = bytearray(NOISE)
+    other[:700_000] = random.Random(1).randbytes(700_000)
+    other[1_200_000:1_200_000] = b"new"
+    diff = compared(tmp_path, NOISE, bytes(other))
+    assert shapes(diff)[-1] == ("inserted", 0, 3, 3)
