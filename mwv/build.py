@@ -29,13 +29,12 @@ from mwv.report import HubTraffic, ModelReport, Outcome
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import make_model, make_scene
 from mwv.site.folder import Base
-from mwv.site.identity import identities
 from mwv.site.model import Label, Model, Place, TileFiles
 from mwv.site.text import slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.store import Store
 from mwv.storing import show_stored, stored_files
-from mwv.wanted import chosen, label_of, last_name, open_model, source_date
+from mwv.wanted import chosen, known_as, label_of, last_name, open_model, source_date
 
 if TYPE_CHECKING:
     from mwv.upload.stream import Stream
@@ -80,7 +79,7 @@ def build(settings: Settings, base: Base | None = None, stream: "Stream | None" 
         if settings.zoo is not None:
             for wanted, place in failed:
                 name = wanted.title or PurePath(last_name(wanted.source)).stem
-                site.hold(identities(wanted.source, wanted.slug), wanted.slug or slugify(name), place)
+                site.hold(known_as(wanted), wanted.slug or slugify(name), place)
             outcome.failures += settings.zoo.unmatched
             if not unmatched:  # else what is not there now may come back
                 outcome.taken_out += site.take_out(zoo)
@@ -114,13 +113,15 @@ def dry_run(settings: Settings) -> None:
     failures: list[str] = []
     with closing(Opener(say, download=settings.download)) as opener:
         for wanted in chosen(settings.models, opener, failures):
-            if wanted.layout == "hilbert":
+            if wanted.layout == "hilbert" and wanted.against is not None:
+                names = last_name(wanted.against), last_name(wanted.source)
+                click.echo(f"{names[0]} → {names[1]}: what the page of bytes takes is known when both are read")
+            elif wanted.layout == "hilbert":
                 dry_run_bytes(wanted, settings, opener)
-                continue
-            if wanted.against is not None:
+            elif wanted.against is not None:
                 click.echo(estimate_difference(wanted, opener))
-                continue
-            click.echo(estimate(draw(open_model(wanted.source, opener), wanted), settings))
+            else:
+                click.echo(estimate(draw(open_model(wanted.source, opener), wanted), settings))
     if failures:
         raise ModelsFailedError(failures, len(settings.models))
 

@@ -45,7 +45,7 @@ def build_byte_difference(wanted: ModelSettings, place: Place, site: SiteWriter,
         pairs, notes = _pairs(named[0], named[1], titles)
         title = wanted.title or f"{titles[0]} → {titles[1]}"
         label = replace(
-            byte_label(wanted, title, origins, None, place, means.settings),
+            byte_label(wanted, title, None, place, means.settings),
             slug=wanted.slug or slugify(f"{titles[0]}-to-{titles[1]}"),
             source=f"{titles[0]} → {titles[1]}",
         )

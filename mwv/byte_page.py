@@ -1,7 +1,6 @@
 """Files of any kind in, a page of their bytes along a Hilbert curve in the site out: `--layout hilbert`."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from mwv.checkpoint.opener import Opener
 from mwv.checkpoint.stream import STDIN, Stream
 from mwv.checkpoint.wording import counted
 from mwv.errors import UsageError
-from mwv.hub.address import Address, Origin, Pinned
+from mwv.hub.address import Origin, Pinned
 from mwv.layout.hilbert import MOST_BYTES
 from mwv.places import check_room, spare_place
 from mwv.progress import say
@@ -32,7 +31,7 @@ from mwv.site.text import size, slugify
 from mwv.site.writer import SiteWriter
 from mwv.store.scratch import scratch_folder
 from mwv.store.store import prepare
-from mwv.wanted import last_name, source_date
+from mwv.wanted import byte_identity, last_name, source_date
 
 _SITE_BYTES: Final = 1.6
 """Bytes of a site, and of sums in the cache, for each byte of noise; text takes less."""
@@ -45,8 +44,7 @@ def build_bytes(wanted: ModelSettings, place: Place, site: SiteWriter, means: Me
     adding = Adding(place, site, means)
     with ExitStack() as stack:
         stream = _opened(wanted, means.opener, spool(means.settings, stack))
-        origins = wanted.source, *wanted.more
-        label = byte_label(wanted, _title(wanted, stream), origins, stream.pinned, place, means.settings)
+        label = byte_label(wanted, _title(wanted, stream), stream.pinned, place, means.settings)
         inputs = adding.memory.inputs(stream.checkpoint(label.title), stream.names, asdict(replace(label, place=Place())))
 
         def add() -> Added:
@@ -110,25 +108,14 @@ def _title(wanted: ModelSettings, stream: Stream) -> str:
     return ", ".join(stream.names) if len(stream.names) <= 3 else f"{name} and {counted(len(stream.names) - 1, 'more file')}"
 
 
-def _place(origin: Origin) -> str:
-    """Where it lies, whatever way it was named."""
-    return str(origin) if isinstance(origin, Address) else os.path.normpath(origin.absolute())
-
-
-def byte_label(
-    wanted: ModelSettings, title: str, origins: Sequence[Origin], pinned: Pinned | None, place: Place, settings: Settings
-) -> Label:
-    """What is said about a page of bytes; the places of all that was named tell it from others, and from a model's page.
-
-    `pinned` is where all of it lies on the Hub, if in one place.
-    """
-    chosen = () if wanted.slug is None else (wanted.slug,)
+def byte_label(wanted: ModelSettings, title: str, pinned: Pinned | None, place: Place, settings: Settings) -> Label:
+    """What is said about a page of bytes; `pinned` is where all of it lies on the Hub, if in one place."""
     how = (wanted.title, wanted.tags, wanted.group, wanted.url, settings.tiles)
     return Label(
         slug=wanted.slug or slugify(title),
         title=title,
         source=title if wanted.more or wanted.source == STDIN else last_name(wanted.source),
-        identity=key_of("difference of bytes" if wanted.against else "bytes of", list(map(_place, origins)), *chosen),
+        identity=byte_identity(wanted),
         url=wanted.url or (pinned.files if pinned else ""),
         page=pinned.page if pinned else "",
         date=source_date() or (pinned.date if pinned else None),

@@ -34,7 +34,7 @@ from mwv.report import ModelReport
 from mwv.settings import ModelSettings, Settings
 from mwv.site.collect import difference_scene, tensor_row
 from mwv.site.difference import Line, difference_facts
-from mwv.site.identity import identity_of, side_of
+from mwv.site.identity import difference_identity, identity_of, side_of
 from mwv.site.model import ByteScene, Label, Model, Place, Scene, TensorRow, TileFiles
 from mwv.site.text import size, slugify, visible
 from mwv.site.writer import SiteWriter
@@ -109,7 +109,7 @@ def _label(
         slug=wanted.slug or slugify(f"{base.name}-to-{other.name}"),
         title=title,
         source=f"{last_name(wanted.against)} → {last_name(wanted.source)}",
-        identity=key_of("difference", identity_of(base, wanted.against), label.identity),
+        identity=difference_identity(identity_of(base, wanted.against), label.identity),
         url="",
         page="",
         options=key_of("difference", *how),

@@ -40,6 +40,11 @@ class ModelSettings:
     against: Origin | None = None
     """What it is compared with; its difference from that is then shown, and not itself alone."""
 
+    @property
+    def view(self) -> tuple[Origin, Origin | None, Layout]:
+        """What is shown, in which way: a pattern names no view that is named otherwise."""
+        return self.source, self.against, self.layout
+
 
 def folder_address(text: str) -> str | None:
     """An http(s) address of a folder, with a slash at its end; None for what is none, or may hold a secret."""

@@ -1,7 +1,7 @@
 """What the user says of models in, the models that are meant and what pages call them out."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,14 +12,14 @@ from mwv.hub.address import Address, Origin
 from mwv.progress import say
 from mwv.pyramid.keys import key_of
 from mwv.settings import ModelSettings, Settings
-from mwv.site.identity import identity_of
+from mwv.site.identity import difference_identity, identities, identity_of
 from mwv.site.model import Label, Place
 from mwv.site.text import slugify
 
 
 def chosen(models: Sequence[ModelSettings], opener: Opener, failures: list[str]) -> list[ModelSettings]:
     """The models, for each address on the Hub with a pattern those that it names and no other does; notes what fails."""
-    taken = {model.source for model in models}
+    taken = {model.view for model in models}
     found: list[ModelSettings] = []
     for model in models:
         if not isinstance(model.source, Address) or model.layout == "hilbert":
@@ -33,8 +33,9 @@ def chosen(models: Sequence[ModelSettings], opener: Opener, failures: list[str])
         named = [key for key in ("title", "slug", "url") if getattr(model, key)]
         if len(matches) > 1 and named:
             raise UsageError(f"{model.source}: {named[0]} is for one model, and {len(matches)} match")
-        found += [replace(model, source=place) for place in matches if place == model.source or place not in taken]
-        taken.update(matches)
+        named_so = [replace(model, source=place) for place in matches if place != model.against]
+        found += [one for one in named_so if one.source == model.source or one.view not in taken]
+        taken.update(one.view for one in named_so)
     return found
 
 
@@ -74,6 +75,24 @@ def label_of(wanted: ModelSettings, checkpoint: Checkpoint, place: Place, settin
         options=key_of("options", how),
         place=place,
     )
+
+
+def known_as(wanted: ModelSettings) -> Collection[str]:
+    """What its page may be known as in a site when its files cannot be read."""
+    if wanted.layout == "hilbert":
+        return [byte_identity(wanted)]
+    own = identities(wanted.source, wanted.slug)
+    if wanted.against is None:
+        return own
+    return [difference_identity(base, other) for base in identities(wanted.against) for other in own]
+
+
+def byte_identity(wanted: ModelSettings) -> str:
+    """The identity of a page of bytes: the places of all that was named tell it from others, and from a model's page."""
+    origins = (wanted.source, *wanted.more) if wanted.against is None else (wanted.against, wanted.source)
+    places = [str(one) if isinstance(one, Address) else os.path.normpath(one.absolute()) for one in origins]
+    chosen = () if wanted.slug is None else (wanted.slug,)
+    return key_of("bytes of" if wanted.against is None else "difference of bytes", places, *chosen)
 
 
 def last_name(origin: Origin) -> str:

@@ -27,7 +27,7 @@ LONGEST_PATH: Final = 1_024
 MOST_ENTRIES: Final = 100_000
 """Files and folders that a pattern may lead through."""
 _ZOO_KEYS: Final = ("title", "out", "model")
-_MODEL_KEYS: Final = ("source", "title", "slug", "tags", "group", "only", "columns", "url")
+_MODEL_KEYS: Final = ("source", "title", "slug", "tags", "group", "only", "columns", "url", "layout", "against")
 _LONGEST: Final = 200
 """Characters of a title, group, tag or pattern."""
 _TOP: Final = -1
@@ -48,7 +48,7 @@ def read_zoo(path: Path) -> Zoo:
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise document.error(_TOP, "model", "is missing: begin each model with [[model]]")
     wanted = [_model(document, index, entry) for index, entry in enumerate(entries)]
-    taken = {model.source for model in wanted if not _is_pattern(model.source)}
+    taken = {model.view for model in wanted if not _is_pattern(model.source)}
     models: list[ModelSettings] = []
     unmatched: list[str] = []
     slugs: set[str] = set()
@@ -59,9 +59,11 @@ def read_zoo(path: Path) -> Zoo:
         if isinstance(model.source, Address) or not _is_pattern(model.source):
             models.append(model)  # patterns on the Hub are followed when it is asked
             continue
-        found = [place for place in _matches(document, index, model.source) if place not in taken]
-        taken.update(found)
-        models += _expanded(document, index, model, found)
+        places = (place for place in _matches(document, index, model.source) if place != model.against)
+        found = [place for place in places if replace(model, source=place).view not in taken]
+        matched = _expanded(document, index, model, found)
+        taken.update(one.view for one in matched)
+        models += matched
         if not found:
             unmatched.append(
                 f"{path}, line {document.line(index, 'source')}: nothing (more) matches {printable(entries[index]['source'])}"
@@ -101,6 +103,13 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
     slug = document.word(index, entry, "slug")
     if slug is not None and not is_slug(slug):
         raise document.error(index, "slug", "names a folder: use lower-case letters, digits, '.', '-' and '_'")
+    layout = document.word(index, entry, "layout") or "arch"
+    against = document.word(index, entry, "against", LONGEST_PATH)
+    if layout not in ("arch", "hilbert"):
+        raise document.error(index, "layout", 'is "arch" or "hilbert"')
+    for key in ("only", "columns", "url"):
+        if key in entry and ((layout == "hilbert" and key != "url") or (against is not None and key == "url")):
+            raise document.error(index, key, "means nothing for bytes, or for a difference")
     columns = entry.get("columns", 1)
     if columns != "auto" and (type(columns) is not int or not 1 <= columns <= 100_000):
         raise document.error(index, "columns", 'takes a whole number from 1 or "auto"')
@@ -109,7 +118,7 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
     if address is None:
         raise document.error(index, "url", "takes the http(s) address of a folder without user, query or fragment")
     return ModelSettings(
-        source=origin_of(source) if is_address(source) else document.path.parent / source,
+        source=_origin(document.path.parent, source),
         title=document.word(index, entry, "title"),
         slug=slug,
         tags=document.words(index, entry, "tags"),
@@ -117,7 +126,14 @@ def _model(document: "_Document", index: int, entry: Mapping[str, Any]) -> Model
         only=document.words(index, entry, "only"),
         columns=None if columns == "auto" else columns,
         url=address,
+        layout="hilbert" if layout == "hilbert" else "arch",
+        against=None if against is None else _origin(document.path.parent, against),
     )
+
+
+def _origin(folder: Path, text: str) -> Origin:
+    """A place relative to the zoo's file, or on the Hub."""
+    return origin_of(text) if is_address(text) else folder / text
 
 
 def _place(folder: Path, out: str) -> Path:

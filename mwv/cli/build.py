@@ -311,13 +311,22 @@ def _check_stdin(sources: tuple[Origin, ...], layout: Layout, file_list: Any) ->
 
 def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any) -> None:
     """Raise UsageError for what does not go with a comparison, or not without one."""
+    zoo: Zoo | None = others["zoo"]
+    special = zoo is not None and any(model.against is not None or model.layout == "hilbert" for model in zoo.models)
+    unfit = (
+        ("--stream", rest["stream"]),
+        ("--show-xet-xorbs", rest["xorbs"]),
+        ("--tile-format avif", rest["tile_format"] == "avif"),
+    )
+    if zoo is not None and special and (named := next((name for name, given in unfit if given), None)):
+        raise UsageError(f"{zoo.path} and {named} contradict each other: it shows differences, or bytes")
     if not diff:
         said = (
             ("--diff-metric", rest["metric"] != "rms"),
             ("--finetune", rest["finetune"] is not None),
             ("--allow-new", rest["allow_new"]),
         )
-        if named := next((name for name, given in said if given), None):
+        if not special and (named := next((name for name, given in said if given), None)):
             raise UsageError(f"{named} is about a comparison: give --diff and what is compared with it")
         return
     if sources < 2:
@@ -330,9 +339,7 @@ def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any
         ("--demo", others["demo"]),
         ("--source-url", others["source_url"]),
         ("a zoo", others["zoo"] is not None),
-        ("--stream", rest["stream"]),
-        ("--show-xet-xorbs", rest["xorbs"]),
-        ("--tile-format avif", rest["tile_format"] == "avif"),
+        *unfit,
         ("--layout hilbert with --dry-run", hilbert and rest["dry_run"]),
     )
     if named := next((name for name, given in contrary if given), None):

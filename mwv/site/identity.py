@@ -26,6 +26,11 @@ def identity_of(checkpoint: Checkpoint, origin: Origin, slug: str | None = None)
     return folder if in_folder and not whole else itself
 
 
+def difference_identity(base: str, other: str) -> str:
+    """The identity of a comparison, from those of both models."""
+    return key_of("difference", base, other)
+
+
 def side_of(identity: str, scene: int) -> str:
     """Under what is remembered where a side of a comparison lies, by the scene that shows it: 1 or 2."""
     return key_of("side", identity, scene)

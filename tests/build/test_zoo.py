@@ -259,6 +259,63 @@ title = "Bee"
     assert [model.tags for model in read.models] == [("rest",), ("rest",), ()]
 
 
+COMPARED = """
+[[model]]
+source = "models/a.safetensors"
+[[model]]
+source = "models/*.safetensors"
+against = "models/a.safetensors"
+group = "Differences"
+[[model]]
+source = "models/b.safetensors"
+against = "models/a.safetensors"
+layout = "hilbert"
+[[model]]
+source = "models/b.safetensors"
+layout = "hilbert"
+title = "Bytes of b"
+"""
+
+
+def test_a_zoo_shows_differences_and_bytes_beside_models(three: Path) -> None:
+    (three.parent / "models" / "c.safetensors").unlink()
+    three.write_text(COMPARED)
+    slugs = {"a", "a-to-b", "a.safetensors-to-b.safetensors", "bytes-of-b"}
+    assert changes(run(three)) == dict.fromkeys(slugs, "new")
+    assert changes(run(three)) == dict.fromkeys(slugs, "unchanged")
+    found = entries(three.parent / "site")
+    assert found["a-to-b"]["compares"] == ["a", "b"] and found["a-to-b"]["group"] == "Differences"
+    assert [found[slug]["format"] for slug in sorted(slugs)] == ["safetensors", "safetensors", "bytes", "bytes"]
+    again = changes(run(three, metric="exact"))
+    assert again.pop("a-to-b").startswith("changed") and set(again.values()) == {"unchanged"}
+
+
+def test_a_comparison_whose_files_are_gone_keeps_its_page(three: Path) -> None:
+    (three.parent / "models" / "c.safetensors").unlink()
+    three.write_text(COMPARED.replace("models/*", "models/b"))
+    run(three)
+    before = tree(three.parent / "site")
+    for name in "ab":
+        place = three.parent / "models" / f"{name}.safetensors"
+        place.rename(place.with_suffix(".away"))
+        with pytest.raises(ModelsFailedError):
+            run(three)
+        place.with_suffix(".away").rename(place)
+        assert tree(three.parent / "site") == before
+    three.write_text(THREE.rpartition("[[model]]")[2].join(("[[model]]", "")))
+    assert sorted(run(three)["taken_out"]) == ["a", "a-to-b", "a.safetensors-to-b.safetensors", "bytes-of-b"]
+
+
+@pytest.mark.parametrize("flag", [["--stream", "-o", "hf://datasets/a/b"], ["--show-xet-xorbs"], ["--tile-format", "avif"]])
+def test_what_does_not_go_with_differences_in_a_zoo_is_told(
+    three: Path, flag: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    three.write_text(COMPARED)
+    with pytest.raises(SystemExit) as stop:
+        main(["build", str(three), *flag])
+    assert stop.value.code == 2 and flag[0] in capsys.readouterr().err
+
+
 def test_a_pattern_names_what_glob_does_and_looks_at_so_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a/x/1.gguf", "a/.h/2.gguf", "a/[b]/3.gguf", ".c/x/4.gguf", "d/x/5.bin", "e.gguf"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -311,6 +368,10 @@ MODEL = '[[model]]\nsource = "x"\n'
         (MODEL + "columns = 0", "line 3: columns takes"),
         (MODEL + "columns = true", "line 3: columns takes"),
         (MODEL + "columns = 2.0", "line 3: columns takes"),
+        (MODEL + "layout = 'spiral'", 'line 3: layout is "arch" or "hilbert"'),
+        (MODEL + "layout = 'hilbert'\nonly = ['a']", "line 4: only means nothing for bytes"),
+        (MODEL + "against = 5", "line 3: against takes text"),
+        (MODEL + "against = 'y'\nurl = 'https://a.example/'", "line 4: url means nothing"),
         ("[[model]]\nsource = 'a\\u0000'", "line 2: nothing"),
         ('[[model]]\nsource = "a\\u0000"', "line 2: source takes text"),
         ("x = [\n]]", r"is no TOML: .*line 2"),
