@@ -84,7 +84,8 @@ mwv.ChangesScene = class extends mwv.AlignedScene {
 
   /** @param {any} reading @returns {string[]} */
   lines({ level, code, bytes }) {
-    return level === 0 && bytes ? [this.named(mwv.CHANGE_CLASSES[mwv.changeClass(code)][1])] : [];
+    const kind = mwv.changeClass(code); // from disk there is no code
+    return level === 0 && bytes && kind >= 0 ? [this.named(mwv.CHANGE_CLASSES[kind][1])] : [];
   }
 
   /** @param {number} file @returns {[string, string][]} */
@@ -94,18 +95,25 @@ mwv.ChangesScene = class extends mwv.AlignedScene {
     return [[this.named("Size in {a}"), a], [this.named("Size in {b}"), b], ...this.fate(file)];
   }
 
-  /** What shrank, from the largest change; what is the same; what grew; what one side has alone. What did both stands at what grew. */
+  /** What shrank, from the largest change; what is the same; what grew; what did both; what one side has alone. */
   get strip() {
     const { change, byte } = mwv.CHANGE_LEVELS;
     const [same, grew, shrank, mixed, onlyA, onlyB] = mwv.CHANGE_CLASSES.map(([first]) => first);
     const run = (/** @type {number} */ first, /** @type {number} */ count) => Array.from({ length: count }, (_, i) => first + i);
-    const codes = [...run(shrank, change).reverse(), same, ...run(grew, change), ...run(onlyA, byte), ...run(onlyB, byte)];
-    const middle = (/** @type {number} */ first) => codes.indexOf(first) + byte / 2;
+    const codes = [...run(shrank, change).reverse(), same, ...run(grew, change), ...run(mixed, change), ...run(onlyA, byte), ...run(onlyB, byte)];
+    const middle = (/** @type {number} */ first, /** @type {number} */ count) => codes.indexOf(first) + count / 2;
     return {
       codes,
-      marks: [[0, "−255"], [change + 0.5, "0"], [2 * change + 1, "+255"], [middle(onlyA), "removed"], [middle(onlyB), "added"]],
-      place: (/** @type {number} */ code) => codes.indexOf(code >= mixed && code < onlyA ? code - mixed + grew : code),
-      label: "Changes from −255 to +255, and bytes on one side only",
+      marks: [
+        [0, "−255"],
+        [change + 0.5, "0"],
+        [2 * change + 1, "+255", "end"],
+        [middle(mixed, change), "both"],
+        [middle(onlyA, byte), "removed"],
+        [middle(onlyB, byte), "added", "middle"],
+      ],
+      place: (/** @type {number} */ code) => codes.indexOf(code),
+      label: "Changes from −255 to +255, both under one pixel, and bytes on one side only",
     };
   }
 

@@ -51,7 +51,7 @@ mwv.CompareDialog = class {
   }
 
   /**
-   * Every other scene of this model, and of the other models those of the same kind: {slug, index, title, reason, open}; `reason` says why it cannot be
+   * Every other scene of this model that shows the same kind of thing, and those of other models: {slug, index, title, reason, open}; `reason` says why it cannot be
    * compared, or what is not known yet. Those that can stand first.
    * @param {any[]} models
    */
@@ -59,11 +59,11 @@ mwv.CompareDialog = class {
     const { scene } = this.compare.view;
     const { record, scenes } = scene.folder;
     const own = models.find(({ slug }) => slug === record.slug);
-    const kind = (/** @type {any} */ facts) => (facts.base === undefined ? facts : scenes[facts.base]).kind;
+    const values = (/** @type {any} */ facts) => (facts.base === undefined ? facts : scenes[facts.base]);
     const all = scenes
-      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index && kind(facts) === kind(scene.facts))
+      .filter((/** @type {any} */ facts) => facts.index !== scene.facts.index && mwv.ofOneKind(values(facts), values(scene.facts)))
       .map((/** @type {any} */ facts) => {
-        const { layout } = facts.base === undefined ? facts : scenes[facts.base];
+        const { layout } = values(facts);
         const [reason, rank] = layout === scene.facts.layout ? ["", 0] : scene.facts.curve ? ["Another layout", 2] : ["Not everything is in both", 1];
         return { slug: record.slug, index: facts.index, title: facts.title, reason, rank };
       });

@@ -139,7 +139,7 @@ mwv.Compare = class {
     if (a !== b) return [a, b];
     return scenes.map(({ folder, facts }, i) => {
       const { slug } = folder.record;
-      if (folder === scenes[1 - i].folder && folder.scenes[0].difference) return mwv.text.visible(facts.title);
+      if (folder === scenes[1 - i].folder && (folder.scenes[0].difference || facts.beside)) return mwv.text.visible(facts.title);
       return `${[a, b][i]} (${folder === scenes[1 - i].folder ? mwv.text.visible(facts.title) : slug})`;
     });
   }

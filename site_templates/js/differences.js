@@ -23,7 +23,8 @@ mwv.Differences = class {
     const [count, same] = [this.found.length, pair.twins.length + pair.back.filter((of) => of < 0).length - this.found.length];
     const what = pair.scene.facts.curve ? "file" : "tensor";
     const tensors = (/** @type {number} */ n) => `${mwv.text.thousands(n)} ${what}${mwv.text.plural(n)}`;
-    const summary = !pair.alike ? "One shows how far values differ, the other values: each has colours and a scale of its own."
+    const apart = pair.scene.facts.curve ? "One shows how bytes differ, the other bytes: each has colours of its own." : "One shows how far values differ, the other values: each has colours and a scale of its own.";
+    const summary = !pair.alike ? apart
       : pair.scene.values.facts === pair.other.values.facts ? "The same weights in two scenes." : count
       ? `${tensors(count)} differ${count === 1 ? "s" : ""}, ${mwv.text.thousands(same)} ${same === 1 ? "is" : "are"} identical.`
       : `All ${tensors(same)} are identical.`;
@@ -78,7 +79,7 @@ mwv.Differences = class {
     const sign = b.rms > a.rms ? "+" : "−";
     const part = Math.abs(100 * (b.rms / a.rms - 1));
     const percent = change < 0.0005 || !a.rms ? "" : ` (${sign}${Number(part.toPrecision(2))} %)`;
-    words.push(mwv.element("span", {}, n(a.rms) === n(b.rms) ? `RMS ${n(a.rms)}` : `RMS ${n(a.rms)} → ${n(b.rms)}${percent}`));
+    if (a.rms !== null) words.push(mwv.element("span", {}, n(a.rms) === n(b.rms) ? `RMS ${n(a.rms)}` : `RMS ${n(a.rms)} → ${n(b.rms)}${percent}`));
     return words;
   }
 
@@ -121,7 +122,9 @@ mwv.Differences = class {
       ["shape", "Shape", own],
     ];
     const [a, b] = numbers;
-    const rows = keys.filter(([key], i) => i < 3 || a?.[key] !== b?.[key]);
+    const always = this.pair.scene.facts.curve ? 0 : 3;
+    const rows = keys.filter(([key], i) => i < always || a?.[key] !== b?.[key]);
+    if (!rows.length) return;
     const cells = rows.map(([key, title, write]) =>
       mwv.element(
         "tr",

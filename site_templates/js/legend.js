@@ -226,8 +226,8 @@ mwv.Legend = class {
     const bars = codes.map((/** @type {number} */ code, /** @type {number} */ at) =>
       mwv.svg("rect", { x: x(at), y: 0, width: width / codes.length + 0.3, height: thick, fill: `rgb(${colours.table[code].join()})` })
     );
-    const ticks = marks.map((/** @type {[number, string]} */ [at, text], /** @type {number} */ i) =>
-      mwv.svg("text", { x: x(at), y: thick + 12, "text-anchor": i ? (i === marks.length - 1 ? "end" : "middle") : "start" }, text)
+    const ticks = marks.map((/** @type {[number, string, string?]} */ [at, text, anchor], /** @type {number} */ i) =>
+      mwv.svg("text", { x: x(at), y: thick + 12, "text-anchor": anchor ?? (i ? (i === marks.length - 1 ? "end" : "middle") : "start") }, text)
     );
     this.marker = mwv.svg("path", { class: "marker", visibility: "hidden" });
     const frame = mwv.svg("path", { class: "frame", d: `M0 0h${width}v${thick}h${-width}z` });

@@ -15,8 +15,8 @@ mwv.Overlaid = class {
     const { values } = other;
     const colours = view.colours.beside(values);
     if (!values.facts.tiles.picture) colours.paint(map.getPane("other-tiles"));
-    /** Colours of its own follow the level in view. */
-    this.fit = () => colours === view.colours || colours.setWindow(...mwv.levelWindow(values.facts, map.getZoom()));
+    /** Colours of its own that have a scale follow the level in view. */
+    this.fit = () => colours === view.colours || !colours.scaled || colours.setWindow(...mwv.levelWindow(values.facts, map.getZoom()));
     map.on("moveend", this.fit);
     this.fit();
     this.layer = new mwv.TileLayer(values, { pane: "other-tiles" }).addTo(map);

@@ -31,8 +31,7 @@ mwv.Pair = class {
    */
   get fits() {
     const [a, b] = [this.scene.facts, this.other.facts];
-    const kinds = [this.scene, this.other].map(({ values }) => values.facts.kind);
-    return kinds[0] === kinds[1] && (a.layout === b.layout || 2 * this.together >= Math.max(this.scene.count, this.other.count));
+    return mwv.ofOneKind(this.scene.values.facts, this.other.values.facts) && (a.layout === b.layout || 2 * this.together >= Math.max(this.scene.count, this.other.count));
   }
 
   /** Whether both show the same kind of thing: of a difference and a model's values there is nothing to be set against each other. */
@@ -90,3 +89,11 @@ mwv.Pair = class {
     return all.filter(({ identical }) => !identical).sort((a, b) => Number(b.odd) - Number(a.odd) || b.change - a.change);
   }
 };
+
+/**
+ * Whether what scenes show can be set against each other: their kinds are one, or they are of one difference of bytes, the changes
+ * and both sides, which stand at the same places.
+ * @param {any} a facts of a scene
+ * @param {any} b
+ */
+mwv.ofOneKind = (a, b) => a.kind === b.kind || Boolean(a.beside && b.beside && a.layout === b.layout);

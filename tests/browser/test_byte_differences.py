@@ -1,5 +1,6 @@
 """In: pages of how files differ byte by byte. Out: what a person sees, reads and finds there, held against the bytes."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,9 +175,28 @@ def test_the_legend_marks_the_colour_and_the_class_of_what_is_pointed_at(page: P
         expect(page.locator("#legend .classes .on span")).to_have_text(words)
         code = page.evaluate("mwv.view.reading.code")
         assert under_marker(page) == change_tables()[0].array()[code].tolist(), words
-    # From −255 over "the same" to +255; what grew and shrank under one pixel stands where what grew as much does.
-    places = page.evaluate("[44 + 41, 44, 1, 2, 2 + 20, 86 + 20, 2 + 41].map((code) => mwv.legend.spot(code)[0])")
-    assert places == sorted(places) and len(set(places)) == 6 and places[4] == places[5]
+    # From −255 over "the same" to +255, then what did both under one pixel, and what one side has alone.
+    places = page.evaluate(
+        "[44 + 41, 44, 1, 2, 2 + 41, 86, 86 + 41, 128, 191, 192, 255].map((code) => mwv.legend.spot(code)[0])"
+    )
+    assert places == sorted(places) and len(set(places)) == 11
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_every_colour_of_changes_is_in_the_legend_and_its_words_do_not_touch(
+    page: Page, http_differences: str, folded: bool
+) -> None:
+    go(page, http_differences)
+    if not folded:
+        page.click("#legend summary")
+    fills = page.locator(".strips rect").evaluate_all(
+        "all => all.map((rect) => rect.getAttribute('fill').match(/\\d+/g).map(Number))"
+    )
+    assert {*map(tuple, change_tables()[0].array().tolist()[1:])} == {*map(tuple, fills)}
+    boxes = page.locator(".strips text").evaluate_all(
+        "all => all.map((text) => text.getBoundingClientRect()).map(({ left, right }) => [left, right])"
+    )
+    assert all(right + 2 < left for (_, right), (left, _) in itertools.pairwise(boxes)), boxes
 
 
 def under_marker(page: Page) -> list[int]:
@@ -258,16 +278,53 @@ def test_the_table_lists_files_by_how_much_of_them_differs(page: Page, http_diff
     expect(page.locator("#table .heads")).to_contain_text("Entropy")
 
 
-def test_sides_are_compared_but_changes_are_not_compared_with_bytes(page: Page, http_differences: str) -> None:
+def test_sides_are_compared_with_each_other_and_with_the_changes(page: Page, http_differences: str) -> None:
     go(page, http_differences)
-    page.click("#compare")
-    expect(page.locator("dialog.choose li").filter(has_text="Same layout")).to_have_count(0)
-    page.keyboard.press("Escape")
     choose(page, "old")
     page.click("#compare")
-    page.locator("dialog.choose li button:enabled").filter(has_text="Same layout").first.click()
+    page.locator("dialog.choose li button:enabled b").get_by_text("new", exact=True).click()
     expect(page.locator(".half-name")).to_have_count(2)
+    assert page.locator(".half-name").all_text_contents() == ["old", "new"]
     expect(page.locator("#comparison")).to_contain_text("differ")
+    expect(page.locator("#comparison")).not_to_contain_text("RMS")
+
+
+@pytest.mark.parametrize("mode", ["swipe", "blink", "beside"])
+@pytest.mark.parametrize("scenes", [(0, 2), (1, 0)])
+def test_changes_and_a_side_are_compared_each_in_its_own_colours(
+    page: Page, anywhere: str, mode: str, scenes: tuple[int, int]
+) -> None:
+    shown, other = scenes
+    go(page, anywhere, state=f"#s={shown}&c={mode},old-to-new,{other}")
+    page.wait_for_function("mwv.compare.mode")
+    expect(page.locator("dialog.choose")).to_have_count(0)
+    expect(page.locator("#comparison")).to_contain_text("each has colours of its own")
+    kinds = page.evaluate("""() => {
+        const { colours } = mwv.view;
+        return [colours.kind, ...[...colours.others.values()].map(({ kind }) => kind)];
+    }""")
+    assert kinds == (["byte-changes", "bytes"] if shown == 0 else ["bytes", "byte-changes"])
+
+
+def test_changes_are_compared_with_no_side_of_another_difference(page: Page, http_differences: str) -> None:
+    go(page, http_differences)
+    page.click("#compare")
+    enabled = page.locator("dialog.choose li button:enabled b")
+    expect(enabled).to_have_count(2)
+    assert enabled.all_text_contents() == ["old", "new"]
+
+
+def test_what_is_pointed_at_is_told_from_disk_too(page: Page, difference_of_bytes: Path) -> None:
+    """A browser reads no pixels from disk: then there is no code, but a place."""
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    go(page, difference_of_bytes.as_uri())
+    page.get_by_role("button", name="Next change").click()
+    settle(page)
+    expect(page.locator("#readout")).to_contain_text("byte")
+    page.keyboard.press("]")
+    settle(page)
+    assert wrong == []
 
 
 def test_files_are_told_by_keys_and_lines_on_a_page_of_their_own(page: Page, http_differences: str) -> None:
