@@ -103,6 +103,8 @@ class GalleryPage:
     """Whether there is a page of how models differ."""
     sharing: bool
     """Whether there is a page of what models share by chunks."""
+    pixel: str
+    """What one pixel of a page is."""
 
 
 def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry]) -> bytes:
@@ -122,8 +124,14 @@ def gallery_page(templates: Templates, title: str, models: Sequence[ModelEntry])
         differences=len(models) - len(own),
         changes=sum(model.compares_weights for model in models) > 1,
         sharing=any(model.chunk_shared >= 0 for model in models),
+        pixel=_pixel(models),
     )
     return templates.render("gallery.html", "", vars(page))
+
+
+def _pixel(models: Sequence[ModelEntry]) -> str:
+    kinds = {"byte" if model.format == "bytes" else "weight" for model in models}
+    return " or one ".join(sorted(kinds, reverse=True)) or "weight"
 
 
 def _card(model: ModelEntry, place: int, titles: Mapping[str, str]) -> Card:

@@ -98,10 +98,10 @@ mwv.AlignedScene = class extends mwv.CurveScene {
 
   /** What became of a file: how many places are of each kind of stretch. @param {number} file @returns {[string, string][]} */
   fate(file) {
-    const { thousands, number } = mwv.text;
+    const { thousands, share } = mwv.text;
     const counts = this.beside.changes[file];
     const whole = counts.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n, 0);
-    const told = mwv.FATES.map((name, kind) => [this.named(name), `${thousands(counts[kind])} bytes, ${number((100 * counts[kind]) / whole, 3)} %`]);
+    const told = mwv.FATES.map((name, kind) => [this.named(name), `${thousands(counts[kind])} bytes, ${share(counts[kind], whole)}`]);
     return /** @type {[string, string][]} */ (told.filter((_, kind) => counts[kind]));
   }
 

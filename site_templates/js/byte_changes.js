@@ -34,12 +34,12 @@ mwv.ByteChanges = class {
 
   summary() {
     const { scene } = this.view;
-    const { size, number } = mwv.text;
+    const { size, share } = mwv.text;
     const { totals } = scene;
     const all = totals.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n, 0);
     const list = mwv.element("dl", { class: "numbers" });
     mwv.FATES.forEach((name, kind) => {
-      const text = `${size(totals[kind])} · ${number((100 * totals[kind]) / all, 3)} %`;
+      const text = `${size(totals[kind])} · ${share(totals[kind], all)}`;
       if (kind < 2 || totals[kind]) list.append(mwv.element("div", {}, mwv.element("dt", {}, scene.named(name)), mwv.element("dd", {}, text)));
     });
     const sides = mwv.element("p", { class: "sides" }, ...["{a}", " → ", "{b}"].map((text, i) => (i === 1 ? text : mwv.element("b", {}, scene.named(text)))));

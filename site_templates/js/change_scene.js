@@ -121,7 +121,7 @@ mwv.ChangesScene = class extends mwv.AlignedScene {
   legend(colours) {
     const { totals } = this;
     const all = totals.reduce((sum, n) => sum + n, 0);
-    const [same, changed, onlyA, onlyB] = totals.map((count) => `${mwv.text.number((100 * count) / all, 3)} %`);
+    const [same, changed, onlyA, onlyB] = totals.map((count) => mwv.text.share(count, all));
     const shares = [same, `changed ${changed}`, "", "", onlyA, onlyB];
     const items = mwv.CHANGE_CLASSES.map(([first, name], kind) => {
       const last = (mwv.CHANGE_CLASSES[kind + 1]?.[0] ?? colours.length) - 1;

@@ -211,7 +211,7 @@ mwv.CurveScene = class extends mwv.Scene {
   legend(colours) {
     const totals = mwv.sums(this.facts.classes);
     const items = mwv.BYTE_CLASSES.map(([name, byte], kind) =>
-      mwv.legendItem(`background-color: rgb(${colours[byte].join()})`, name, `${mwv.text.number((100 * totals[kind]) / this.length, 3)} %`)
+      mwv.legendItem(`background-color: rgb(${colours[byte].join()})`, name, mwv.text.share(totals[kind], this.length))
     );
     const words = "One pixel is one byte along a Hilbert curve. Farther out a pixel shows the class that most bytes under it are of, and the mean of these.";
     return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, words)];

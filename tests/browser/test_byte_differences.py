@@ -306,6 +306,13 @@ def test_changes_and_a_side_are_compared_each_in_its_own_colours(
     assert kinds == (["byte-changes", "bytes"] if shown == 0 else ["bytes", "byte-changes"])
 
 
+def test_a_part_is_never_told_to_be_nothing_or_all(page: Page, http_differences: str) -> None:
+    go(page, http_differences)
+    parts = [(0, 9), (9, 9), (1, 8), (1, 10**9), (10**9 - 1, 10**9), (9995, 10**4), (1, 10**4)]
+    told = page.evaluate("parts => parts.map(([part, whole]) => mwv.text.share(part, whole))", parts)
+    assert told == ["0 %", "100 %", "12.5 %", "< 0.01 %", "> 99.9 %", "> 99.9 %", "0.01 %"]
+
+
 def test_changes_are_compared_with_no_side_of_another_difference(page: Page, http_differences: str) -> None:
     go(page, http_differences)
     page.click("#compare")
@@ -340,6 +347,8 @@ def test_the_gallery_has_a_card_of_the_difference(page: Page, http_differences: 
     page.goto(f"{http_differences}/index.html")
     card = page.locator(".card", has=page.get_by_role("link", name="old → new"))
     expect(card).to_contain_text("Difference of bytes")
+    expect(page.locator(".masthead")).to_contain_text("2 differences. One pixel is one byte.")
+    expect(page.locator(".masthead")).not_to_contain_text("parameter")
     expect(page.get_by_role("link", name="How they differ")).to_have_count(0)
 
 
