@@ -74,16 +74,22 @@ def _pairs(a: Files, b: Files, titles: tuple[str, str]) -> tuple[list[OpenPair],
     let_open(len(a.found) + len(b.found), f"{titles[0]} and {titles[1]}")
     notes = [*a.notes, *b.notes]
     of_a, of_b = _by_path(a, titles), _by_path(b, titles)
+    alone = a.folder is None
     found = (
-        open_pair(path, of_a.get(path), of_b.get(path), (f"{titles[0]}: {path}", f"{titles[1]}: {path}"), notes)
+        open_pair(path, of_a.get(path), of_b.get(path), titles if alone else _in_folders(titles, path), notes)
         for path in sorted(of_a.keys() | of_b.keys())
     )
     pairs = [pair for pair in found if pair is not None]
     if not pairs:
         raise SourceError(f"{titles[0]} and {titles[1]}: hold no bytes; there is nothing to compare")
+    notes = list(dict.fromkeys(notes))  # a folder may stand on both sides
     for line in notes:
         say(f"left out {line}")
     return pairs, shortened(notes)
+
+
+def _in_folders(titles: tuple[str, str], path: str) -> tuple[str, str]:
+    return f"{titles[0]}: {path}", f"{titles[1]}: {path}"
 
 
 def _by_path(files: Files, titles: tuple[str, str]) -> Mapping[str, Found]:

@@ -126,7 +126,14 @@ def test_what_cannot_be_compared_is_one_line(tmp_path, two):
         assert "Traceback" not in done.err
         assert not (tmp_path / "site" / "index.html").exists()
     done = mwv("build", "--layout", "hilbert", "--diff", tmp_path / "empty", two[0], "-o", "site", "--no-cache", cwd=tmp_path)
-    assert done.code == 0 and "is empty" in done.err
+    assert done.code == 0 and "left out empty: is empty" in done.err.splitlines()
+
+
+def test_what_is_left_out_of_a_folder_on_both_sides_is_told_once(tmp_path, two):
+    (two[0].parent / "empty").touch()
+    done = mwv("build", "--layout", "hilbert", "--diff", "in", "in", "-o", "site", "--no-cache", cwd=tmp_path)
+    assert done.code == 0 and done.err.count("is empty") == 1, done.err
+    assert done.err.splitlines().count("left out in: empty: is empty") == 1
 
 
 @pytest.mark.parametrize("tiles", ["xyz", "pmtiles"])
