@@ -210,8 +210,9 @@ mwv.CurveScene = class extends mwv.Scene {
   /** What the colours mean, and how many bytes there are of each class. @param {number[][]} colours */
   legend(colours) {
     const totals = mwv.sums(this.facts.classes);
+    const whole = totals.reduce((sum, n) => sum + n, 0); // holes are of no class
     const items = mwv.BYTE_CLASSES.map(([name, byte], kind) =>
-      mwv.legendItem(`background-color: rgb(${colours[byte].join()})`, name, mwv.text.share(totals[kind], this.length))
+      mwv.legendItem(`background-color: rgb(${colours[byte].join()})`, name, mwv.text.share(totals[kind], whole))
     );
     const words = "One pixel is one byte along a Hilbert curve. Farther out a pixel shows the class that most bytes under it are of, and the mean of these.";
     return [mwv.element("ul", { class: "classes" }, ...items), mwv.element("p", { class: "quiet" }, words)];

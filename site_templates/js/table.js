@@ -46,6 +46,10 @@ mwv.Table = class {
     this.section.classList.toggle("of-bytes", this.columns === mwv.BYTE_COLUMNS);
     this.section.classList.toggle("of-pairs", this.columns === mwv.BESIDE_COLUMNS);
     [this.sort, this.down] = ["", false];
+    this.what = this.ofFiles ? "Files" : "Tensors";
+    this.section.setAttribute("aria-label", this.what);
+    this.button.title = `All ${this.what.toLowerCase()}, to sort and search`;
+    /** @type {HTMLElement} */ (this.button.querySelector("span")).textContent = this.what;
     this.build();
   }
 
@@ -54,7 +58,7 @@ mwv.Table = class {
     this.search = element("input", {
       type: "search",
       placeholder: "Search names",
-      "aria-label": "Search tensors by name",
+      "aria-label": `Search ${this.what.toLowerCase()} by name`,
       autocomplete: "off",
       spellcheck: "false",
     });
@@ -75,7 +79,7 @@ mwv.Table = class {
     this.body = element("div", { class: "body", role: "rowgroup" });
     this.grid = element(
       "div",
-      { class: "grid", role: "grid", tabindex: 0, "aria-label": "Tensors", "aria-colcount": this.columns.length },
+      { class: "grid", role: "grid", tabindex: 0, "aria-label": this.what, "aria-colcount": this.columns.length },
       element("div", { class: "heads", role: "rowgroup" }, element("div", { class: "line", role: "row", "aria-rowindex": 1 }, ...this.heads)),
       this.body
     );

@@ -53,7 +53,7 @@ mwv.text = {
 
   /** How much of a whole a part is: neither nothing if it is something, nor everything if it is not all. @param {number} part @param {number} whole */
   share(part, whole) {
-    const percent = (100 * part) / whole;
+    const percent = whole && (100 * part) / whole;
     if (part && percent < 0.01) return "< 0.01 %";
     return part < whole && Number(percent.toPrecision(3)) === 100 ? "> 99.9 %" : `${mwv.text.number(percent, 3)} %`;
   },

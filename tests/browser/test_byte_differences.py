@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
+from safetensors.numpy import save_file
 from serving import served
 from viewing import hover, look, screen, settle
 
@@ -313,6 +314,20 @@ def test_a_part_is_never_told_to_be_nothing_or_all(page: Page, http_differences:
     assert told == ["0 %", "100 %", "12.5 %", "< 0.01 %", "> 99.9 %", "> 99.9 %", "0.01 %"]
 
 
+def test_shares_of_a_side_are_of_its_own_bytes(page: Page, http_differences: str) -> None:
+    """What the other side alone has is a hole, and of no class."""
+    go(page, http_differences)
+    choose(page, "new")
+    page.click("#legend summary")
+    counts = np.bincount(np.frombuffer(OTHER + WORDS + b'{"layers": 8, "width": 64}', np.uint8), minlength=256)
+    texts = page.locator("#legend .classes li").all_text_contents()
+    classes = ((0, 1), (1, 0x20), (0x20, 0x7F), (0x7F, 0xFF), (0xFF, 0x100))
+    for text, (first, end) in zip(texts, classes, strict=True):
+        assert float(re.findall(r"([\d.]+) %$", text)[0]) == pytest.approx(
+            100 * counts[first:end].sum() / counts.sum(), rel=6e-3
+        )
+
+
 def test_changes_are_compared_with_no_side_of_another_difference(page: Page, http_differences: str) -> None:
     go(page, http_differences)
     page.click("#compare")
@@ -361,3 +376,21 @@ def test_a_key_goes_round_the_scenes_and_the_chosen_file_stays_chosen(page: Page
         page.keyboard.press("s")
         expect(page.locator("#tabs [aria-pressed=true]")).to_have_text(scene)
         expect(page.locator("#tensor h2")).to_have_text("noise.dat")
+
+
+def test_tabs_of_files_of_a_difference_of_models_have_a_table_of_files(page: Page, tmp_path: Path) -> None:
+    for side in ("base", "tuned"):
+        (tmp_path / side).mkdir()
+        save_file({"w": np.full((8, 8), len(side), np.float32)}, tmp_path / side / "model.safetensors")
+        (tmp_path / side / "config.json").write_text(f'{{"name": "{side}"}}')
+    build(
+        Settings((ModelSettings(tmp_path / "tuned", against=tmp_path / "base"),), tmp_path / "site", tmp_path / "cache", jobs=2)
+    )
+    page.goto(f"{(tmp_path / 'site').as_uri()}/base-to-tuned/index.html")
+    settle(page)
+    button = page.locator("#toggle-table")
+    for tab, what in (("Files: Difference", "Files"), ("base", "Tensors"), ("Files: tuned", "Files")):
+        choose(page, tab)
+        expect(button).to_have_text(what)
+    button.click()
+    expect(page.get_by_role("grid", name="Files")).to_contain_text("config.json")
