@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Final
 from mwv.aliases import Copies, Heads
 from mwv.checkpoint.matching import Match, Side
 from mwv.checkpoint.opener import Opener
-from mwv.checkpoint.wording import counted
+from mwv.checkpoint.wording import counted, listed
 from mwv.comparing import Compared, Comparer, Opposed, oppose, whole
 from mwv.files.pairing import pair
 from mwv.files.record import Record, files_record
@@ -115,6 +116,9 @@ class Differences:
         yield f"{a} → {b}: {counted(len(self.pairs), 'tensor')} compared, {same:,} identical"
         if self.whole.changed:
             yield "in all: " + ", ".join(f"{name} {text}" for name, text in zip(_HEAD, _cells(self.whole), strict=True))
+        hows = Counter(one.match.how for one, _ in self.pairs)
+        if set(hows) != {"same name"}:
+            yield "matched: " + listed([f"{visible(how)} ({count:,})" for how, count in hows.most_common()], _REASONS)
         if self.whole.odd:
             yield f"odd: {counted(self.whole.odd, 'value')} NaN or infinite on one side alone"
         differing = [(one, found) for one, found in self.ordered(by) if not one.identical]
@@ -139,6 +143,8 @@ class Differences:
             yield from file_lines(self.files, (a, b), most)
 
 
+_REASONS: Final = 6
+"""Reasons why tensors belong together that are told."""
 _HEAD: Final = ("changed", "RMS Δ", "relative", "max |Δ|", "cosine", "SNR dB", "odd")
 
 

@@ -48,6 +48,8 @@ class Change:
     """Of the elements; None where only one side has it."""
     relative: float | None
     snr: float | None
+    match: str
+    """Why the two belong together, and what each side calls it where that differs; empty where only one has it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _table(scenes: Sequence[Mapping[str, Any]]) -> list[TableRow]:
     if not scenes:
         return []
     tensors, placed = scenes[0]["tensors"], scenes[0]["placements"]
-    columns = scenes[0].get("difference", {}).get("columns")
+    difference = scenes[0].get("difference")
     of_tensor: dict[int, list[int]] = {}
     for index, tensor in enumerate(placed["tensor"]):
         of_tensor.setdefault(tensor, []).append(index)
@@ -120,17 +122,20 @@ def _table(scenes: Sequence[Mapping[str, Any]]) -> list[TableRow]:
                 maximum=max(high, default=None),
                 odd=sum(_count(placed[kind].get(str(p), 0)) for p in panels for kind in ("nan", "inf")),
                 note=tensors["notes"].get(str(index), ""),
-                change=None if columns is None else _change(columns, panels),
+                change=None if difference is None else _change(difference, panels),
             )
         )
     return rows
 
 
-def _change(columns: Mapping[str, Sequence[Any]], panels: Sequence[int]) -> Change:
+def _change(difference: Mapping[str, Any], panels: Sequence[int]) -> Change:
+    columns = difference["columns"]
     share, relative, snr = (
         [float(columns[name][p]) for p in panels if columns[name][p] is not None] for name in ("share", "relative", "snr")
     )
-    return Change(max(share, default=None), max(relative, default=None), min(snr, default=None))
+    how, names = next(((difference["how"][p], difference["names"].get(str(p), ())) for p in panels), ("", ()))
+    match = ": ".join(filter(None, (how, " → ".join(names))))
+    return Change(max(share, default=None), max(relative, default=None), min(snr, default=None), match)
 
 
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -22,7 +22,9 @@ mwv.changeOf = function (scene, placement) {
   const told = scene.folder.scenes[0].difference;
   if (!told) return {};
   const of = (/** @type {string} */ key) => (placement < 0 ? null : told.columns[key][placement]);
-  return { share: of("share"), changeRms: of("rms"), relative: of("relative"), max: of("max"), cosine: of("cosine"), snr: of("snr") };
+  const numbers = { share: of("share"), changeRms: of("rms"), relative: of("relative"), max: of("max"), cosine: of("cosine"), snr: of("snr") };
+  const names = told.names[placement]?.join(" → ") ?? "";
+  return { ...numbers, match: placement < 0 ? "" : told.how[placement], names };
 };
 
 /** Rows of the panel about a placement. @param {any} scene @param {number} placement @returns {[string, string][]} */

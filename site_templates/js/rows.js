@@ -127,13 +127,20 @@ mwv.CHANGE_COLUMNS = [
   { key: "snr", title: "SNR dB", number: true, show: (/** @type {any} */ row) => (row.snr === null ? "–" : mwv.decibels(row.snr, "")) },
 ];
 
+/** Why two tensors belong together. */
+mwv.MATCH_COLUMN = {
+  key: "match",
+  title: "Matched by",
+  show: (/** @type {any} */ row) => mwv.text.visible([row.match || (row.share === null ? "one side only" : ""), row.names].filter((text) => text).join(": ")),
+};
+
 /** The columns of the table of a scene. @param {any} scene */
 mwv.tableColumns = function (scene) {
   if (scene.facts.curve) return scene.columns;
   const { folder } = scene;
   if (folder.scenes[0].difference) {
     const kept = mwv.COLUMNS.filter(({ key }) => !["bytes", "rms", "minimum", "maximum", "zeros", "odd"].includes(key));
-    return kept.toSpliced(4, 0, ...mwv.CHANGE_COLUMNS);
+    return [...kept.toSpliced(4, 0, ...mwv.CHANGE_COLUMNS), mwv.MATCH_COLUMN];
   }
   const stored = mwv.storedIn(folder);
   const at = mwv.COLUMNS.findIndex(({ key }) => key === "rms");

@@ -290,10 +290,11 @@ def test_the_table_has_the_numbers_and_sorts_by_them(page: Page, anywhere: str) 
     page.get_by_role("columnheader", name="Relative %").get_by_role("button").click()
     first = page.locator("#table .body .line").first
     expect(first).to_contain_text(CHANGED)
+    expect(first).to_contain_text("same name")
     with page.expect_download() as download:
         page.locator("#table .save").get_by_role("button", name="CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
-    assert "relative" in lines[0].split(",") and "snr" in lines[0].split(",") and lines[1].startswith(CHANGED)
+    assert "relative" in lines[0].split(",") and {"snr", "match"} <= set(lines[0].split(",")) and lines[1].startswith(CHANGED)
 
 
 def test_the_table_without_scripts_has_them_too(page: Page, anywhere: str) -> None:
@@ -308,7 +309,9 @@ def test_the_table_without_scripts_has_them_too(page: Page, anywhere: str) -> No
     assert page.get_by_role("row").filter(has_text="score.weight").get_by_role("cell").all_inner_texts()[2:] == [
         "on one side only",
         "0",
+        "",
     ]
+    assert cells[-1] == "same name"
 
 
 def test_the_gallery_says_that_it_is_a_difference(page: Page, anywhere: str) -> None:

@@ -98,6 +98,7 @@ def test_renamed_and_sharded_anew_is_identical(tmp_path: Path) -> None:
     (b / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     found = record(tmp_path / "cache", a, b)
     assert found["identical"] == len(names) and not found["total"]["changed"]
+    assert f"matched: without bert. ({len(names):,})" in ran(a, b, "--cache", tmp_path / "cache")
     assert {t["match"] for t in found["tensors"]} == {"without bert."}
 
 
