@@ -178,7 +178,7 @@ def test_a_difference_of_models_shows_their_other_files_too(tmp_path):
 
 def test_memory_does_not_grow_with_the_files(tmp_path):
     peaks = []
-    for size in (64 << 20, 768 << 20):
+    for size in (64 << 20, 512 << 20):
         paths = []
         for side in "ab":
             paths.append(tmp_path / f"{side}{size}")

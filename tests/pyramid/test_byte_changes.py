@@ -79,10 +79,11 @@ def two():
     return a, np.concatenate([b[:70_000], mixed(9_000, 5), b[70_000:300_000], b[320_000:]])
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_every_pixel_of_every_level_tells_what_became_of_the_bytes_under_it(tmp_path, two, jobs):
+def test_every_pixel_of_every_level_tells_what_became_of_the_bytes_under_it(tmp_path, two):
     blobs = Blobs()
-    sides, contents, pyramids, _ = drawn(tmp_path, *two, blobs, jobs)
+    sides, contents, pyramids, _ = drawn(tmp_path, *two, blobs, 2)
+    _, _, alone, _ = drawn(tmp_path, *two, Blobs(), 1)
+    assert [dict(one.tiles) for one in alone] == [dict(one.tiles) for one in pyramids]
     rows = rows_of(sides)
     assert {int((rows[:, side] < 0).any()) for side in (0, 1)} == {1}
     curve, bounds = Curve(len(rows)), contents[0].canvas.bounds
