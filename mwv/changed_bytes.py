@@ -81,21 +81,23 @@ def _found(path: str, place: Place | None) -> Found | None:
 def sides(title: str, pairs: Sequence[OpenPair], memory: Memory) -> tuple[Side, Side]:
     """Lay files side by side; those that are known to be equal are not read for that, and are one file from then on."""
     pairs = [pair._replace(b=pair.a) if pair.known_equal else pair for pair in pairs]
-    most = max(_MOST // len(pairs), _FEWEST)
-    how = "beside", VERSION, most
+    left = _MOST
+    found: list[Stretches] = []
+    learnt = []
     with progress(f"{title}: aligning", len(pairs), "file", "MB") as advance:
-
-        def laid(pair: OpenPair) -> Stretches:
-            body = memory.stream((pair.a, pair.b), how)
-            found = _laid(pair, most, body)
+        for pair in pairs:
+            # Nearly all files have few. In powers of two, so that a change of one does not lay the next ones anew.
+            most = max(1 << (left // 2).bit_length() >> 1, _FEWEST)
+            how = "beside", VERSION, most
+            one = _laid(pair, most, memory.stream((pair.a, pair.b), how))
+            if len(pair.present) == 2 and pair.a is not pair.b:
+                learnt.append(((pair.a, pair.b), how, one.to_bytes()))
+            found.append(one)
+            left -= one.kinds.size
             advance(1, pair.a.size + pair.b.size)
-            return found
-
-        found = tuple(map(laid, pairs))
-    read = [(pair, one) for pair, one in zip(pairs, found, strict=True) if len(pair.present) == 2 and pair.a is not pair.b]
-    memory.remember_streams(((pair.a, pair.b), how, one.to_bytes()) for pair, one in read)
+    memory.remember_streams(learnt)
     names, of_a, of_b = zip(*pairs, strict=True)
-    return Side(of_a, names, which=0, laid=found), Side(of_b, names, which=1, laid=found)
+    return Side(of_a, names, which=0, laid=tuple(found)), Side(of_b, names, which=1, laid=tuple(found))
 
 
 def _laid(pair: OpenPair, most: int, body: bytes | None) -> Stretches:

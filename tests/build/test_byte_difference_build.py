@@ -191,3 +191,17 @@ def test_memory_does_not_grow_with_the_files(tmp_path):
         peaks.append(done.rss)
 
     assert peaks[1] - peaks[0] < 128 << 20, peaks
+
+
+def test_one_file_of_many_changes_takes_little_from_the_others(tmp_path, monkeypatch):
+    """A tokenizer that was written anew has as many stretches as it has words; a page of ten files has room for them."""
+    monkeypatch.setattr("mwv.changed_bytes._MOST", 4000)
+    words = [f"word{n:05}" for n in range(400)]
+    for side, between in (("x", " "), ("y", "\n")):
+        for n in range(9):
+            write(tmp_path / side / f"{n}.txt", b"a" * (n + 1) + side.encode())
+        write(tmp_path / side / "words.txt", between.join(words).encode())
+    run(difference(tmp_path / "x", tmp_path / "y"), tmp_path / "site", tmp_path / "cache")
+    found = facts(tmp_path / "site", "x-to-y")["beside"]
+    assert found["changes"][-1] == [9 * 400, 399, 0, 0]
+    assert sum(len(one) for one in found["stretches"]) / 2 <= 4000
