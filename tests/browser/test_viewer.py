@@ -258,7 +258,7 @@ def test_a_tile_that_fails_is_tried_again(new_page: PageFactory, http: str) -> N
 
     page.route("**/tiles/**/*.png", flaky)
     page.goto(f"{http}/odd/index.html")
-    page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
+    settle(page)
     assert tries and set(tries.values()) == {2}
     assert page.locator(".broken").count() == 0
 
@@ -337,6 +337,6 @@ def test_the_gallery_leads_to_the_models(page: Page, root: str) -> None:
     expect(page.locator(".card")).to_have_count(4)
     page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 0")  # a lazy one may come after the page
     page.get_by_role("link", name="Tiny & <i>odd</i>").click()
-    page.wait_for_function("() => mwv.view && !mwv.view.layer.isLoading()")
+    settle(page)
     page.get_by_role("link", name="All models").first.click()
     expect(page.locator(".card")).to_have_count(4)
