@@ -86,12 +86,15 @@ def sides(title: str, pairs: Sequence[OpenPair], memory: Memory) -> tuple[Side, 
     learnt = []
     with progress(f"{title}: aligning", len(pairs), "file", "MB") as advance:
         for pair in pairs:
-            # Nearly all files have few. In powers of two, so that a change of one does not lay the next ones anew.
-            most = max(1 << (left // 2).bit_length() >> 1, _FEWEST)
-            how = "beside", VERSION, most
-            one = _laid(pair, most, memory.stream((pair.a, pair.b), how))
-            if len(pair.present) == 2 and pair.a is not pair.b:
-                learnt.append(((pair.a, pair.b), how, one.to_bytes()))
+            one = _unread(pair)
+            if one is None:
+                # Nearly all files have few. In powers of two, so that a change of one does not lay the next ones anew.
+                most = max(1 << (left // 2).bit_length() >> 1, _FEWEST)
+                how = "beside", VERSION, most
+                one = _recalled(memory.stream((pair.a, pair.b), how))
+                if one is None:
+                    one = _aligned(pair, most)
+                    learnt.append(((pair.a, pair.b), how, one.to_bytes()))
             found.append(one)
             left -= one.kinds.size
             advance(1, pair.a.size + pair.b.size)
@@ -100,18 +103,25 @@ def sides(title: str, pairs: Sequence[OpenPair], memory: Memory) -> tuple[Side, 
     return Side(of_a, names, which=0, laid=tuple(found)), Side(of_b, names, which=1, laid=tuple(found))
 
 
-def _laid(pair: OpenPair, most: int, body: bytes | None) -> Stretches:
-    """How a pair lies, in at most `most` stretches or a few more; from what is remembered of it if that is whole."""
+def _unread(pair: OpenPair) -> Stretches | None:
+    """How a pair lies of which one side is absent, or both are one file; None for others."""
     _, a, b = pair
     if a is ABSENT or b is ABSENT:
         return Stretches.alone(int(a is ABSENT), max(a.size, b.size))
-    if a is b:
-        return Stretches.equal(a.size)
+    return Stretches.equal(a.size) if a is b else None
+
+
+def _recalled(body: bytes | None) -> Stretches | None:
+    """What is remembered of a pair, if that is whole."""
     try:
-        if body is not None:
-            return Stretches.from_bytes(body)
+        return None if body is None else Stretches.from_bytes(body)
     except ValueError:
-        pass  # damaged: made anew
+        return None
+
+
+def _aligned(pair: OpenPair, most: int) -> Stretches:
+    """How a pair lies by its bytes, in at most `most` stretches or a few more."""
+    _, a, b = pair
     found = Stretches.of(in_fewer(compare_bytes(a, b), a, b, most).runs)
     a.check_unchanged()
     b.check_unchanged()

@@ -318,32 +318,35 @@ def _check_diff(rest: dict[str, Any], *, diff: bool, sources: int, **others: Any
         ("--show-xet-xorbs", rest["xorbs"]),
         ("--tile-format avif", rest["tile_format"] == "avif"),
     )
-    if zoo is not None and special and (named := next((name for name, given in unfit if given), None)):
+    of_models = (
+        ("--diff-metric", rest["metric"] != "rms"),
+        ("--finetune", rest["finetune"] is not None),
+        ("--allow-new", rest["allow_new"]),
+    )
+    if zoo is not None and special and (named := _first_given(unfit)):
         raise UsageError(f"{zoo.path} and {named} contradict each other: it shows differences, or bytes")
     if not diff:
-        said = (
-            ("--diff-metric", rest["metric"] != "rms"),
-            ("--finetune", rest["finetune"] is not None),
-            ("--allow-new", rest["allow_new"]),
-        )
-        if not special and (named := next((name for name, given in said if given), None)):
+        if not special and (named := _first_given(of_models)):
             raise UsageError(f"{named} is about a comparison: give --diff and what is compared with it")
         return
     if sources < 2:
         raise UsageError("--diff compares: name the original first, then what became of it (mwv build --diff A B)")
     hilbert = others["layout"] == "hilbert"
     contrary = (
-        ("--layout hilbert with --diff-metric", hilbert and rest["metric"] != "rms"),
-        ("--layout hilbert with --finetune", hilbert and rest["finetune"] is not None),
-        ("--layout hilbert with --allow-new", hilbert and rest["allow_new"]),
+        *((f"--layout hilbert with {name}", hilbert and given) for name, given in of_models),
         ("--demo", others["demo"]),
         ("--source-url", others["source_url"]),
         ("a zoo", others["zoo"] is not None),
         *unfit,
         ("--layout hilbert with --dry-run", hilbert and rest["dry_run"]),
     )
-    if named := next((name for name, given in contrary if given), None):
+    if named := _first_given(contrary):
         raise UsageError(f"--diff and {named} contradict each other")
+
+
+def _first_given(flags: tuple[tuple[str, Any], ...]) -> str | None:
+    """The name of the first that was given."""
+    return next((name for name, given in flags if given), None)
 
 
 def _places(

@@ -60,10 +60,9 @@ class Stretches:
 
     def bytes_of(self, kind: int) -> int:
         """Bytes in stretches of a kind; of replaced ones those that differ, of equal ones also the rest of the replaced."""
-        own = self.kinds == kind
         if kind == EQUAL:
             return int((self.lengths - self.differing).sum())
-        return int(self.differing[own].sum())
+        return int(self.differing[self.kinds == kind].sum())
 
     def there(self, side: int) -> NDArray[np.bool_]:
         """Which stretches the file of side 0 or 1 has bytes of."""
